@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The public functions: validate, then hand the call to the backend.  Nothing else happens here. */
+#include "backend.h"
+#include "error.h"
+#include "validate.h"
+
+#include <stdlib.h>
+
+int svdgrad_version(void) {
+  return 10000 * SVDGRAD_VERSION_MAJOR + 100 * SVDGRAD_VERSION_MINOR + SVDGRAD_VERSION_PATCH;
+}
+
+svdgrad_status_t svdgrad_create(svdgrad_backend_t backend, int device, svdgrad_handle_t *handle) {
+  if (!handle)
+    return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "svdgrad_create: handle is NULL, must not be");
+  *handle = NULL;
+  if ((int)backend < SVDGRAD_BACKEND_REF || backend > SVDGRAD_BACKEND_CUDA)
+    return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "svdgrad_create: backend is %d, must be in %d..%d",
+                        (int)backend, SVDGRAD_BACKEND_REF, SVDGRAD_BACKEND_CUDA);
+  const backend_t *table = backend_find(backend);
+  if (!table)
+    return SVDGRAD_STATUS_BACKEND_UNAVAILABLE;
+  context_t *context = calloc(1, sizeof *context);
+  if (!context)
+    return error_status(SVDGRAD_STATUS_OUT_OF_MEMORY, "svdgrad_create: out of memory");
+  context->backend = table;
+  context->id = backend;
+  const svdgrad_status_t status = table->create(context, device);
+  if (status) {
+    free(context);
+    return status;
+  }
+  *handle = context;
+  return SVDGRAD_STATUS_SUCCESS;
+}
+
+svdgrad_status_t svdgrad_destroy(svdgrad_handle_t handle) {
+  if (handle) {
+    handle->backend->destroy(handle);
+    free(handle);
+  }
+  return SVDGRAD_STATUS_SUCCESS;
+}
+
+/* The CUDA backend has no threads of its own to replace. */
+static svdgrad_status_t check_threads(const char *function, svdgrad_handle_t handle) {
+  if (!handle)
+    return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: handle is NULL, must not be", function);
+  if (handle->id == SVDGRAD_BACKEND_CUDA)
+    return error_status(SVDGRAD_STATUS_NOT_SUPPORTED, "%s: handle is of the cuda backend, must be of a CPU one",
+                        function);
+  return SVDGRAD_STATUS_SUCCESS;
+}
+
+svdgrad_status_t svdgrad_set_parallel_for(svdgrad_handle_t handle, svdgrad_parallel_for_t run, void *pool) {
+  const svdgrad_status_t status = check_threads("svdgrad_set_parallel_for", handle);
+  if (status)
+    return status;
+  handle->parallel.run = run;
+  handle->parallel.pool = pool;
+  return SVDGRAD_STATUS_SUCCESS;
+}
+
+svdgrad_status_t svdgrad_set_num_threads(svdgrad_handle_t handle, int num_threads) {
+  const svdgrad_status_t status = check_threads("svdgrad_set_num_threads", handle);
+  if (status)
+    return status;
+  if (num_threads < 0)
+    return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "svdgrad_set_num_threads: num_threads is %d, must be >= 0",
+                        num_threads);
+  handle->parallel.num_threads = num_threads;
+  return SVDGRAD_STATUS_SUCCESS;
+}
+
+svdgrad_status_t svdgrad_workspace_size(svdgrad_handle_t handle, svdgrad_op_t op, const svdgrad_desc_t *desc,
+                                        size_t *bytes) {
+  static const char function[] = "svdgrad_workspace_size";
+  problem_t problem;
+  const svdgrad_status_t status = validate_problem(function, handle, op, desc, &problem);
+  if (status)
+    return status;
+  if (!bytes)
+    return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: bytes is NULL, must not be", function);
+  return validate_workspace_bytes(function, handle, op, &problem, bytes);
+}
+
+const char *svdgrad_algorithm_name(svdgrad_handle_t handle, svdgrad_op_t op, const svdgrad_desc_t *desc) {
+  problem_t problem;
+  if (validate_problem("svdgrad_algorithm_name", handle, op, desc, &problem))
+    return NULL;
+  return handle->backend->algorithm_name(handle, op, &problem);
+}
+
+int svdgrad_is_capturable(svdgrad_handle_t handle, svdgrad_op_t op, const svdgrad_desc_t *desc) {
+  problem_t problem;
+  if (validate_problem("svdgrad_is_capturable", handle, op, desc, &problem))
+    return 0;
+  return handle->backend->is_capturable(handle, op, &problem);
+}
+
+svdgrad_status_t svdgrad_svd(svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc,
+                             const svdgrad_matrix_t *A, const svdgrad_vector_t *S, const svdgrad_matrix_t *U,
+                             const svdgrad_matrix_t *Vh, int32_t *info, void *work, size_t work_bytes) {
+  svd_call_t call;
+  const svdgrad_status_t status = validate_svd(handle, stream, desc, A, S, U, Vh, info, work, work_bytes, &call);
+  if (status || call.p.batch_count == 0)
+    return status;
+  return handle->backend->svd(handle, &call);
+}
+
+svdgrad_status_t svdgrad_svd_backward(svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc,
+                                      const svdgrad_matrix_t *A, const svdgrad_vector_t *S, const svdgrad_matrix_t *U,
+                                      const svdgrad_matrix_t *Vh, const svdgrad_vector_t *gS,
+                                      const svdgrad_matrix_t *gU, const svdgrad_matrix_t *gVh, double alpha,
+                                      double beta, const svdgrad_matrix_t *gA, svdgrad_report_t *report, void *work,
+                                      size_t work_bytes) {
+  svd_backward_call_t call;
+  const svdgrad_status_t status = validate_svd_backward(handle, stream, desc, A, S, U, Vh, gS, gU, gVh, alpha, beta, gA,
+                                                        report, work, work_bytes, &call);
+  if (status || call.p.batch_count == 0)
+    return status;
+  return handle->backend->svd_backward(handle, &call);
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a backend is: a const table of typed function pointers, and the calls that it receives with every argument
+ * checked (validate.c).  A new backend adds one table to backends.c; a new operation adds one call struct and one
+ * entry here.  See src/ref for the plainest implementation. */
+#ifndef SVDGRAD_BACKEND_H
+#define SVDGRAD_BACKEND_H
+#include <svdgrad/svdgrad.h>
+
+#include "parallel.h"
+
+/* The descriptor, checked, with what follows from it. */
+typedef struct problem {
+  svdgrad_dtype_t dtype;
+  svdgrad_algo_t algo;
+  int64_t m, n, batch_count;
+  int64_t mn;      /* min(m, n): triplets that exist */
+  int64_t k;       /* triplets kept: desc.rank, or mn */
+  int64_t u_cols;  /* columns of U: k, or m if full_matrices */
+  int64_t vh_rows; /* rows of Vh:   k, or n if full_matrices */
+  int full_matrices, positive_gauge, max_sweeps;
+  svdgrad_gap_policy_t gap_policy;
+  double gap_param;
+} problem_t;
+
+/* An operand that the caller left out has data == NULL. */
+typedef struct svd_call {
+  problem_t p;
+  void *stream;
+  svdgrad_matrix_t A, U, Vh;
+  svdgrad_vector_t S;
+  int32_t *info; /* NULL only if m, n or batch_count is 0 */
+  void *work;
+} svd_call_t;
+
+typedef struct svd_backward_call {
+  problem_t p;
+  void *stream;
+  svdgrad_matrix_t A, U, Vh, gU, gVh, gA;
+  svdgrad_vector_t S, gS;
+  double alpha, beta;
+  svdgrad_report_t *report;
+  void *work;
+} svd_backward_call_t;
+
+typedef struct svdgrad_context context_t;
+
+typedef struct backend {
+  const char *name;
+  /* Sets context->state.  May allocate; sets the error message where it fails. */
+  svdgrad_status_t (*create)(context_t *context, int device);
+  void (*destroy)(context_t *context);
+  /* Name of the algorithm, or NULL with a message if this backend has none for (op, problem). */
+  const char *(*algorithm_name)(const context_t *context, svdgrad_op_t op, const problem_t *problem);
+  int (*is_capturable)(const context_t *context, svdgrad_op_t op, const problem_t *problem);
+  /* Bytes, SIZE_MAX if they do not fit a size_t; pure, linear in batch_count.  algorithm_name() was not NULL. */
+  size_t (*workspace_size)(const context_t *context, svdgrad_op_t op, const problem_t *problem);
+  svdgrad_status_t (*svd)(const context_t *context, const svd_call_t *call);
+  svdgrad_status_t (*svd_backward)(const context_t *context, const svd_backward_call_t *call);
+} backend_t;
+
+struct svdgrad_context {
+  const backend_t *backend;
+  svdgrad_backend_t id;
+  parallel_t parallel; /* of the CPU backends */
+  void *state;         /* the backend's own */
+};
+
+/* The table of backends compiled in (backends.c); NULL with a message if `id` is not among them. */
+const backend_t *backend_find(svdgrad_backend_t id);
+
+extern const backend_t ref_backend, cpu_backend;
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Which BLAS was linked is known at run time at best (distributions swap them behind libblas.so), so the thread
+ * controls of the known ones are weak symbols. */
+#include "blas_threads.h"
+
+#include <pthread.h>
+#include <stddef.h>
+
+__attribute__((weak)) int openblas_get_num_threads(void);
+__attribute__((weak)) void openblas_set_num_threads(int num_threads);
+__attribute__((weak)) int MKL_Get_Max_Threads(void);
+__attribute__((weak)) void MKL_Set_Num_Threads(int num_threads);
+
+typedef struct thread_control {
+  int (*get)(void);
+  void (*set)(int num_threads);
+} thread_control_t;
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static int holders, saved;
+
+static thread_control_t find_control(void) {
+  if (openblas_set_num_threads && openblas_get_num_threads)
+    return (thread_control_t){openblas_get_num_threads, openblas_set_num_threads};
+  if (MKL_Set_Num_Threads && MKL_Get_Max_Threads)
+    return (thread_control_t){MKL_Get_Max_Threads, MKL_Set_Num_Threads};
+  return (thread_control_t){NULL, NULL};
+}
+
+void blas_threads_hold(void) {
+  const thread_control_t control = find_control();
+  if (!control.set)
+    return;
+  (void)pthread_mutex_lock(&mutex);
+  if (holders++ == 0 && (saved = control.get()) != 1)
+    control.set(1);
+  (void)pthread_mutex_unlock(&mutex);
+}
+
+void blas_threads_release(void) {
+  const thread_control_t control = find_control();
+  if (!control.set)
+    return;
+  (void)pthread_mutex_lock(&mutex);
+  if (--holders == 0 && saved != 1)
+    control.set(saved);
+  (void)pthread_mutex_unlock(&mutex);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The kernels of the cpu backend for each element type, and what a call works out once for all its matrices. */
+#ifndef SVDGRAD_CPU_KERNELS_H
+#define SVDGRAD_CPU_KERNELS_H
+#include "../backend.h"
+
+typedef struct cpu_svd_plan {
+  const problem_t *p;
+  const svd_call_t *call; /* NULL while measuring */
+  int vectors;            /* U or Vh wanted */
+  int lwork;              /* elements of LAPACK's workspace */
+} cpu_svd_plan_t;
+
+typedef struct cpu_backward_plan {
+  const problem_t *p;
+  const svd_backward_call_t *call; /* NULL while measuring */
+  int lwork;                       /* truncated rank: of the SVD of the discarded part */
+} cpu_backward_plan_t;
+
+typedef struct cpu_kernels {
+  int (*svd_lwork)(int m, int n, int vectors, int full);
+  size_t (*svd_scratch)(const cpu_svd_plan_t *plan); /* bytes per matrix */
+  size_t (*backward_scratch)(const cpu_backward_plan_t *plan);
+  matrix_task_t svd, backward; /* the call is the plan */
+} cpu_kernels_t;
+
+extern const cpu_kernels_t cpu_kernels[4]; /* by svdgrad_dtype_t */
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "empty.h"
+
+#include "gap_policy.h"
+
+#define BODY "empty.inc"
+#include "each_type.h"
+
+static void store_identity(svdgrad_dtype_t dtype, const svdgrad_matrix_t *matrix, int64_t b, int64_t n) {
+  switch (dtype) {
+  case SVDGRAD_F32: store_identity_f32(matrix, b, n); break;
+  case SVDGRAD_F64: store_identity_f64(matrix, b, n); break;
+  case SVDGRAD_C64: store_identity_c64(matrix, b, n); break;
+  case SVDGRAD_C128: store_identity_c128(matrix, b, n); break;
+  }
+}
+
+void empty_svd(const svd_call_t *call) {
+  for (int64_t b = 0; b < call->p.batch_count; b++) {
+    if (call->info)
+      call->info[b] = SVDGRAD_INFO_OK;
+    if (call->U.data)
+      store_identity(call->p.dtype, &call->U, b, call->p.u_cols);
+    if (call->Vh.data)
+      store_identity(call->p.dtype, &call->Vh, b, call->p.vh_rows);
+  }
+}
+
+void empty_svd_backward(const svd_backward_call_t *call) {
+  for (int64_t b = 0; b < call->p.batch_count && call->report; b++)
+    call->report[b] = gap_policy_empty_report();
+}

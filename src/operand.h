@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One strided operand of a call, and the checks that every operand passes. */
+#ifndef SVDGRAD_OPERAND_H
+#define SVDGRAD_OPERAND_H
+#include <svdgrad/svdgrad.h>
+
+typedef enum operand_role { OPERAND_INPUT, OPERAND_OUTPUT } operand_role_t;
+
+typedef struct dimension {
+  const char *stride_name; /* of the struct field */
+  const char *extent_name; /* "m", "n", ..., for messages */
+  int64_t extent, stride;
+} dimension_t;
+
+typedef struct operand {
+  const char *name;
+  operand_role_t role;
+  int given; /* the caller passed a struct */
+  int required;
+  void *data;
+  size_t element_size;
+  int rank;
+  dimension_t dimension[3]; /* rows, columns, batch; or entries, batch */
+} operand_t;
+
+/* How many, and what the message calls it. */
+typedef struct extent {
+  const char *name;
+  int64_t value;
+} extent_t;
+
+operand_t operand_matrix(const char *name, operand_role_t role, int required, const svdgrad_matrix_t *matrix,
+                         extent_t rows, extent_t columns, int64_t batch_count, size_t element_size);
+operand_t operand_vector(const char *name, operand_role_t role, int required, const svdgrad_vector_t *vector,
+                         extent_t length, int64_t batch_count, size_t element_size);
+
+/* Strides are positive (0 allowed for an input's batch), no two elements share a place, no offset overflows. */
+svdgrad_status_t operand_check_strides(const char *function, const operand_t *operand);
+
+/* Required operands are given and have data; optional ones have data if given. */
+svdgrad_status_t operand_check_pointer(const char *function, const operand_t *operand);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The reference backend: the plainest code that is right, in one precision more than asked for; the oracle that every
+ * other backend is tested against.  Read ref_jacobi.inc, ref_svd.inc, ref_backward.inc. */
+#include "../empty.h"
+#include "ref_kernels.h"
+
+static svdgrad_status_t ref_create(context_t *context, int device) {
+  (void)context;
+  (void)device;
+  return SVDGRAD_STATUS_SUCCESS;
+}
+
+static void ref_destroy(context_t *context) { (void)context; }
+
+static const char *ref_algorithm_name(const context_t *context, svdgrad_op_t op, const problem_t *problem) {
+  (void)context;
+  if (op == SVDGRAD_OP_SVD_JVP)
+    return NULL;
+  if (op == SVDGRAD_OP_SVD_BACKWARD)
+    return "reference-backward";
+  return problem->algo == SVDGRAD_ALGO_VENDOR ? NULL : "reference-jacobi";
+}
+
+static int ref_is_capturable(const context_t *context, svdgrad_op_t op, const problem_t *problem) {
+  (void)context;
+  (void)op;
+  (void)problem;
+  return 0;
+}
+
+static size_t ref_scratch(svdgrad_op_t op, const problem_t *problem) {
+  const ref_kernels_t *kernels = &ref_kernels[problem->dtype];
+  return op == SVDGRAD_OP_SVD_BACKWARD ? kernels->backward_scratch(problem) : kernels->svd_scratch(problem);
+}
+
+static size_t ref_workspace_size(const context_t *context, svdgrad_op_t op, const problem_t *problem) {
+  (void)context;
+  return batch_workspace(problem->batch_count, ref_scratch(op, problem));
+}
+
+/* Nanoseconds of one matrix, roughly. */
+static double ref_cost(const problem_t *p) { return 500 + 100.0 * (double)p->m * (double)p->n * (double)p->mn; }
+
+static svdgrad_status_t ref_svd(const context_t *context, const svd_call_t *call) {
+  const problem_t *p = &call->p;
+  if (p->mn == 0)
+    empty_svd(call);
+  else
+    batch_run(&context->parallel, p->batch_count, ref_cost(p), ref_scratch(SVDGRAD_OP_SVD, p), call->work,
+              ref_kernels[p->dtype].svd, call);
+  return SVDGRAD_STATUS_SUCCESS;
+}
+
+static svdgrad_status_t ref_svd_backward(const context_t *context, const svd_backward_call_t *call) {
+  const problem_t *p = &call->p;
+  if (p->mn == 0)
+    empty_svd_backward(call);
+  else
+    batch_run(&context->parallel, p->batch_count, ref_cost(p), ref_scratch(SVDGRAD_OP_SVD_BACKWARD, p), call->work,
+              ref_kernels[p->dtype].backward, call);
+  return SVDGRAD_STATUS_SUCCESS;
+}
+
+const backend_t ref_backend = {
+    .name = "ref",
+    .create = ref_create,
+    .destroy = ref_destroy,
+    .algorithm_name = ref_algorithm_name,
+    .is_capturable = ref_is_capturable,
+    .workspace_size = ref_workspace_size,
+    .svd = ref_svd,
+    .svd_backward = ref_svd_backward,
+};

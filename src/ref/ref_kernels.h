@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The reference kernels of each element type. */
+#ifndef SVDGRAD_REF_KERNELS_H
+#define SVDGRAD_REF_KERNELS_H
+#include "../backend.h"
+#include "../parallel.h"
+
+typedef struct ref_kernels {
+  size_t (*svd_scratch)(const problem_t *problem); /* bytes per matrix */
+  size_t (*backward_scratch)(const problem_t *problem);
+  matrix_task_t svd, backward;
+} ref_kernels_t;
+
+extern const ref_kernels_t ref_kernels[4]; /* by svdgrad_dtype_t */
+
+#endif
