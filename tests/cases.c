@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "cases.h"
+
+#include "buffer.h"
+#include "random.h"
+
+#include <math.h>
+
+const test_shape_t test_shapes[] = {
+    {1, 1}, {1, 5},   {5, 1},   {2, 2},   {3, 3},   {4, 4},   {3, 2},  {2, 3},  {5, 4},   {4, 7},   {8, 8},
+    {9, 9}, {16, 16}, {17, 11}, {11, 17}, {32, 32}, {33, 33}, {60, 7}, {7, 60}, {40, 20}, {20, 40},
+};
+const int test_shape_count = sizeof test_shapes / sizeof *test_shapes;
+
+const bench_case_t bench_cases[] = {
+    {100000, 3, 3}, {10000, 8, 8},   {10000, 9, 9}, {4096, 16, 16}, {2048, 32, 32},
+    {512, 64, 64},  {64, 128, 1000}, {100, 10, 20}, {16, 256, 256}, {4, 512, 512},
+};
+const int bench_case_count = sizeof bench_cases / sizeof *bench_cases;
+
+const char *spectrum_name(spectrum_t spectrum) {
+  static const char *const names[] = {"normal", "linear",   "geometric", "clustered", "repeated", "deficient",
+                                      "zero",   "identity", "ones",      "small",     "large",    "graded"};
+  return names[spectrum];
+}
+
+static long double singular_value(spectrum_t spectrum, svdgrad_dtype_t dtype, int64_t i, int64_t k) {
+  const long double linear = (long double)(k - i) / (long double)k, eps = dtype_epsilon(dtype);
+  const int is_float = dtype_real(dtype) == SVDGRAD_F32;
+  switch (spectrum) {
+  case SPECTRUM_GEOMETRIC: return k > 1 ? powl(eps, (long double)i / (long double)(k - 1)) : 1;
+  case SPECTRUM_CLUSTERED: return i == 0 ? 1 : 0.5L + 10 * eps * linear;
+  case SPECTRUM_REPEATED: return 3;
+  case SPECTRUM_DEFICIENT: return 2 * i < k ? linear : 0;
+  case SPECTRUM_SMALL: return linear * (is_float ? 1e-37L : 1e-300L);
+  case SPECTRUM_LARGE: return linear * (is_float ? 1e37L : 1e300L);
+  default: return linear;
+  }
+}
+
+/* U diag(s) V^H with random U and V. */
+static dense_t from_spectrum(spectrum_t spectrum, svdgrad_dtype_t dtype, int64_t m, int64_t n, uint64_t seed) {
+  const int is_complex = dtype_is_complex(dtype);
+  const int64_t k = m < n ? m : n;
+  random_t random = random_seed(seed);
+  dense_t U = random_orthonormal(&random, m, k, is_complex), V = random_orthonormal(&random, n, k, is_complex);
+  for (int64_t j = 0; j < k; j++) {
+    const long double s = singular_value(spectrum, dtype, j, k);
+    for (int64_t i = 0; i < m; i++)
+      U.at[j * m + i] *= s;
+  }
+  dense_t A = dense_product_h(&U, &V);
+  dense_free(&U);
+  dense_free(&V);
+  return A;
+}
+
+static dense_t graded(svdgrad_dtype_t dtype, int64_t m, int64_t n, uint64_t seed) {
+  random_t random = random_seed(seed);
+  dense_t A = random_matrix(&random, m, n, dtype_is_complex(dtype));
+  for (int64_t j = 0; j < n; j++)
+    for (int64_t i = 0; i < m; i++)
+      A.at[j * m + i] *= ldexpl(1, n > 1 ? (int)(-60 * j / (n - 1)) : 0);
+  return A;
+}
+
+static dense_t ones(int64_t m, int64_t n) {
+  dense_t A = dense_zero(m, n);
+  for (int64_t i = 0; i < m * n; i++)
+    A.at[i] = 1;
+  return A;
+}
+
+dense_t make_matrix(spectrum_t spectrum, svdgrad_dtype_t dtype, int64_t m, int64_t n, uint64_t seed) {
+  random_t random = random_seed(seed);
+  switch (spectrum) {
+  case SPECTRUM_NORMAL: return random_matrix(&random, m, n, dtype_is_complex(dtype));
+  case SPECTRUM_ZERO: return dense_zero(m, n);
+  case SPECTRUM_IDENTITY: return dense_identity(m, n);
+  case SPECTRUM_ONES: return ones(m, n);
+  case SPECTRUM_GRADED: return graded(dtype, m, n, seed);
+  default: return from_spectrum(spectrum, dtype, m, n, seed);
+  }
+}

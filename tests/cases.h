@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The one table of problems: tested on every backend, and timed by the bench. */
+#ifndef TEST_CASES_H
+#define TEST_CASES_H
+#include "dense.h"
+
+#include <svdgrad/svdgrad.h>
+
+typedef struct test_shape {
+  int64_t m, n;
+} test_shape_t;
+extern const test_shape_t test_shapes[];
+extern const int test_shape_count;
+
+/* Singular values of the test matrices, as LAPACK's svd tests and MAGMA's generator have them; the largest is 1 unless
+ * said otherwise. */
+typedef enum spectrum {
+  SPECTRUM_NORMAL,    /* normal entries */
+  SPECTRUM_LINEAR,    /* from 1 down to 1/k */
+  SPECTRUM_GEOMETRIC, /* from 1 down to eps */
+  SPECTRUM_CLUSTERED, /* 1, and all others within 10 eps of 1/2 */
+  SPECTRUM_REPEATED,  /* all 3: a multiple of an orthonormal matrix */
+  SPECTRUM_DEFICIENT, /* half of them zero */
+  SPECTRUM_ZERO,      /* the zero matrix */
+  SPECTRUM_IDENTITY,
+  SPECTRUM_ONES,   /* every entry 1: rank one */
+  SPECTRUM_SMALL,  /* linear, times 1e-300 in double, 1e-37 in float: entries near underflow */
+  SPECTRUM_LARGE,  /* linear, times 1e300, 1e37 */
+  SPECTRUM_GRADED, /* columns scaled from 1 down to 2^-60 */
+  SPECTRUM_COUNT
+} spectrum_t;
+const char *spectrum_name(spectrum_t spectrum);
+
+/* m-by-n matrix with that spectrum for elements of `dtype` (not yet rounded to it); to be freed. */
+dense_t make_matrix(spectrum_t spectrum, svdgrad_dtype_t dtype, int64_t m, int64_t n, uint64_t seed);
+
+/* What the bench times. */
+typedef struct bench_case {
+  int64_t batch_count, m, n;
+} bench_case_t;
+extern const bench_case_t bench_cases[];
+extern const int bench_case_count;
+
+#endif

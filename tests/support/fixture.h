@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One problem with all its operands: makes the buffers, asks for the workspace, calls the library.  Every call runs in
+ * a workspace of exactly the size asked for, filled with 0xFF (NaN) and with canaries at both ends, and checks that
+ * those, and all padding of the outputs, are intact afterwards. */
+#ifndef TEST_FIXTURE_H
+#define TEST_FIXTURE_H
+#include "buffer.h"
+
+#include <svdgrad/svdgrad.h>
+
+enum { WITH_U = 1, WITH_VH = 2, WITH_GS = 4, WITH_GU = 8, WITH_GVH = 16 };
+enum { WITH_VECTORS = WITH_U | WITH_VH, WITH_COTANGENTS = WITH_GS | WITH_GU | WITH_GVH };
+
+typedef struct fixture {
+  svdgrad_handle_t handle;
+  svdgrad_desc_t desc;
+  buffer_t A, S, U, Vh, gS, gU, gVh, gA;
+  int32_t *info;            /* batch_count and a canary after it */
+  svdgrad_report_t *report; /* batch_count */
+  int intact;               /* no canary was touched so far */
+} fixture_t;
+
+/* The backends that this build can test, ref first; svdgrad_create must succeed on them. */
+extern const svdgrad_backend_t test_backends[];
+extern const int test_backend_count;
+const char *backend_name(svdgrad_backend_t backend);
+
+svdgrad_desc_t make_desc(svdgrad_dtype_t dtype, int64_t m, int64_t n, int64_t batch_count);
+
+/* Buffers of all operands in `layout`; cotangents and A are to be filled in. */
+fixture_t fixture_make(svdgrad_backend_t backend, const svdgrad_desc_t *desc, layout_t layout);
+void fixture_free(fixture_t *fixture);
+
+/* svdgrad_svd with the factors that `with` names. */
+svdgrad_status_t fixture_forward(fixture_t *fixture, int with);
+/* svdgrad_svd_backward from S, U, Vh with the cotangents that `with` names. */
+svdgrad_status_t fixture_backward(fixture_t *fixture, int with, double alpha, double beta);
+
+/* Random normal cotangents for every matrix of the batch. */
+void fixture_random_cotangents(fixture_t *fixture, uint64_t seed);
+
+#endif
