@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The forward pass is right: LAPACK's ratios on every spectrum, shape, type and backend, thin, full, truncated, values
+ * only and one factor only; singular values sorted, of known matrices known, tiny ones of graded columns to full
+ * relative accuracy where the algorithm promises it; the gauge as asked for; powers of two exact. */
+#include "cases.h"
+#include "random.h"
+#include "ratios.h"
+
+#include <criterion/criterion.h>
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+
+typedef struct setting {
+  svdgrad_backend_t backend;
+  svdgrad_dtype_t dtype;
+  spectrum_t spectrum;
+  int64_t m, n;
+} setting_t;
+
+/* Runs check(setting, worst) for every combination of the table. */
+static void for_each_setting(void (*check)(const setting_t *setting, worst_t *worst), worst_t *worst) {
+  for (int backend = 0; backend < test_backend_count; backend++)
+    for (int dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++)
+      for (int spectrum = 0; spectrum < SPECTRUM_COUNT; spectrum++)
+        for (int shape = 0; shape < test_shape_count; shape++) {
+          const setting_t setting = {test_backends[backend], (svdgrad_dtype_t)dtype, (spectrum_t)spectrum,
+                                     test_shapes[shape].m, test_shapes[shape].n};
+          check(&setting, worst);
+        }
+}
+
+static fixture_t fixture_of(const setting_t *s, int64_t rank, int full_matrices, int positive_gauge) {
+  svdgrad_desc_t desc = make_desc(s->dtype, s->m, s->n, 2);
+  desc.rank = rank;
+  desc.full_matrices = full_matrices;
+  desc.positive_gauge = positive_gauge;
+  fixture_t f = fixture_make(s->backend, &desc, LAYOUT_COLUMN_MAJOR);
+  for (int64_t b = 0; b < desc.batch_count; b++) {
+    dense_t A = make_matrix(s->spectrum, s->dtype, s->m, s->n, (uint64_t)(97 * b + 1000 * s->m + s->n));
+    buffer_store(&f.A, b, &A);
+    dense_free(&A);
+  }
+  return f;
+}
+
+static void note(worst_t *worst, const setting_t *s, double ratio, const char *what) {
+  worst_note(worst, ratio, "%s %s %s %lldx%lld %s", backend_name(s->backend), dtype_name(s->dtype),
+             spectrum_name(s->spectrum), (long long)s->m, (long long)s->n, what);
+}
+
+static void check_sorted(const fixture_t *f, int64_t b) {
+  for (int64_t i = 0; i < f->S.rows; i++) {
+    const double s = (double)creall(buffer_get(&f->S, b, i, 0));
+    cr_assert(s >= 0);
+    cr_assert(i == 0 || s <= (double)creall(buffer_get(&f->S, b, i - 1, 0)));
+  }
+}
+
+static void run(fixture_t *f, int with) {
+  cr_assert_eq(fixture_forward(f, with), SVDGRAD_STATUS_SUCCESS, "%s", svdgrad_last_error_message());
+  cr_assert(f->intact);
+  for (int64_t b = 0; b < f->desc.batch_count; b++) {
+    cr_assert_eq(f->info[b], SVDGRAD_INFO_OK, "info %d: %s %lldx%lld", f->info[b], dtype_name(f->desc.dtype),
+                 (long long)f->desc.m, (long long)f->desc.n);
+    check_sorted(f, b);
+  }
+}
+
+static void check_factors(const fixture_t *f, const setting_t *s, worst_t *worst, int residual) {
+  const double eps = dtype_epsilon(s->dtype);
+  for (int64_t b = 0; b < f->desc.batch_count; b++) {
+    dense_t U = load_U(f, b), V = load_V(f, b);
+    if (residual)
+      note(worst, s, ratio_residual(f, b), "residual");
+    note(worst, s, ratio_orthonormal(&U, eps), "U");
+    note(worst, s, ratio_orthonormal(&V, eps), "V");
+    dense_free(&U);
+    dense_free(&V);
+  }
+}
+
+static void check_thin(const setting_t *s, worst_t *worst) {
+  fixture_t f = fixture_of(s, 0, 0, 0);
+  run(&f, WITH_VECTORS);
+  check_factors(&f, s, worst, 1);
+  fixture_free(&f);
+}
+
+Test(forward, thin) {
+  worst_t worst = worst_make("forward thin");
+  for_each_setting(check_thin, &worst);
+  cr_assert(worst_within(&worst, RATIO_LIMIT));
+}
+
+static void check_full(const setting_t *s, worst_t *worst) {
+  fixture_t f = fixture_of(s, 0, 1, 0);
+  run(&f, WITH_VECTORS);
+  check_factors(&f, s, worst, 1);
+  fixture_free(&f);
+}
+
+Test(forward, full_matrices) {
+  worst_t worst = worst_make("forward full");
+  for_each_setting(check_full, &worst);
+  cr_assert(worst_within(&worst, RATIO_LIMIT));
+}
+
+/* The leading triplets are those of the thin decomposition, bit for bit. */
+static void check_rank(const setting_t *s, worst_t *worst) {
+  const int64_t mn = s->m < s->n ? s->m : s->n;
+  fixture_t thin = fixture_of(s, 0, 0, 0), f = fixture_of(s, (mn + 1) / 2, 0, 0);
+  run(&thin, WITH_VECTORS);
+  run(&f, WITH_VECTORS);
+  check_factors(&f, s, worst, 0);
+  for (int64_t i = 0; i < f.S.rows; i++) {
+    cr_assert(buffer_get(&f.S, 1, i, 0) == buffer_get(&thin.S, 1, i, 0));
+    for (int64_t r = 0; r < s->m; r++)
+      cr_assert(buffer_get(&f.U, 1, r, i) == buffer_get(&thin.U, 1, r, i));
+    for (int64_t r = 0; r < s->n; r++)
+      cr_assert(buffer_get(&f.Vh, 1, i, r) == buffer_get(&thin.Vh, 1, i, r));
+  }
+  fixture_free(&thin);
+  fixture_free(&f);
+}
+
+Test(forward, rank) {
+  worst_t worst = worst_make("forward rank");
+  for_each_setting(check_rank, &worst);
+  cr_assert(worst_within(&worst, RATIO_LIMIT));
+}
+
+/* Values alone agree with the reference to rounding; U alone and Vh alone are those of both, bit for bit. */
+static void check_parts(const setting_t *s, worst_t *worst) {
+  setting_t ref = *s;
+  ref.backend = SVDGRAD_BACKEND_REF;
+  fixture_t oracle = fixture_of(&ref, 0, 0, 0), both = fixture_of(s, 0, 0, 0), f = fixture_of(s, 0, 0, 0);
+  run(&oracle, 0);
+  run(&both, WITH_VECTORS);
+  run(&f, 0);
+  const int64_t k = f.S.rows;
+  const long double s1 = creall(buffer_get(&oracle.S, 0, 0, 0));
+  for (int64_t i = 0; i < k; i++) {
+    const long double difference = cabsl(buffer_get(&f.S, 0, i, 0) - buffer_get(&oracle.S, 0, i, 0));
+    note(worst, s, ratio_of(difference, s1 * (long double)k * dtype_epsilon(s->dtype)), "values");
+  }
+  run(&f, WITH_U);
+  cr_assert(buffer_same_bits(&f.U, 1, &both.U, 1) && buffer_same_bits(&f.S, 1, &both.S, 1));
+  run(&f, WITH_VH);
+  cr_assert(buffer_same_bits(&f.Vh, 1, &both.Vh, 1) && buffer_same_bits(&f.S, 1, &both.S, 1));
+  fixture_free(&oracle);
+  fixture_free(&both);
+  fixture_free(&f);
+}
+
+Test(forward, values_and_single_factors) {
+  worst_t worst = worst_make("forward values against ref");
+  for_each_setting(check_parts, &worst);
+  cr_assert(worst_within(&worst, RATIO_LIMIT));
+}
+
+/* The largest entry of every column of U is real and positive, also of the further columns of full_matrices. */
+static void check_gauge(const setting_t *s, worst_t *worst) {
+  fixture_t f = fixture_of(s, 0, s->m != s->n, 1);
+  run(&f, WITH_VECTORS);
+  check_factors(&f, s, worst, 1);
+  dense_t U = load_U(&f, 1);
+  for (int64_t j = 0; j < U.n; j++) {
+    long double largest = 0, positive = 0;
+    for (int64_t i = 0; i < U.m; i++) {
+      const z_t u = U.at[j * U.m + i];
+      largest = fmaxl(largest, cabsl(u));
+      if (cimagl(u) == 0)
+        positive = fmaxl(positive, creall(u));
+    }
+    cr_assert(positive >= largest * (1 - 4 * dtype_epsilon(s->dtype)));
+  }
+  dense_free(&U);
+  fixture_free(&f);
+}
+
+Test(forward, positive_gauge) {
+  worst_t worst = worst_make("forward positive gauge");
+  for_each_setting(check_gauge, &worst);
+  cr_assert(worst_within(&worst, RATIO_LIMIT));
+}
+
+static double smallest_normal(svdgrad_dtype_t dtype) { return dtype_real(dtype) == SVDGRAD_F32 ? FLT_MIN : DBL_MIN; }
+
+/* A times 2^p has the same factors to the last bit, and S times 2^p (subnormal values are rounded). */
+static void check_power_of_two(const setting_t *s, worst_t *worst) {
+  const int p = dtype_real(s->dtype) == SVDGRAD_F32 ? 60 : 500;
+  fixture_t f = fixture_of(s, 0, 0, 0), g = fixture_of(s, 0, 0, 0);
+  for (int64_t j = 0; j < s->n; j++)
+    for (int64_t i = 0; i < s->m; i++) {
+      buffer_set(&g.A, 0, i, j, buffer_get(&f.A, 0, i, j) * ldexpl(1, p));
+      buffer_set(&g.A, 1, i, j, buffer_get(&f.A, 1, i, j) * ldexpl(1, -p));
+    }
+  run(&f, WITH_VECTORS);
+  run(&g, WITH_VECTORS);
+  for (int64_t b = 0; b < 2; b++) {
+    cr_assert(buffer_same_bits(&f.U, b, &g.U, b) && buffer_same_bits(&f.Vh, b, &g.Vh, b));
+    for (int64_t i = 0; i < f.S.rows; i++) {
+      const long double scaled = creall(buffer_get(&f.S, b, i, 0)) * ldexpl(1, b ? -p : p);
+      if (scaled >= smallest_normal(s->dtype))
+        cr_assert(creall(buffer_get(&g.S, b, i, 0)) == scaled);
+    }
+  }
+  note(worst, s, 0, "");
+  fixture_free(&f);
+  fixture_free(&g);
+}
+
+Test(forward, powers_of_two_are_exact) {
+  const spectrum_t spectra[] = {SPECTRUM_NORMAL, SPECTRUM_LINEAR, SPECTRUM_REPEATED, SPECTRUM_ONES};
+  worst_t worst = worst_make("forward powers of two");
+  for (int backend = 0; backend < test_backend_count; backend++)
+    for (int dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++)
+      for (size_t i = 0; i < sizeof spectra / sizeof *spectra; i++)
+        for (int shape = 0; shape < test_shape_count; shape++) {
+          const setting_t s = {test_backends[backend], (svdgrad_dtype_t)dtype, spectra[i], test_shapes[shape].m,
+                               test_shapes[shape].n};
+          check_power_of_two(&s, &worst);
+        }
+}
+
+/* Thin factors of very tall and very wide matrices: no square of the long side is ever allocated. */
+Test(forward, extreme_shapes) {
+  const test_shape_t shapes[] = {{400000, 2}, {2, 400000}, {3, 1048576}, {20000, 1}, {1, 20000}};
+  worst_t worst = worst_make("forward extreme shapes");
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+    for (int backend = 0; backend < test_backend_count; backend++) {
+      const setting_t s = {test_backends[backend], SVDGRAD_F64, SPECTRUM_NORMAL, shapes[i].m, shapes[i].n};
+      svdgrad_desc_t desc = make_desc(s.dtype, s.m, s.n, 1);
+      size_t bytes = 0;
+      fixture_t f = fixture_make(s.backend, &desc, LAYOUT_ROW_MAJOR);
+      random_t random = random_seed(i);
+      for (int64_t r = 0; r < s.m; r++)
+        for (int64_t c = 0; c < s.n; c++)
+          buffer_set(&f.A, 0, r, c, random_normal(&random));
+      cr_assert_eq(svdgrad_workspace_size(f.handle, SVDGRAD_OP_SVD, &desc, &bytes), SVDGRAD_STATUS_SUCCESS);
+      cr_assert(bytes < (size_t)(s.m * s.n) * 128 + (1 << 20));
+      run(&f, WITH_VECTORS);
+      check_factors(&f, &s, &worst, 1);
+      fixture_free(&f);
+    }
+  cr_assert(worst_within(&worst, RATIO_LIMIT));
+}
