@@ -34,24 +34,42 @@ static void *checked(void *pointer) {
   return pointer;
 }
 
+const char *operand_name(fixture_operand_t operand) {
+  static const char *const names[] = {"A", "S", "U", "Vh", "gS", "gU", "gVh", "gA"};
+  return names[operand];
+}
+
+buffer_t *fixture_operand(fixture_t *f, fixture_operand_t operand) {
+  buffer_t *const operands[] = {&f->A, &f->S, &f->U, &f->Vh, &f->gS, &f->gU, &f->gVh, &f->gA};
+  return operands[operand];
+}
+
 fixture_t fixture_make(svdgrad_backend_t backend, const svdgrad_desc_t *desc, layout_t layout) {
+  placement_t placement[OPERAND_COUNT];
+  for (int i = 0; i < OPERAND_COUNT; i++)
+    placement[i] = (placement_t){layout, 0};
+  return fixture_make_placed(backend, desc, placement);
+}
+
+fixture_t fixture_make_placed(svdgrad_backend_t backend, const svdgrad_desc_t *desc,
+                              const placement_t placement[OPERAND_COUNT]) {
   const int64_t m = desc->m, n = desc->n, batch = desc->batch_count;
   const int64_t k = desc->rank ? desc->rank : m < n ? m : n;
   const int64_t u_cols = desc->full_matrices ? m : k, vh_rows = desc->full_matrices ? n : k;
   const svdgrad_dtype_t dtype = desc->dtype, real = dtype_real(dtype);
-  fixture_t f = {.desc = *desc, .intact = 1};
+  fixture_t f = {.desc = *desc, .intact = 1, .fill = 0xFF};
   if (svdgrad_create(backend, 0, &f.handle)) {
     fprintf(stderr, "test: %s\n", svdgrad_last_error_message());
     abort();
   }
-  f.A = buffer_make(dtype, m, n, batch, layout, 0);
-  f.S = buffer_make(real, k, 1, batch, layout, 0);
-  f.U = buffer_make(dtype, m, u_cols, batch, layout, 0);
-  f.Vh = buffer_make(dtype, vh_rows, n, batch, layout, 0);
-  f.gS = buffer_make(real, k, 1, batch, layout, 0);
-  f.gU = buffer_make(dtype, m, u_cols, batch, layout, 0);
-  f.gVh = buffer_make(dtype, vh_rows, n, batch, layout, 0);
-  f.gA = buffer_make(dtype, m, n, batch, layout, 0);
+  const struct {
+    svdgrad_dtype_t dtype;
+    int64_t rows, cols;
+  } shape[OPERAND_COUNT] = {{dtype, m, n}, {real, k, 1},       {dtype, m, u_cols},  {dtype, vh_rows, n},
+                            {real, k, 1},  {dtype, m, u_cols}, {dtype, vh_rows, n}, {dtype, m, n}};
+  for (fixture_operand_t i = 0; i < OPERAND_COUNT; i++)
+    *fixture_operand(&f, i) =
+        buffer_make(shape[i].dtype, shape[i].rows, shape[i].cols, batch, placement[i].layout, placement[i].broadcast);
   f.info = checked(malloc(((size_t)batch + 1) * sizeof *f.info));
   memset(f.info, CANARY, ((size_t)batch + 1) * sizeof *f.info);
   f.report = checked(calloc((size_t)batch + 1, sizeof *f.report));
@@ -59,9 +77,8 @@ fixture_t fixture_make(svdgrad_backend_t backend, const svdgrad_desc_t *desc, la
 }
 
 void fixture_free(fixture_t *f) {
-  buffer_t *const buffers[] = {&f->A, &f->S, &f->U, &f->Vh, &f->gS, &f->gU, &f->gVh, &f->gA};
-  for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
-    buffer_free(buffers[i]);
+  for (fixture_operand_t i = 0; i < OPERAND_COUNT; i++)
+    buffer_free(fixture_operand(f, i));
   free(f->info);
   free(f->report);
   (void)svdgrad_destroy(f->handle);
@@ -82,7 +99,7 @@ static workspace_t workspace_make(const fixture_t *f, svdgrad_op_t op) {
   w.memory = checked(malloc(w.bytes + 3 * GUARD));
   memset(w.memory, CANARY, w.bytes + 3 * GUARD);
   w.work = w.memory + 2 * GUARD - (uintptr_t)w.memory % GUARD;
-  memset(w.work, 0xFF, w.bytes);
+  memset(w.work, f->fill, w.bytes);
   return w;
 }
 
@@ -95,11 +112,24 @@ static int workspace_free(workspace_t *w) {
   return intact;
 }
 
+svdgrad_status_t fixture_call_forward(const fixture_t *f, int with, void *work, size_t bytes) {
+  return svdgrad_svd(f->handle, NULL, &f->desc, &f->A.matrix, &f->S.vector, with & WITH_U ? &f->U.matrix : NULL,
+                     with & WITH_VH ? &f->Vh.matrix : NULL, f->info, work, bytes);
+}
+
+svdgrad_status_t fixture_call_backward(const fixture_t *f, int with, double alpha, double beta, void *work,
+                                       size_t bytes) {
+  const int64_t mn = f->desc.m < f->desc.n ? f->desc.m : f->desc.n;
+  const int truncated = f->desc.rank && f->desc.rank < mn;
+  return svdgrad_svd_backward(f->handle, NULL, &f->desc, truncated ? &f->A.matrix : NULL, &f->S.vector, &f->U.matrix,
+                              &f->Vh.matrix, with & WITH_GS ? &f->gS.vector : NULL,
+                              with & WITH_GU ? &f->gU.matrix : NULL, with & WITH_GVH ? &f->gVh.matrix : NULL, alpha,
+                              beta, &f->gA.matrix, f->report, work, bytes);
+}
+
 svdgrad_status_t fixture_forward(fixture_t *f, int with) {
   workspace_t w = workspace_make(f, with & WITH_VECTORS ? SVDGRAD_OP_SVD : SVDGRAD_OP_SVDVALS);
-  const svdgrad_status_t status =
-      svdgrad_svd(f->handle, NULL, &f->desc, &f->A.matrix, &f->S.vector, with & WITH_U ? &f->U.matrix : NULL,
-                  with & WITH_VH ? &f->Vh.matrix : NULL, f->info, w.bytes ? w.work : NULL, w.bytes);
+  const svdgrad_status_t status = fixture_call_forward(f, with, w.bytes ? w.work : NULL, w.bytes);
   unsigned char canary[sizeof *f->info];
   memset(canary, CANARY, sizeof canary);
   f->intact &= memcmp(&f->info[f->desc.batch_count], canary, sizeof canary) == 0;
@@ -109,30 +139,43 @@ svdgrad_status_t fixture_forward(fixture_t *f, int with) {
 }
 
 svdgrad_status_t fixture_backward(fixture_t *f, int with, double alpha, double beta) {
-  const int64_t mn = f->desc.m < f->desc.n ? f->desc.m : f->desc.n;
-  const int truncated = f->desc.rank && f->desc.rank < mn;
   workspace_t w = workspace_make(f, SVDGRAD_OP_SVD_BACKWARD);
-  const svdgrad_status_t status = svdgrad_svd_backward(
-      f->handle, NULL, &f->desc, truncated ? &f->A.matrix : NULL, &f->S.vector, &f->U.matrix, &f->Vh.matrix,
-      with & WITH_GS ? &f->gS.vector : NULL, with & WITH_GU ? &f->gU.matrix : NULL,
-      with & WITH_GVH ? &f->gVh.matrix : NULL, alpha, beta, &f->gA.matrix, f->report, w.bytes ? w.work : NULL, w.bytes);
+  const svdgrad_status_t status = fixture_call_backward(f, with, alpha, beta, w.bytes ? w.work : NULL, w.bytes);
   f->intact &= buffer_padding_intact(&f->gA);
   f->intact &= workspace_free(&w);
   return status;
 }
 
-void fixture_random_cotangents(fixture_t *f, uint64_t seed) {
-  const int is_complex = dtype_is_complex(f->desc.dtype);
+int fixture_same_forward(const fixture_t *x, int64_t bx, const fixture_t *y, int64_t by, int with) {
+  return buffer_same_bits(&x->S, bx, &y->S, by) && (!(with & WITH_U) || buffer_same_bits(&x->U, bx, &y->U, by)) &&
+         (!(with & WITH_VH) || buffer_same_bits(&x->Vh, bx, &y->Vh, by)) && x->info[bx] == y->info[by];
+}
+
+int fixture_same_backward(const fixture_t *x, int64_t bx, const fixture_t *y, int64_t by) {
+  return buffer_same_bits(&x->gA, bx, &y->gA, by) && memcmp(&x->report[bx], &y->report[by], sizeof *x->report) == 0;
+}
+
+static void store_random(const buffer_t *buffer, int64_t b, random_t *random) {
+  dense_t X = random_matrix(random, buffer->rows, buffer->cols, dtype_is_complex(buffer->dtype));
+  buffer_store(buffer, b, &X);
+  dense_free(&X);
+}
+
+static void fill_cotangents(fixture_t *f, int64_t b, random_t *random) {
+  store_random(&f->gS, b, random);
+  store_random(&f->gU, b, random);
+  store_random(&f->gVh, b, random);
+}
+
+void fixture_fill(fixture_t *f, int64_t b, uint64_t seed) {
   random_t random = random_seed(seed);
-  for (int64_t b = 0; b < f->desc.batch_count; b++) {
-    dense_t gS = random_matrix(&random, f->gS.rows, 1, 0);
-    dense_t gU = random_matrix(&random, f->gU.rows, f->gU.cols, is_complex);
-    dense_t gVh = random_matrix(&random, f->gVh.rows, f->gVh.cols, is_complex);
-    buffer_store(&f->gS, b, &gS);
-    buffer_store(&f->gU, b, &gU);
-    buffer_store(&f->gVh, b, &gVh);
-    dense_free(&gS);
-    dense_free(&gU);
-    dense_free(&gVh);
-  }
+  store_random(&f->A, b, &random);
+  fill_cotangents(f, b, &random);
+  store_random(&f->gA, b, &random);
+}
+
+void fixture_random_cotangents(fixture_t *f, uint64_t seed) {
+  random_t random = random_seed(seed);
+  for (int64_t b = 0; b < f->desc.batch_count; b++)
+    fill_cotangents(f, b, &random);
 }

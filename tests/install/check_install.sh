@@ -1,0 +1,84 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# Installs the built library into a temporary prefix, builds the consumer of this folder in every way
+# that a user may, runs each, and looks at the symbols and dependencies of the shared library.
+# usage: check_install.sh <source dir> <build dir> <cmake> <C compiler> <libdir> <configuration> <shared|static>
+# The last says what svdgrad::svdgrad is.
+# shellcheck disable=SC2046,SC2086 # lists of words: names, flags
+set -eu
+source=$1 build=$2 cmake=$3 cc=$4 libdir=$5 config=$6 kind=$7
+
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+prefix=$tmp/prefix
+lib=$prefix/$libdir/libsvdgrad.so
+
+fail() {
+  echo "check_install: $*" >&2
+  exit 1
+}
+
+step() { # step <name> <command...>: quiet unless it fails
+  name=$1
+  shift
+  "$@" >"$tmp/log" 2>&1 || {
+    cat "$tmp/log" >&2
+    fail "$name failed"
+  }
+}
+
+needs() { # what the file asks of the dynamic linker, one name a line
+  readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'
+}
+
+run_consumer() { # run_consumer <way> <program> <shared|static>
+  out=$(LD_LIBRARY_PATH=$prefix/$libdir "$2") || fail "$1: the program failed"
+  if needs "$2" | grep -q '^libsvdgrad'; then linked=shared; else linked=static; fi
+  [ "$linked" = "$3" ] || fail "$1: links the $linked library, expected the $3 one"
+  echo "$1: $out"
+}
+
+step install "$cmake" --install "$build" --prefix "$prefix" --config "$config"
+for file in include/svdgrad/svdgrad.h include/svdgrad/version.h include/svdgrad/export.h \
+  "$libdir/libsvdgrad.a" "$libdir/libsvdgrad.so" "$libdir/libsvdgrad.so.0"; do
+  [ -e "$prefix/$file" ] || fail "$file was not installed"
+done
+
+# The library itself.
+bad=$(nm -D --defined-only "$lib" | awk '$2 != "A" { print $3 }' | sed 's/@.*//' | grep -v '^svdgrad_' || true)
+[ -z "$bad" ] || fail "exported, but not svdgrad_*:" $bad
+nm -D --defined-only "$lib" | grep -q ' svdgrad_svd' || fail "svdgrad_svd is not exported"
+soname=$(readelf -d "$lib" | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p')
+[ "$soname" = libsvdgrad.so.0 ] || fail "SONAME is '$soname'"
+if needs "$lib" | grep -Ei '^lib(cu|nv)'; then fail "the library needs a CUDA library"; fi
+echo "library: $soname needs" $(needs "$lib")
+
+# CMake consumers.
+for way in package static subdirectory; do
+  step "$way: configure" "$cmake" -S "$source/tests/install" -B "$tmp/$way" -DCONSUMER=$way \
+    -DCMAKE_PREFIX_PATH="$prefix" -DSVDGRAD_SOURCE_DIR="$source" -DCMAKE_C_COMPILER="$cc" \
+    -DCMAKE_BUILD_TYPE=Release
+  step "$way: build" "$cmake" --build "$tmp/$way" --config Release --parallel 2
+done
+run_consumer "find_package" "$tmp/package/consumer" "$kind"
+run_consumer "find_package, static" "$tmp/static/consumer" static
+run_consumer "add_subdirectory" "$tmp/subdirectory/consumer" static # BUILD_SHARED_LIBS is not set
+
+# pkg-config consumers.
+if command -v pkg-config >/dev/null; then
+  PKG_CONFIG_PATH=$prefix/$libdir/pkgconfig
+  export PKG_CONFIG_PATH
+  step "pkg-config: build" "$cc" -std=c11 "$source/tests/install/main.c" -o "$tmp/pc_shared" \
+    $(pkg-config --cflags --libs svdgrad)
+  # Both libraries lie side by side and -lsvdgrad would take the shared one.
+  step "pkg-config --static: build" "$cc" -std=c11 "$source/tests/install/main.c" -o "$tmp/pc_static" \
+    $(pkg-config --static --cflags --libs svdgrad | sed 's/-lsvdgrad/-l:libsvdgrad.a/')
+  run_consumer "pkg-config" "$tmp/pc_shared" shared
+  run_consumer "pkg-config --static" "$tmp/pc_static" static
+fi
+
+# The header is also for C++.
+if command -v c++ >/dev/null; then
+  echo '#include <svdgrad/svdgrad.h>' >"$tmp/header.cpp"
+  step "C++ header" c++ -std=c++11 -Wall -Wextra -Wpedantic -Werror -I"$prefix/include" -fsyntax-only "$tmp/header.cpp"
+fi

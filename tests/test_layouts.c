@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Where an operand lies in memory changes nothing: with any one operand in any layout, or one input matrix serving the
+ * whole batch (batch stride 0), every result is bitwise that of packed column-major operands; padding stays as it was,
+ * and inputs are never written. */
+#include "fixture.h"
+
+#include <criterion/criterion.h>
+
+enum { BATCH = 3 };
+
+typedef struct variant {
+  int64_t m, n, rank;
+  int full_matrices;
+} variant_t;
+/* The last three are large enough for products through the BLAS. */
+static const variant_t variants[] = {{1, 1, 0, 0}, {4, 4, 0, 0},   {5, 3, 0, 0},   {3, 5, 0, 0},   {1, 4, 0, 1},
+                                     {5, 3, 0, 1}, {3, 5, 0, 1},   {5, 4, 2, 0},   {4, 6, 3, 0},   {17, 13, 0, 0},
+                                     {4, 1, 0, 0}, {13, 17, 5, 0}, {17, 13, 0, 1}, {13, 17, 0, 1},
+};
+enum { VARIANT_COUNT = sizeof variants / sizeof *variants };
+
+static svdgrad_desc_t variant_desc(const variant_t *variant, svdgrad_dtype_t dtype) {
+  svdgrad_desc_t desc = make_desc(dtype, variant->m, variant->n, BATCH);
+  desc.rank = variant->rank;
+  desc.full_matrices = variant->full_matrices;
+  return desc;
+}
+
+static void copy_operand(fixture_t *to, fixture_t *from, fixture_operand_t operand) {
+  for (int64_t b = 0; b < BATCH; b++) {
+    dense_t X = buffer_load(fixture_operand(from, operand), b);
+    buffer_store(fixture_operand(to, operand), b, &X);
+    dense_free(&X);
+  }
+}
+
+static int same_operand(fixture_t *x, fixture_t *y, fixture_operand_t operand) {
+  int same = buffer_padding_intact(fixture_operand(x, operand));
+  for (int64_t b = 0; b < BATCH; b++)
+    same &= buffer_same_bits(fixture_operand(x, operand), b, fixture_operand(y, operand), b);
+  return same;
+}
+
+static int same_operands(fixture_t *x, fixture_t *y) {
+  int same = x->intact && y->intact;
+  for (fixture_operand_t operand = 0; operand < OPERAND_COUNT; operand++)
+    same &= same_operand(x, y, operand);
+  return same;
+}
+
+/* Fixture in packed column-major storage but for one operand. */
+static fixture_t make_with(svdgrad_backend_t backend, const svdgrad_desc_t *desc, fixture_operand_t operand,
+                           placement_t placement) {
+  placement_t placements[OPERAND_COUNT] = {{LAYOUT_COLUMN_MAJOR, 0}};
+  placements[operand] = placement;
+  return fixture_make_placed(backend, desc, placements);
+}
+
+/* Inputs filled in, everything computed. */
+static fixture_t packed_run(svdgrad_backend_t backend, const svdgrad_desc_t *desc, double beta) {
+  fixture_t f = fixture_make(backend, desc, LAYOUT_COLUMN_MAJOR);
+  for (int64_t b = 0; b < BATCH; b++)
+    fixture_fill(&f, b, (uint64_t)b + 1);
+  cr_assert_eq(fixture_forward(&f, WITH_VECTORS), SVDGRAD_STATUS_SUCCESS);
+  cr_assert_eq(fixture_backward(&f, WITH_COTANGENTS, 1.5, beta), SVDGRAD_STATUS_SUCCESS);
+  return f;
+}
+
+/* beta = 0 must write every element of gA and read none of it, so there gA is left as it was made. */
+static int layout_changes_nothing(svdgrad_backend_t backend, const svdgrad_desc_t *desc, fixture_t *packed,
+                                  fixture_operand_t operand, layout_t layout, double beta) {
+  fixture_t f = make_with(backend, desc, operand, (placement_t){layout, 0});
+  for (int64_t b = 0; b < BATCH && beta != 0; b++)
+    fixture_fill(&f, b, (uint64_t)b + 1);
+  copy_operand(&f, packed, OPERAND_A);
+  for (fixture_operand_t cotangent = OPERAND_GS; cotangent <= OPERAND_GVH; cotangent++)
+    copy_operand(&f, packed, cotangent);
+  cr_assert_eq(fixture_forward(&f, WITH_VECTORS), SVDGRAD_STATUS_SUCCESS);
+  cr_assert_eq(fixture_backward(&f, WITH_COTANGENTS, 1.5, beta), SVDGRAD_STATUS_SUCCESS);
+  int same = same_operands(&f, packed);
+  for (int64_t b = 0; b < BATCH; b++)
+    same &= fixture_same_forward(&f, b, packed, b, WITH_VECTORS) && fixture_same_backward(&f, b, packed, b);
+  fixture_free(&f);
+  return same;
+}
+
+static void try_layouts(svdgrad_backend_t backend, const svdgrad_desc_t *desc, double beta) {
+  fixture_t packed = packed_run(backend, desc, beta);
+  for (fixture_operand_t operand = 0; operand < OPERAND_COUNT; operand++)
+    for (layout_t layout = 0; layout < LAYOUT_COUNT; layout++)
+      cr_expect(layout_changes_nothing(backend, desc, &packed, operand, layout, beta),
+                "%s %s %dx%d rank %d full %d beta %g: %s %s", backend_name(backend), dtype_name(desc->dtype),
+                (int)desc->m, (int)desc->n, (int)desc->rank, desc->full_matrices, beta, operand_name(operand),
+                layout_name(layout));
+  fixture_free(&packed);
+}
+
+Test(layouts, every_operand_in_every_layout) {
+  for (int i = 0; i < test_backend_count; i++)
+    for (svdgrad_dtype_t dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++)
+      for (int v = 0; v < VARIANT_COUNT; v++) {
+        const svdgrad_desc_t desc = variant_desc(&variants[v], dtype);
+        try_layouts(test_backends[i], &desc, 0);
+        try_layouts(test_backends[i], &desc, -0.5);
+      }
+}
+
+/* The second run differs from the first in having one copy of `operand` for the batch instead of BATCH equal ones;
+ * all other operands differ from matrix to matrix. */
+static int broadcast_changes_nothing(svdgrad_backend_t backend, const svdgrad_desc_t *desc, fixture_operand_t operand) {
+  fixture_t copies = packed_run(backend, desc, 1);
+  fixture_t shared = make_with(backend, desc, operand, (placement_t){LAYOUT_ROW_PADDED, 1});
+  dense_t first = buffer_load(fixture_operand(&copies, operand), 0);
+  for (int64_t b = 1; b < BATCH; b++)
+    buffer_store(fixture_operand(&copies, operand), b, &first);
+  dense_free(&first);
+  for (fixture_operand_t i = 0; i < OPERAND_COUNT; i++)
+    copy_operand(&shared, &copies, i);
+  fixture_t *const runs[] = {&copies, &shared};
+  for (int run = 0; run < 2; run++) {
+    if (operand == OPERAND_A)
+      cr_assert_eq(fixture_forward(runs[run], WITH_VECTORS), SVDGRAD_STATUS_SUCCESS);
+    cr_assert_eq(fixture_backward(runs[run], WITH_COTANGENTS, 1, 1), SVDGRAD_STATUS_SUCCESS);
+  }
+  int same = same_operands(&shared, &copies);
+  for (int64_t b = 0; b < BATCH; b++)
+    same &= fixture_same_backward(&shared, b, &copies, b);
+  fixture_free(&copies);
+  fixture_free(&shared);
+  return same;
+}
+
+Test(layouts, one_input_for_the_whole_batch) {
+  for (int i = 0; i < test_backend_count; i++)
+    for (svdgrad_dtype_t dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++)
+      for (int v = 0; v < VARIANT_COUNT; v++)
+        for (fixture_operand_t operand = 0; operand < OPERAND_GA; operand++) {
+          const svdgrad_desc_t desc = variant_desc(&variants[v], dtype);
+          cr_expect(broadcast_changes_nothing(test_backends[i], &desc, operand), "%s %s %dx%d rank %d full %d: %s",
+                    backend_name(test_backends[i]), dtype_name(dtype), (int)desc.m, (int)desc.n, (int)desc.rank,
+                    desc.full_matrices, operand_name(operand));
+        }
+}
