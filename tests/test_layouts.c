@@ -13,9 +13,9 @@ typedef struct variant {
   int full_matrices;
 } variant_t;
 /* The last three are large enough for products through the BLAS. */
-static const variant_t variants[] = {{1, 1, 0, 0}, {4, 4, 0, 0},   {5, 3, 0, 0},   {3, 5, 0, 0},   {1, 4, 0, 1},
-                                     {5, 3, 0, 1}, {3, 5, 0, 1},   {5, 4, 2, 0},   {4, 6, 3, 0},   {17, 13, 0, 0},
-                                     {4, 1, 0, 0}, {13, 17, 5, 0}, {17, 13, 0, 1}, {13, 17, 0, 1},
+static const variant_t variants[] = {
+    {1, 1, 0, 0}, {4, 4, 0, 0}, {5, 3, 0, 0},   {3, 5, 0, 0}, {1, 4, 0, 1},   {5, 3, 0, 1},   {3, 5, 0, 1},
+    {5, 4, 2, 0}, {4, 6, 3, 0}, {17, 13, 0, 0}, {4, 1, 0, 0}, {13, 17, 5, 0}, {17, 13, 0, 1}, {13, 17, 0, 1},
 };
 enum { VARIANT_COUNT = sizeof variants / sizeof *variants };
 
