@@ -81,8 +81,7 @@ static color_t ink_color(float ink) {
 static void draw_tile(canvas_t *canvas, int x, int y, int side, const float *tile) {
   for (int row = 0; row < side; row++)
     for (int col = 0; col < side; col++)
-      fill_rect(canvas, x + col * ZOOM, y + row * ZOOM, ZOOM, ZOOM,
-                ink_color(tile[row * side + col]));
+      fill_rect(canvas, x + col * ZOOM, y + row * ZOOM, ZOOM, ZOOM, ink_color(tile[row * side + col]));
 }
 
 /* Width of the column that holds the row labels. */
@@ -101,8 +100,7 @@ static int tile_x(const contact_sheet_t *sheet, int col) {
 }
 
 static int tile_y(const contact_sheet_t *sheet, int row) {
-  return MARGIN + LINE_H + row * (sheet->side * ZOOM + GAP) +
-         row / sheet->rows_per_group * (GROUP_GAP - GAP);
+  return MARGIN + LINE_H + row * (sheet->side * ZOOM + GAP) + row / sheet->rows_per_group * (GROUP_GAP - GAP);
 }
 
 static void draw_grid(canvas_t *canvas, const contact_sheet_t *sheet) {

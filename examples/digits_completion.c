@@ -253,8 +253,7 @@ static solver_t create_solver(int images) {
   solver.desc.batch_count = CLASSES;
   check(svdgrad_create(SVDGRAD_BACKEND_CPU, 0, &solver.handle));
   check(svdgrad_workspace_size(solver.handle, SVDGRAD_OP_SVD, &solver.desc, &solver.work_bytes));
-  check(svdgrad_workspace_size(solver.handle, SVDGRAD_OP_SVD_BACKWARD, &solver.desc,
-                               &backward_bytes));
+  check(svdgrad_workspace_size(solver.handle, SVDGRAD_OP_SVD_BACKWARD, &solver.desc, &backward_bytes));
   solver.algorithm = svdgrad_algorithm_name(solver.handle, SVDGRAD_OP_SVD, &solver.desc);
   if (!solver.algorithm)
     die("%s", svdgrad_last_error_message());
@@ -292,13 +291,13 @@ static double add_nuclear_norm_gradient(solver_t *solver, problem_t *problem, do
   const svdgrad_matrix_t U = row_major(solver->U, m, k), Vh = row_major(solver->Vh, k, n);
   const svdgrad_vector_t S = {solver->S, 1, k}, gS = {solver->gS, 1, k};
   const double start = now();
-  check(svdgrad_svd(solver->handle, NULL, &solver->desc, &X, &S, &U, &Vh, solver->info,
-                    solver->work, solver->work_bytes));
+  check(svdgrad_svd(solver->handle, NULL, &solver->desc, &X, &S, &U, &Vh, solver->info, solver->work,
+                    solver->work_bytes));
   for (int c = 0; c < CLASSES; c++)
     if (solver->info[c] != SVDGRAD_INFO_OK)
       die("the decomposition of digit %d failed with info %d", c, (int)solver->info[c]);
-  check(svdgrad_svd_backward(solver->handle, NULL, &solver->desc, NULL, &S, &U, &Vh, &gS, NULL,
-                             NULL, lambda, 1.0, &gX, NULL, solver->work, solver->work_bytes));
+  check(svdgrad_svd_backward(solver->handle, NULL, &solver->desc, NULL, &S, &U, &Vh, &gS, NULL, NULL, lambda, 1.0, &gX,
+                             NULL, solver->work, solver->work_bytes));
   solver->seconds += now() - start;
 
   double norm = 0.0;
@@ -335,8 +334,8 @@ static double complete(solver_t *solver, problem_t *problem, int steps) {
     const double lambda = lambda_at(step, steps);
     const double objective = descend(solver, problem, lambda);
     if ((step + 1) % interval == 0 || step + 1 == steps) {
-      printf("%6d  %7.4f  %9.2f  %11.4f  %7.2f\n", step + 1, lambda, objective,
-             hidden_rmse(problem, recovered), now() - start);
+      printf("%6d  %7.4f  %9.2f  %11.4f  %7.2f\n", step + 1, lambda, objective, hidden_rmse(problem, recovered),
+             now() - start);
       fflush(stdout);
     }
   }
@@ -352,8 +351,7 @@ static void fill_tiles(float *tiles, int row, const problem_t *problem, int c, i
     const size_t i = first + p;
     const float truth = problem->truth[i];
     const int visible = problem->mask[i] != 0.0f;
-    const float shown[SHEET_ROWS_PER_IMAGE] = {truth, visible ? truth : NAN,
-                                               visible ? truth : column_mean(problem, i),
+    const float shown[SHEET_ROWS_PER_IMAGE] = {truth, visible ? truth : NAN, visible ? truth : column_mean(problem, i),
                                                visible ? truth : recovered(problem, i)};
     for (int r = 0; r < SHEET_ROWS_PER_IMAGE; r++)
       tiles[(size_t)((row + r) * CLASSES + c) * PIXELS + p] = shown[r];
@@ -366,8 +364,7 @@ static void write_sheet(const problem_t *problem, double baseline, double rmse, 
   char holes[100], errors[100];
   const char *const captions[] = {holes, errors, NULL};
   snprintf(holes, sizeof holes, "ORANGE: THE HIDDEN %.0f%% OF THE PIXELS", 100.0 * HIDDEN_SHARE);
-  snprintf(errors, sizeof errors, "RMSE OF HIDDEN PIXELS: COLUMN MEAN %.3f  RECOVERED %.3f",
-           baseline, rmse);
+  snprintf(errors, sizeof errors, "RMSE OF HIDDEN PIXELS: COLUMN MEAN %.3f  RECOVERED %.3f", baseline, rmse);
   float *tiles = allocate(SHOWN * SHEET_ROWS_PER_IMAGE * CLASSES * PIXELS, sizeof *tiles);
   /* Evenly spaced images rather than chosen ones. */
   for (int i = 0; i < SHOWN; i++)
@@ -404,16 +401,15 @@ int main(int argc, char **argv) {
   dataset_t *data = read_dataset(argv[1]);
   problem_t problem = create_problem(data);
   solver_t solver = create_solver(problem.images);
-  printf("%d matrices of %d images x %d pixels, %.0f %% of the pixels hidden; SVD by %s\n", CLASSES,
-         problem.images, PIXELS, 100.0 * HIDDEN_SHARE, solver.algorithm);
+  printf("%d matrices of %d images x %d pixels, %.0f %% of the pixels hidden; SVD by %s\n", CLASSES, problem.images,
+         PIXELS, 100.0 * HIDDEN_SHARE, solver.algorithm);
 
   const double seconds = complete(&solver, &problem, steps);
   const double baseline = hidden_rmse(&problem, column_mean);
   const double rmse = hidden_rmse(&problem, recovered);
   printf("hidden-pixel RMSE %.4f, column-mean baseline %.4f: %.1f %% lower\n", rmse, baseline,
          100.0 * (1.0 - rmse / baseline));
-  printf("%.1f steps/s, %.0f %% of the time in svdgrad\n", steps / seconds,
-         100.0 * solver.seconds / seconds);
+  printf("%.1f steps/s, %.0f %% of the time in svdgrad\n", steps / seconds, 100.0 * solver.seconds / seconds);
   write_sheet(&problem, baseline, rmse, argv[2]);
   printf("wrote %s\n", argv[2]);
 

@@ -31,14 +31,13 @@ static svdgrad_status_t invalid_negative(const char *function, const char *argum
 
 static svdgrad_status_t check_enums(const char *function, svdgrad_op_t op, const svdgrad_desc_t *desc) {
   if ((int)op < SVDGRAD_OP_SVD || op > SVDGRAD_OP_SVD_JVP)
-    return invalid_range(function, "op", (int64_t)op, SVDGRAD_OP_SVD, SVDGRAD_OP_SVD_JVP);
+    return invalid_range(function, "op", (int)op, SVDGRAD_OP_SVD, SVDGRAD_OP_SVD_JVP);
   if ((int)desc->dtype < SVDGRAD_F32 || desc->dtype > SVDGRAD_C128)
-    return invalid_range(function, "desc.dtype", (int64_t)desc->dtype, SVDGRAD_F32, SVDGRAD_C128);
+    return invalid_range(function, "desc.dtype", (int)desc->dtype, SVDGRAD_F32, SVDGRAD_C128);
   if ((int)desc->algo < SVDGRAD_ALGO_AUTO || desc->algo > SVDGRAD_ALGO_VENDOR)
-    return invalid_range(function, "desc.algo", (int64_t)desc->algo, SVDGRAD_ALGO_AUTO, SVDGRAD_ALGO_VENDOR);
+    return invalid_range(function, "desc.algo", (int)desc->algo, SVDGRAD_ALGO_AUTO, SVDGRAD_ALGO_VENDOR);
   if ((int)desc->gap_policy < SVDGRAD_GAP_DEFAULT || desc->gap_policy > SVDGRAD_GAP_LORENTZ)
-    return invalid_range(function, "desc.gap_policy", (int64_t)desc->gap_policy, SVDGRAD_GAP_DEFAULT,
-                         SVDGRAD_GAP_LORENTZ);
+    return invalid_range(function, "desc.gap_policy", (int)desc->gap_policy, SVDGRAD_GAP_DEFAULT, SVDGRAD_GAP_LORENTZ);
   return SVDGRAD_STATUS_SUCCESS;
 }
 

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Finds what the library links; sets SVDGRAD_DEPENDENCIES, SVDGRAD_HAVE_CUDA, SVDGRAD_HAVE_OPENMP.
+
+# LAPACK.  OpenBLAS is tried first because FindLAPACK's own order prefers others; a BLA_VENDOR that
+# the user set is taken as it is.
+if(NOT DEFINED BLA_VENDOR AND NOT DEFINED ENV{BLA_VENDOR})
+  set(BLA_VENDOR OpenBLAS)
+  find_package(LAPACK QUIET)
+  if(NOT LAPACK_FOUND)
+    unset(BLA_VENDOR)
+  endif()
+endif()
+if(NOT LAPACK_FOUND)
+  find_package(LAPACK REQUIRED)
+endif()
+if(DEFINED BLA_VENDOR)
+  set(SVDGRAD_BLA_VENDOR "${BLA_VENDOR}")
+else()
+  set(SVDGRAD_BLA_VENDOR "$ENV{BLA_VENDOR}")
+endif()
+message(STATUS "svdgrad: LAPACK is ${LAPACK_LIBRARIES}")
+
+find_package(Threads REQUIRED)
+set(SVDGRAD_DEPENDENCIES LAPACK::LAPACK Threads::Threads m)
+
+set(SVDGRAD_HAVE_OPENMP 0)
+if(SVDGRAD_OPENMP)
+  find_package(OpenMP QUIET COMPONENTS C)
+  if(OpenMP_C_FOUND)
+    set(SVDGRAD_HAVE_OPENMP 1)
+    list(APPEND SVDGRAD_DEPENDENCIES OpenMP::OpenMP_C)
+  else()
+    message(STATUS "svdgrad: OpenMP was not found, the built-in threads are off")
+  endif()
+endif()
+
+set(SVDGRAD_HAVE_CUDA 0)
+if(SVDGRAD_CUDA STREQUAL "AUTO" OR NOT SVDGRAD_CUDA)
+  message(STATUS "svdgrad: backends ref and cpu")
+else()
+  message(FATAL_ERROR "SVDGRAD_CUDA=${SVDGRAD_CUDA}: the CUDA backend is not part of svdgrad "
+                      "${PROJECT_VERSION}; use AUTO or OFF")
+endif()
