@@ -10,6 +10,9 @@
 
 enum { WORK_ALIGNMENT = 256 };
 
+/* A quick return: no element is read or written. */
+static int is_empty(const problem_t *p) { return p->mn == 0 || p->batch_count == 0; }
+
 static size_t real_size(svdgrad_dtype_t dtype) {
   return dtype == SVDGRAD_F32 || dtype == SVDGRAD_C64 ? sizeof(float) : sizeof(double);
 }
@@ -144,7 +147,7 @@ svdgrad_status_t validate_problem(const char *function, svdgrad_handle_t handle,
 
 svdgrad_status_t validate_workspace_bytes(const char *function, svdgrad_handle_t handle, svdgrad_op_t op,
                                           const problem_t *problem, size_t *bytes) {
-  const size_t need = problem->mn == 0 ? 0 : handle->backend->workspace_size(handle, op, problem);
+  const size_t need = is_empty(problem) ? 0 : handle->backend->workspace_size(handle, op, problem);
   if (need == SIZE_MAX)
     return error_status(
         SVDGRAD_STATUS_INVALID_ARGUMENT,
@@ -173,8 +176,6 @@ static svdgrad_status_t check_workspace(const char *function, svdgrad_handle_t h
 
 /* Empty matrices (quick returns) may come with any pointers and strides; but where there is memory, the identity may be
  * written to it: U of an m-by-0 matrix with full_matrices. */
-static int is_empty(const problem_t *p) { return p->mn == 0 || p->batch_count == 0; }
-
 static svdgrad_status_t check_operands(const char *function, const problem_t *p, const operand_t *operands, int count) {
   svdgrad_status_t status;
   for (int i = 0; i < count; i++)

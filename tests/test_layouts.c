@@ -12,12 +12,16 @@ typedef struct variant {
   int64_t m, n, rank;
   int full_matrices;
 } variant_t;
-/* The last three are large enough for products through the BLAS. */
 static const variant_t variants[] = {
-    {1, 1, 0, 0}, {4, 4, 0, 0}, {5, 3, 0, 0},   {3, 5, 0, 0}, {1, 4, 0, 1},   {5, 3, 0, 1},   {3, 5, 0, 1},
-    {5, 4, 2, 0}, {4, 6, 3, 0}, {17, 13, 0, 0}, {4, 1, 0, 0}, {13, 17, 5, 0}, {17, 13, 0, 1}, {13, 17, 0, 1},
+    {1, 1, 0, 0}, {1, 4, 0, 1}, {4, 1, 0, 0}, {4, 4, 0, 0},   {5, 3, 0, 0},   {3, 5, 0, 0},   {5, 3, 0, 1},
+    {3, 5, 0, 1}, {5, 4, 2, 0}, {4, 6, 3, 0}, {17, 13, 0, 0}, {13, 17, 5, 0}, {17, 13, 0, 1}, {13, 17, 0, 1},
 };
 enum { VARIANT_COUNT = sizeof variants / sizeof *variants };
+
+/* The large ones take their products from the BLAS; the reference backend has one way for all. */
+static int is_tried(svdgrad_backend_t backend, const variant_t *variant) {
+  return backend != SVDGRAD_BACKEND_REF || variant->m < 13;
+}
 
 static svdgrad_desc_t variant_desc(const variant_t *variant, svdgrad_dtype_t dtype) {
   svdgrad_desc_t desc = make_desc(dtype, variant->m, variant->n, BATCH);
@@ -84,9 +88,10 @@ static int layout_changes_nothing(svdgrad_backend_t backend, const svdgrad_desc_
   return same;
 }
 
-static void try_layouts(svdgrad_backend_t backend, const svdgrad_desc_t *desc, double beta) {
+/* Of the operands from `first` on. */
+static void try_layouts(svdgrad_backend_t backend, const svdgrad_desc_t *desc, fixture_operand_t first, double beta) {
   fixture_t packed = packed_run(backend, desc, beta);
-  for (fixture_operand_t operand = 0; operand < OPERAND_COUNT; operand++)
+  for (fixture_operand_t operand = first; operand < OPERAND_COUNT; operand++)
     for (layout_t layout = 0; layout < LAYOUT_COUNT; layout++)
       cr_expect(layout_changes_nothing(backend, desc, &packed, operand, layout, beta),
                 "%s %s %dx%d rank %d full %d beta %g: %s %s", backend_name(backend), dtype_name(desc->dtype),
@@ -100,8 +105,10 @@ Test(layouts, every_operand_in_every_layout) {
     for (svdgrad_dtype_t dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++)
       for (int v = 0; v < VARIANT_COUNT; v++) {
         const svdgrad_desc_t desc = variant_desc(&variants[v], dtype);
-        try_layouts(test_backends[i], &desc, 0);
-        try_layouts(test_backends[i], &desc, -0.5);
+        if (!is_tried(test_backends[i], &variants[v]))
+          continue;
+        try_layouts(test_backends[i], &desc, OPERAND_A, 0);
+        try_layouts(test_backends[i], &desc, OPERAND_GA, -0.5);
       }
 }
 
@@ -136,8 +143,9 @@ Test(layouts, one_input_for_the_whole_batch) {
       for (int v = 0; v < VARIANT_COUNT; v++)
         for (fixture_operand_t operand = 0; operand < OPERAND_GA; operand++) {
           const svdgrad_desc_t desc = variant_desc(&variants[v], dtype);
-          cr_expect(broadcast_changes_nothing(test_backends[i], &desc, operand), "%s %s %dx%d rank %d full %d: %s",
-                    backend_name(test_backends[i]), dtype_name(dtype), (int)desc.m, (int)desc.n, (int)desc.rank,
-                    desc.full_matrices, operand_name(operand));
+          cr_expect(!is_tried(test_backends[i], &variants[v]) ||
+                        broadcast_changes_nothing(test_backends[i], &desc, operand),
+                    "%s %s %dx%d rank %d full %d: %s", backend_name(test_backends[i]), dtype_name(dtype), (int)desc.m,
+                    (int)desc.n, (int)desc.rank, desc.full_matrices, operand_name(operand));
         }
 }

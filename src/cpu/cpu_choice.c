@@ -6,6 +6,8 @@
 
 /* LAPACK counts in 32-bit integers; its largest array here is the 4 min(m,n)^2 + 7 min(m,n) of gesdd's workspace. */
 static int fits_lapack(const problem_t *p) {
+  if (p->mn == 0 || p->batch_count == 0)
+    return 1;
   const double mn = (double)p->mn, mx = (double)(p->m > p->n ? p->m : p->n);
   return mx < INT_MAX / 64.0 && (4 * mn + 64) * mn + 2 * mx < INT_MAX;
 }

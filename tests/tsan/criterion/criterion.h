@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The little of Criterion that test_threads and test_determinism use, run in one process, one test after the
+/* The little of Criterion that test_threads uses, run in one process, one test after the
  * other.  For the thread sanitizer only: Criterion's sandbox maps its arena where the sanitizer keeps its shadow
  * memory, and does not start (https://github.com/Snaipe/Criterion/issues/274). */
 #ifndef SVDGRAD_TESTS_TSAN_CRITERION_H
