@@ -147,7 +147,7 @@ SVDGRAD_API const char *svdgrad_algorithm_name(svdgrad_handle_t handle, svdgrad_
 SVDGRAD_API int svdgrad_is_capturable(svdgrad_handle_t handle, svdgrad_op_t op, const svdgrad_desc_t *desc);
 
 /** SVD of each matrix, singular values in descending order; U and Vh have orthonormal columns and rows, also at zero
- *  singular values.
+ *  singular values.  Without them a backend may take another algorithm, and S may differ in its last bits.
  *  @param[in]  A     m-by-n
  *  @param[out] S     length k (or rank), real
  *  @param[out] U     m-by-k (rank; m if full_matrices), or NULL
