@@ -65,9 +65,13 @@ struct svdgrad_context {
   void *state;         /* the backend's own */
 };
 
-/* The table of backends compiled in (backends.c); NULL with a message if `id` is not among them. */
+/* The backend's table (backends.c); NULL with a message if this library, or this machine, does not have it. */
 const backend_t *backend_find(svdgrad_backend_t id);
 
 extern const backend_t ref_backend, cpu_backend;
+
+/* Linked in (static library) or from the module libsvdgrad_cuda.so (shared); NULL with a message if that cannot be
+ * loaded. */
+const backend_t *cuda_backend_find(void);
 
 #endif

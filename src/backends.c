@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The backends compiled into this library. */
+/* The backends of this library. */
 #include "backend.h"
 #include "error.h"
 
@@ -8,15 +8,15 @@
 static const backend_t *const backends[] = {
     [SVDGRAD_BACKEND_REF] = &ref_backend,
     [SVDGRAD_BACKEND_CPU] = &cpu_backend,
-#if SVDGRAD_HAVE_CUDA
-    [SVDGRAD_BACKEND_CUDA] = &cuda_backend,
-#else
-    [SVDGRAD_BACKEND_CUDA] = NULL,
-#endif
 };
 
 const backend_t *backend_find(svdgrad_backend_t id) {
-  if (!backends[id])
-    error_set("svdgrad_create: the cuda backend is not compiled into this library (SVDGRAD_CUDA was off)");
-  return backends[id];
+  if (id != SVDGRAD_BACKEND_CUDA)
+    return backends[id];
+#if SVDGRAD_HAVE_CUDA
+  return cuda_backend_find();
+#else
+  error_set("svdgrad_create: the cuda backend is not compiled into this library (SVDGRAD_CUDA was off)");
+  return NULL;
+#endif
 }

@@ -199,7 +199,8 @@ static void check_power_of_two(const setting_t *s, worst_t *worst) {
   run(&f, WITH_VECTORS);
   run(&g, WITH_VECTORS);
   for (int64_t b = 0; b < 2; b++) {
-    cr_assert(buffer_same_bits(&f.U, b, &g.U, b) && buffer_same_bits(&f.Vh, b, &g.Vh, b));
+    cr_assert(buffer_same_bits(&f.U, b, &g.U, b) && buffer_same_bits(&f.Vh, b, &g.Vh, b), "%s %s %s %dx%d",
+              backend_name(s->backend), dtype_name(s->dtype), spectrum_name(s->spectrum), (int)s->m, (int)s->n);
     for (int64_t i = 0; i < f.S.rows; i++) {
       const long double scaled = creall(buffer_get(&f.S, b, i, 0)) * ldexpl(1, b ? -p : p);
       if (scaled >= smallest_normal(s->dtype))

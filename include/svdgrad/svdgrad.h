@@ -90,7 +90,7 @@ typedef struct svdgrad_desc {
 
 /** Strided batch of matrices: element (b,i,j) is data[b*batch_stride + i*row_stride + j*col_stride].
  *  Strides count elements and are positive.  Row-major: {p, ld, 1, s}; column-major (LAPACK): {p, 1, ld, s}.
- *  Any strides will do under which no two elements share a place; those of a dimension of extent 1 are ignored.
+ *  Any nested strides will do: each at least the span of all smaller ones (those of extent 1 are ignored).
  *  An input may have batch_stride 0 (one matrix for the whole batch). */
 typedef struct svdgrad_matrix {
   void *data;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "fixture.h"
 
+#include "device.h"
 #include "random.h"
 
 #include <stdio.h>
@@ -9,7 +10,11 @@
 
 enum { CANARY = 0x5A, GUARD = 256 };
 
+#if TEST_ONLY_CUDA
+const svdgrad_backend_t test_backends[] = {SVDGRAD_BACKEND_CUDA};
+#else
 const svdgrad_backend_t test_backends[] = {SVDGRAD_BACKEND_REF, SVDGRAD_BACKEND_CPU};
+#endif
 const int test_backend_count = sizeof test_backends / sizeof *test_backends;
 
 const char *backend_name(svdgrad_backend_t backend) {
@@ -57,7 +62,7 @@ fixture_t fixture_make_placed(svdgrad_backend_t backend, const svdgrad_desc_t *d
   const int64_t k = desc->rank ? desc->rank : m < n ? m : n;
   const int64_t u_cols = desc->full_matrices ? m : k, vh_rows = desc->full_matrices ? n : k;
   const svdgrad_dtype_t dtype = desc->dtype, real = dtype_real(dtype);
-  fixture_t f = {.desc = *desc, .intact = 1, .fill = 0xFF};
+  fixture_t f = {.backend = backend, .desc = *desc, .intact = 1, .fill = 0xFF};
   if (svdgrad_create(backend, 0, &f.handle)) {
     fprintf(stderr, "test: %s\n", svdgrad_last_error_message());
     abort();
@@ -112,19 +117,45 @@ static int workspace_free(workspace_t *w) {
   return intact;
 }
 
+static svdgrad_matrix_t matrix_on(device_call_t *call, const buffer_t *buffer) {
+  svdgrad_matrix_t matrix = buffer->matrix;
+  unsigned char *memory = device_call_memory(call, buffer->memory, buffer->bytes);
+  matrix.data = memory + ((unsigned char *)buffer->matrix.data - buffer->memory);
+  return matrix;
+}
+
+static svdgrad_vector_t vector_on(device_call_t *call, const buffer_t *buffer) {
+  return (svdgrad_vector_t){matrix_on(call, buffer).data, buffer->vector.stride, buffer->vector.batch_stride};
+}
+
 svdgrad_status_t fixture_call_forward(const fixture_t *f, int with, void *work, size_t bytes) {
-  return svdgrad_svd(f->handle, NULL, &f->desc, &f->A.matrix, &f->S.vector, with & WITH_U ? &f->U.matrix : NULL,
-                     with & WITH_VH ? &f->Vh.matrix : NULL, f->info, work, bytes);
+  device_call_t call = device_call_begin(f->backend);
+  const svdgrad_matrix_t A = matrix_on(&call, &f->A), U = matrix_on(&call, &f->U), Vh = matrix_on(&call, &f->Vh);
+  const svdgrad_vector_t S = vector_on(&call, &f->S);
+  int32_t *info = device_call_memory(&call, f->info, ((size_t)f->desc.batch_count + 1) * sizeof *f->info);
+  void *device_work = device_call_memory(&call, work, bytes);
+  const svdgrad_status_t status = svdgrad_svd(f->handle, call.stream, &f->desc, &A, &S, with & WITH_U ? &U : NULL,
+                                              with & WITH_VH ? &Vh : NULL, info, device_work, bytes);
+  device_call_end(&call);
+  return status;
 }
 
 svdgrad_status_t fixture_call_backward(const fixture_t *f, int with, double alpha, double beta, void *work,
                                        size_t bytes) {
   const int64_t mn = f->desc.m < f->desc.n ? f->desc.m : f->desc.n;
   const int truncated = f->desc.rank && f->desc.rank < mn;
-  return svdgrad_svd_backward(f->handle, NULL, &f->desc, truncated ? &f->A.matrix : NULL, &f->S.vector, &f->U.matrix,
-                              &f->Vh.matrix, with & WITH_GS ? &f->gS.vector : NULL,
-                              with & WITH_GU ? &f->gU.matrix : NULL, with & WITH_GVH ? &f->gVh.matrix : NULL, alpha,
-                              beta, &f->gA.matrix, f->report, work, bytes);
+  device_call_t call = device_call_begin(f->backend);
+  const svdgrad_matrix_t A = matrix_on(&call, &f->A), U = matrix_on(&call, &f->U), Vh = matrix_on(&call, &f->Vh);
+  const svdgrad_matrix_t gU = matrix_on(&call, &f->gU), gVh = matrix_on(&call, &f->gVh), gA = matrix_on(&call, &f->gA);
+  const svdgrad_vector_t S = vector_on(&call, &f->S), gS = vector_on(&call, &f->gS);
+  svdgrad_report_t *report =
+      device_call_memory(&call, f->report, ((size_t)f->desc.batch_count + 1) * sizeof *f->report);
+  void *device_work = device_call_memory(&call, work, bytes);
+  const svdgrad_status_t status = svdgrad_svd_backward(
+      f->handle, call.stream, &f->desc, truncated ? &A : NULL, &S, &U, &Vh, with & WITH_GS ? &gS : NULL,
+      with & WITH_GU ? &gU : NULL, with & WITH_GVH ? &gVh : NULL, alpha, beta, &gA, report, device_work, bytes);
+  device_call_end(&call);
+  return status;
 }
 
 svdgrad_status_t fixture_forward(fixture_t *f, int with) {

@@ -31,6 +31,7 @@ typedef struct placement {
 } placement_t;
 
 typedef struct fixture {
+  svdgrad_backend_t backend;
   svdgrad_handle_t handle;
   svdgrad_desc_t desc;
   buffer_t A, S, U, Vh, gS, gU, gVh, gA;
@@ -40,7 +41,7 @@ typedef struct fixture {
   unsigned char fill;       /* of the workspace before a call: 0xFF unless the test wants another */
 } fixture_t;
 
-/* The backends that this build can test, ref first; svdgrad_create must succeed on them. */
+/* The backends that this build can test; svdgrad_create must succeed on them.  TEST_ONLY_CUDA leaves the CUDA one. */
 extern const svdgrad_backend_t test_backends[];
 extern const int test_backend_count;
 const char *backend_name(svdgrad_backend_t backend);
@@ -60,7 +61,8 @@ svdgrad_status_t fixture_forward(fixture_t *fixture, int with);
 /* svdgrad_svd_backward from S, U, Vh with the cotangents that `with` names. */
 svdgrad_status_t fixture_backward(fixture_t *fixture, int with, double alpha, double beta);
 
-/* The bare calls that these two make, in a workspace of the caller's; nothing is checked. */
+/* The bare calls that these two make, in a workspace (host memory) of the caller's; nothing is checked.  For the CUDA
+ * backend every operand is copied to the device and back. */
 svdgrad_status_t fixture_call_forward(const fixture_t *fixture, int with, void *work, size_t bytes);
 svdgrad_status_t fixture_call_backward(const fixture_t *fixture, int with, double alpha, double beta, void *work,
                                        size_t bytes);

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The blocks of a grid, one after another; with SIMT_XBLOCK each on a thread of the host that is its own.
+#include "draw.hpp"
+#include "sanitizers.hpp"
+#include "scheduler.hpp"
+
+namespace simt {
+
+static unsigned long launches;
+unsigned long launch_count() { return launches; }
+
+static Index block_at(const dim3 &grid, size_t i) {
+  return {static_cast<unsigned>(i % grid.x), static_cast<unsigned>(i / grid.x % grid.y),
+          static_cast<unsigned>(i / grid.x / grid.y)};
+}
+
+static void run_blocks(const Grid &grid, const std::vector<int> &order);
+
+void run_grid(const Grid &grid) {
+  launches++;
+  block_size = grid.block;
+  grid_size = grid.size;
+  run_blocks(grid, draw_order(static_cast<size_t>(grid.size.x) * grid.size.y * grid.size.z));
+}
+
+#ifndef SIMT_XBLOCK
+
+static void run_blocks(const Grid &grid, const std::vector<int> &order) {
+  static Place &place = *new Place; // lives as long as the process
+  for (int i : order)
+    run_block(place, block_at(grid.size, static_cast<size_t>(i)), grid.shared_bytes, grid.kernel);
+}
+
+} // namespace simt
+
+#else // the race check between blocks, with the thread sanitizer alone
+
+} // namespace simt
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+namespace simt {
+
+// All threads exist before the first block runs, and hand the turn on through a plain variable in this file,
+// which is not instrumented: so the sanitizer sees no order between two blocks of a launch.
+static volatile size_t turn;
+static const size_t everyone_may_end = static_cast<size_t>(-1);
+
+struct Job {
+  const Grid *grid;
+  size_t block, turn;
+  std::vector<void *> fibres;
+};
+
+static void *run_job(void *argument) {
+  Job &job = *static_cast<Job *>(argument);
+  ignore_accesses(true); // the scheduler's own memset and the like
+  while (turn != job.turn)
+    sched_yield();
+  Place &place = *new Place;
+  run_block(place, block_at(job.grid->size, job.block), job.grid->shared_bytes, job.grid->kernel);
+  job.fibres = sanitizer_handles(place);
+  turn = job.turn + 1;
+  ignore_accesses(false);
+  while (turn != everyone_may_end) // no thread, and so no thread_local memory, ends before the last block
+    sched_yield();
+  return nullptr;
+}
+
+static void run_blocks(const Grid &grid, const std::vector<int> &order) {
+  const size_t block_threads = static_cast<size_t>(grid.block.x) * grid.block.y * grid.block.z;
+  if (order.size() * block_threads > 7900) { // the sanitizer's limit is 8128 threads and fibres
+    fprintf(stderr, "simt: grid too big for SIMT_XBLOCK (%zu blocks of %zu)\n", order.size(), block_threads);
+    abort();
+  }
+  std::vector<Job> jobs;
+  for (size_t k = 0; k < order.size(); k++)
+    jobs.push_back({&grid, static_cast<size_t>(order[k]), k, {}});
+  turn = 0;
+  std::vector<pthread_t> hosts(jobs.size());
+  for (size_t k = 0; k < jobs.size(); k++)
+    pthread_create(&hosts[k], nullptr, run_job, &jobs[k]);
+  while (turn != jobs.size())
+    sched_yield();
+  turn = everyone_may_end;
+  for (pthread_t host : hosts)
+    pthread_join(host, nullptr);
+  for (const Job &job : jobs) // only now: the sanitizer forgets the accesses of a destroyed fibre
+    for (void *fibre : job.fibres)
+      __tsan_destroy_fiber(fibre);
+}
+
+} // namespace simt
+
+#endif

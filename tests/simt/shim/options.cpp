@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "options.hpp"
+#include <stdlib.h>
+#include <string.h>
+
+namespace simt {
+
+static int number(const char *name, int otherwise) {
+  const char *text = getenv(name);
+  return text && *text ? atoi(text) : otherwise;
+}
+
+static Options read() {
+  Options o;
+  const char *order = getenv("SIMT_ORDER");
+  if (order && !strncmp(order, "rev", 3))
+    o.order = Order::REVERSE;
+  if (order && !strncmp(order, "rand", 4)) {
+    o.order = Order::RANDOM;
+    if (const char *seed = strchr(order, ':'))
+      o.seed = static_cast<unsigned>(strtoul(seed + 1, nullptr, 10));
+  }
+  o.async = number("SIMT_ASYNC", 0) != 0;
+  o.no_gpu = number("SIMT_NOGPU", 0) != 0;
+  o.devices = number("SIMT_DEVICES", 1);
+  o.warn_shuffle = number("SIMT_WARN_SHFL", 1) != 0;
+  return o;
+}
+
+const Options &options() {
+  static const Options once = read();
+  return once;
+}
+
+} // namespace simt

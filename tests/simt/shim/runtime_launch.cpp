@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Launching kernels: the limits of a launch, and the attributes that raise them.
+#include "device_memory.hpp"
+#include "runtime.hpp"
+#include "scheduler.hpp"
+#include "simt_queue.hpp"
+#include "simt_test.h"
+#include <map>
+#include <string.h>
+
+namespace simt {
+
+// Set per device, as on a GPU: an attribute set on one device says nothing about another.
+static std::map<std::pair<int, const void *>, size_t> &shared_limits() {
+  static auto &all = *new std::map<std::pair<int, const void *>, size_t>;
+  return all;
+}
+
+static size_t shared_limit(const void *function) {
+  auto at = shared_limits().find({current_device(), function});
+  return at == shared_limits().end() ? 48 << 10 : at->second;
+}
+
+static cudaError_t check(const Grid &grid, const void *function) {
+  const dim3 g = grid.size, b = grid.block;
+  const size_t threads = static_cast<size_t>(b.x) * b.y * b.z;
+  if (!threads || threads > max_block_threads || b.x > 1024 || b.y > 1024 || b.z > 64)
+    return cudaErrorInvalidConfiguration;
+  if (!g.x || !g.y || !g.z || g.x > 2147483647u || g.y > 65535 || g.z > 65535)
+    return cudaErrorInvalidConfiguration;
+  return grid.shared_bytes > shared_limit(function) ? cudaErrorInvalidValue : cudaSuccess;
+}
+
+cudaError_t launch(const void *function, dim3 size, dim3 block, size_t shared_bytes, cudaStream_t handle,
+                   std::function<void()> kernel) {
+  SIMT_ENTER;
+  const Grid grid = {size, block, shared_bytes, std::move(kernel)};
+  SIMT_TRY(check(grid, function));
+  const int device = current_device();
+  const StreamPointer stream = find_stream(handle, device);
+  if (!stream || stream->device != device)
+    return fail(cudaErrorInvalidResourceHandle);
+  note_if_default(stream, "kernel launch on the default stream");
+  return fail(add_work(stream, [grid, device] {
+    OthersHidden hidden(device);
+    run_grid(grid);
+  }));
+}
+
+} // namespace simt
+
+using namespace simt;
+
+SIMT_API cudaFuncSetAttribute(const void *function, enum cudaFuncAttribute attribute, int value) {
+  SIMT_ENTER;
+  if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize)
+    return cudaSuccess; // the carveout is a hint
+  if (value < 0 || static_cast<size_t>(value) > max_shared_bytes)
+    return fail(cudaErrorInvalidValue);
+  shared_limits()[{current_device(), function}] = static_cast<size_t>(value);
+  return cudaSuccess;
+}
+
+SIMT_API cudaFuncGetAttributes(struct cudaFuncAttributes *to, const void *function) {
+  SIMT_ENTER;
+  memset(to, 0, sizeof *to);
+  to->maxThreadsPerBlock = static_cast<int>(max_block_threads);
+  to->maxDynamicSharedSizeBytes = static_cast<int>(shared_limit(function));
+  return cudaSuccess;
+}
+
+extern "C" unsigned long simt_switches(void) {
+  Call call;
+  return switch_count();
+}
+
+extern "C" unsigned long simt_launches(void) {
+  Call call;
+  return launch_count();
+}

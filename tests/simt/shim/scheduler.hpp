@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Running the blocks of a kernel, each until all its threads have ended.
+#pragma once
+#include "simt_core.hpp"
+#include <functional>
+#include <vector>
+
+namespace simt {
+
+struct Thread;
+
+constexpr size_t max_shared_bytes = 227 << 10;
+constexpr size_t max_block_threads = 1024;
+
+// Where a block runs: its threads and its dynamic shared memory.
+struct Place {
+  Place();
+  std::vector<Thread *> threads;
+  unsigned char *shared_end; // a guard page follows
+};
+
+void run_block(Place &place, Index block, size_t shared_bytes, const std::function<void()> &kernel);
+
+struct Grid {
+  dim3 size, block;
+  size_t shared_bytes;
+  std::function<void()> kernel;
+};
+void run_grid(const Grid &grid);
+
+// For reports.
+bool in_kernel();
+const void *shared_memory_end();
+unsigned long switch_count();
+unsigned long launch_count();
+
+// For the check between blocks: the sanitizer's names of the threads of a place.
+std::vector<void *> sanitizer_handles(const Place &place);
+
+} // namespace simt

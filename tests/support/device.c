@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "device.h"
+
+#if TEST_HAVE_CUDA
+#include <cuda_runtime_api.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void check(cudaError_t error) {
+  if (error == cudaSuccess)
+    return;
+  fprintf(stderr, "test: CUDA error %d: %s\n", (int)error, cudaGetErrorString(error));
+  abort();
+}
+
+int device_is_there(void) {
+  int count = 0;
+  return cudaGetDeviceCount(&count) == cudaSuccess && count > 0;
+}
+
+device_call_t device_call_begin(svdgrad_backend_t backend) {
+  device_call_t call = {.on_device = backend == SVDGRAD_BACKEND_CUDA};
+  cudaStream_t stream = NULL;
+  if (call.on_device)
+    check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+  call.stream = stream;
+  return call;
+}
+
+void *device_call_memory(device_call_t *call, void *host, size_t bytes) {
+  void *device = NULL;
+  if (!call->on_device || !host || bytes == 0)
+    return host;
+  check(cudaMalloc(&device, bytes));
+  check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, (cudaStream_t)call->stream));
+  call->copy[call->count].host = host;
+  call->copy[call->count].device = device;
+  call->copy[call->count++].bytes = bytes;
+  return device;
+}
+
+void device_call_end(device_call_t *call) {
+  if (!call->on_device)
+    return;
+  const cudaStream_t stream = (cudaStream_t)call->stream;
+  for (int i = 0; i < call->count; i++)
+    check(
+        cudaMemcpyAsync(call->copy[i].host, call->copy[i].device, call->copy[i].bytes, cudaMemcpyDeviceToHost, stream));
+  check(cudaStreamSynchronize(stream));
+  for (int i = 0; i < call->count; i++)
+    check(cudaFree(call->copy[i].device));
+  check(cudaStreamDestroy(stream));
+}
+
+#else
+
+int device_is_there(void) { return 0; }
+
+device_call_t device_call_begin(svdgrad_backend_t backend) {
+  (void)backend;
+  return (device_call_t){0};
+}
+
+void *device_call_memory(device_call_t *call, void *host, size_t bytes) {
+  (void)call;
+  (void)bytes;
+  return host;
+}
+
+void device_call_end(device_call_t *call) { (void)call; }
+
+#endif

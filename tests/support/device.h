@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Operands of a call where the backend wants them: host memory as it is, or device copies of it while the call runs. */
+#ifndef TEST_DEVICE_H
+#define TEST_DEVICE_H
+#include <stddef.h>
+#include <svdgrad/svdgrad.h>
+
+enum { DEVICE_COPIES = 12 };
+
+typedef struct device_call {
+  int on_device;
+  void *stream;
+  int count;
+  struct {
+    void *host, *device;
+    size_t bytes;
+  } copy[DEVICE_COPIES];
+} device_call_t;
+
+device_call_t device_call_begin(svdgrad_backend_t backend);
+
+/* Where the backend finds `bytes` bytes of `host`. */
+void *device_call_memory(device_call_t *call, void *host, size_t bytes);
+
+/* Waits for the stream and copies everything back.  On failure of the device: prints and aborts. */
+void device_call_end(device_call_t *call);
+
+/* Whether the build has the CUDA backend and a device to test it on. */
+int device_is_there(void);
+
+#endif
