@@ -22,8 +22,13 @@ const char *backend_name(svdgrad_backend_t backend) {
   return names[backend];
 }
 
+#ifndef TEST_ALGO
+#define TEST_ALGO SVDGRAD_ALGO_AUTO
+#endif
+
 svdgrad_desc_t make_desc(svdgrad_dtype_t dtype, int64_t m, int64_t n, int64_t batch_count) {
   svdgrad_desc_t desc = SVDGRAD_DESC_INIT;
+  desc.algo = TEST_ALGO;
   desc.dtype = dtype;
   desc.m = m;
   desc.n = n;

@@ -46,6 +46,7 @@ extern const svdgrad_backend_t test_backends[];
 extern const int test_backend_count;
 const char *backend_name(svdgrad_backend_t backend);
 
+/* Algorithm AUTO, or what the build defines as TEST_ALGO. */
 svdgrad_desc_t make_desc(svdgrad_dtype_t dtype, int64_t m, int64_t n, int64_t batch_count);
 
 /* Buffers of all operands in `layout`; cotangents and A are to be filled in. */

@@ -5,8 +5,10 @@
 #include "jacobi.h"
 #ifdef __CUDACC__
 #include <cuda_runtime.h>
+// clang-format off
 #define SIMT_LAUNCH(kernel, grid, block, bytes, stream, ...)                                                           \
-  ((kernel) < < < grid, block, bytes, stream >>> (__VA_ARGS__), cudaGetLastError())
+  ((kernel)<<<grid, block, bytes, stream>>>(__VA_ARGS__), cudaGetLastError())
+// clang-format on
 #define SIMT_DYN_SHARED(T, name)                                                                                       \
   extern __shared__ __align__(16) unsigned char simt_dynamic[];                                                        \
   T *name = reinterpret_cast<T *>(simt_dynamic)

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The CUDA backend: everything is enqueued on the caller's stream, on the handle's device. */
+#include "../src/error.h"
+#include "cuda_backend.h"
+#include "cuda_backward.h"
+#include "cuda_forward.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+/* cuda_state_t first, so that a pointer to either is one to both. */
+typedef struct cuda_context {
+  cuda_state_t state;
+  pthread_mutex_t mutex;
+  cusolver_pool_t *cusolver; /* opened when first needed */
+} cuda_context_t;
+
+static svdgrad_status_t unavailable(cudaError_t error) {
+  (void)cudaGetLastError();
+  return error_status(SVDGRAD_STATUS_BACKEND_UNAVAILABLE, "svdgrad_create: no CUDA device: %s",
+                      cudaGetErrorString(error));
+}
+
+static svdgrad_status_t check_device(int device) {
+  int count = 0;
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  if (error || count == 0)
+    return unavailable(error ? error : cudaErrorNoDevice);
+  if (device < 0 || device >= count)
+    return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "svdgrad_create: device is %d, must be in 0..%d", device,
+                        count - 1);
+  return SVDGRAD_STATUS_SUCCESS;
+}
+
+static svdgrad_status_t cuda_create(context_t *context, int device) {
+  const svdgrad_status_t status = check_device(device);
+  int shared_bytes = 0;
+  if (status)
+    return status;
+  const cudaError_t error = cudaDeviceGetAttribute(&shared_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+  if (error)
+    return unavailable(error);
+  cuda_context_t *cuda = calloc(1, sizeof *cuda);
+  if (!cuda)
+    return error_status(SVDGRAD_STATUS_OUT_OF_MEMORY, "svdgrad_create: out of memory");
+  cuda->state = (cuda_state_t){device, (size_t)shared_bytes};
+  (void)pthread_mutex_init(&cuda->mutex, NULL);
+  context->state = cuda;
+  return SVDGRAD_STATUS_SUCCESS;
+}
+
+static void cuda_destroy(context_t *context) {
+  cuda_context_t *cuda = context->state;
+  device_guard_t guard;
+  (void)device_enter(&guard, cuda->state.device);
+  cusolver_pool_destroy(cuda->cusolver);
+  device_leave(&guard);
+  (void)pthread_mutex_destroy(&cuda->mutex);
+  free(cuda);
+}
+
+static int needs_cusolver(cuda_algorithm_t algorithm) {
+  return algorithm == CUDA_GESVDJ_BATCHED || algorithm == CUDA_GESVDJ || algorithm == CUDA_GESVD;
+}
+
+/* NULL if the algorithm needs none, or, with a message, if it cannot be opened. */
+static cusolver_pool_t *cusolver_for(const context_t *context, cuda_algorithm_t algorithm) {
+  cuda_context_t *cuda = context->state;
+  if (!needs_cusolver(algorithm))
+    return NULL;
+  (void)pthread_mutex_lock(&cuda->mutex);
+  if (!cuda->cusolver)
+    cuda->cusolver = cusolver_pool_create();
+  cusolver_pool_t *pool = cuda->cusolver;
+  (void)pthread_mutex_unlock(&cuda->mutex);
+  return pool;
+}
+
+static const char *cuda_algorithm_name(const context_t *context, svdgrad_op_t op, const problem_t *problem) {
+  return cuda_algorithm_string(cuda_choose(cuda_state(context), op, problem));
+}
+
+static int cuda_is_capturable(const context_t *context, svdgrad_op_t op, const problem_t *problem) {
+  return cuda_algorithm_is_capturable(cuda_choose(cuda_state(context), op, problem));
+}
+
+static size_t cuda_workspace_size(const context_t *context, svdgrad_op_t op, const problem_t *p) {
+  const cuda_algorithm_t algorithm = cuda_choose(cuda_state(context), op, p);
+  device_guard_t guard;
+  if (op == SVDGRAD_OP_SVD_BACKWARD)
+    return cuda_backward_workspace(algorithm, p);
+  cusolver_pool_t *pool = cusolver_for(context, algorithm);
+  if (needs_cusolver(algorithm) && !pool)
+    return SIZE_MAX;
+  if (device_enter(&guard, cuda_state(context)->device))
+    return SIZE_MAX;
+  const size_t bytes = cuda_forward_workspace(algorithm, p, pool);
+  device_leave(&guard);
+  return bytes;
+}
+
+static cudaError_t empty(const problem_t *p, svdgrad_matrix_t U, svdgrad_matrix_t Vh, int32_t *info,
+                         svdgrad_report_t *report, cudaStream_t stream) {
+  const empty_args_t args = {p->batch_count, p->u_cols, p->vh_rows, U, Vh, info, report};
+  return U.data || Vh.data || info || report ? cuda_kernels_of(p->dtype)->empty(&args, stream) : cudaSuccess;
+}
+
+static svdgrad_status_t cuda_svd(const context_t *context, const svd_call_t *call) {
+  const svdgrad_op_t op = call->U.data || call->Vh.data ? SVDGRAD_OP_SVD : SVDGRAD_OP_SVDVALS;
+  const cuda_algorithm_t algorithm = cuda_choose(cuda_state(context), op, &call->p);
+  device_guard_t guard;
+  const cudaError_t error = device_enter(&guard, cuda_state(context)->device);
+  if (error)
+    return cuda_status("svdgrad_svd", error);
+  const svdgrad_status_t status =
+      call->p.mn == 0 ? cuda_status("svdgrad_svd", empty(&call->p, call->U, call->Vh, call->info, NULL, call->stream))
+                      : cuda_forward(algorithm, call, cusolver_for(context, algorithm));
+  device_leave(&guard);
+  return status;
+}
+
+static svdgrad_status_t cuda_svd_backward(const context_t *context, const svd_backward_call_t *call) {
+  static const char function[] = "svdgrad_svd_backward";
+  const svdgrad_matrix_t none = {0};
+  device_guard_t guard;
+  const cudaError_t error = device_enter(&guard, cuda_state(context)->device);
+  if (error)
+    return cuda_status(function, error);
+  const svdgrad_status_t status =
+      call->p.mn == 0 ? cuda_status(function, empty(&call->p, none, none, NULL, call->report, call->stream))
+                      : cuda_backward(cuda_choose(cuda_state(context), SVDGRAD_OP_SVD_BACKWARD, &call->p), call);
+  device_leave(&guard);
+  return status;
+}
+
+const backend_t cuda_backend = {
+    .name = "cuda",
+    .create = cuda_create,
+    .destroy = cuda_destroy,
+    .algorithm_name = cuda_algorithm_name,
+    .is_capturable = cuda_is_capturable,
+    .workspace_size = cuda_workspace_size,
+    .svd = cuda_svd,
+    .svd_backward = cuda_svd_backward,
+};

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef SVDGRAD_CUDA_BACKEND_H
+#define SVDGRAD_CUDA_BACKEND_H
+#include "../src/backend.h"
+
+extern const backend_t cuda_backend;
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "cuda_choice.h"
+
+#include <limits.h>
+
+enum { GESVDJ_BATCHED_LIMIT = 32, GESVDJ_LIMIT = 256 };
+
+/* Published times of one matrix (none of them ours), milliseconds:
+ *   A100, 256 x 256, f64            gesvdj 12.2, gesvd 23.3
+ *   A100, 1024 x 1024 (gesvd: 1200) gesvdj 863,  gesvd 270
+ *   A100, 400 x 400, c128           gesvdj 207,  gesvd 47.6
+ * gesvdp is faster still (20.3 in the last case), but needs host memory, which a call may not allocate. */
+static cuda_algorithm_t choose_vendor(const problem_t *p) {
+  const int64_t larger = p->m > p->n ? p->m : p->n;
+  if (larger > INT_MAX / 2 || p->mn > 20000) /* 32-bit sizes and workspace */
+    return CUDA_NONE;
+  if (p->mn <= GESVDJ_BATCHED_LIMIT)
+    return CUDA_GESVDJ_BATCHED;
+  return p->mn <= GESVDJ_LIMIT ? CUDA_GESVDJ : CUDA_GESVD;
+}
+
+static cuda_algorithm_t choose_backward(const cuda_state_t *state, const problem_t *p) {
+  const int64_t widest = 128; /* beyond, a product of its own per step keeps the device busier */
+  const int thin = p->k == p->mn && !p->full_matrices;
+  if (thin && p->k <= widest && cuda_kernels_of(p->dtype)->fused_shared_bytes(p->k) <= state->shared_bytes)
+    return CUDA_BACKWARD_FUSED;
+  return CUDA_BACKWARD_STEPS;
+}
+
+cuda_algorithm_t cuda_choose(const cuda_state_t *state, svdgrad_op_t op, const problem_t *p) {
+  switch (op) {
+  case SVDGRAD_OP_SVD:
+  case SVDGRAD_OP_SVDVALS: return p->algo == SVDGRAD_ALGO_JACOBI ? CUDA_JACOBI_BLOCK : choose_vendor(p);
+  case SVDGRAD_OP_SVD_BACKWARD: return choose_backward(state, p);
+  case SVDGRAD_OP_SVD_JVP: break;
+  }
+  return CUDA_NONE;
+}
+
+const char *cuda_algorithm_string(cuda_algorithm_t algorithm) {
+  switch (algorithm) {
+  case CUDA_GESVDJ_BATCHED: return "cusolver-gesvdjBatched";
+  case CUDA_GESVDJ: return "cusolver-gesvdj";
+  case CUDA_GESVD: return "cusolver-gesvd";
+  case CUDA_JACOBI_BLOCK: return "jacobi-block";
+  case CUDA_BACKWARD_FUSED: return "backward-fused";
+  case CUDA_BACKWARD_STEPS: return "backward-steps";
+  case CUDA_NONE: break;
+  }
+  return NULL;
+}
+
+/* gesvdj and gesvd wait for the device between kernels. */
+int cuda_algorithm_is_capturable(cuda_algorithm_t algorithm) {
+  return algorithm != CUDA_NONE && algorithm != CUDA_GESVDJ && algorithm != CUDA_GESVD;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Which algorithm the cuda backend takes: a pure function of (op, dtype, m, n) and, for the backward pass, of the shared
+ * memory of the device. */
+#ifndef SVDGRAD_CUDA_CHOICE_H
+#define SVDGRAD_CUDA_CHOICE_H
+#include "cuda_device.h"
+
+typedef enum cuda_algorithm {
+  CUDA_NONE,
+  CUDA_GESVDJ_BATCHED, /* cuSOLVER, min(m, n) <= 32; tall ones by our QR first */
+  CUDA_GESVDJ,         /* cuSOLVER, one matrix after the other */
+  CUDA_GESVD,
+  CUDA_JACOBI_BLOCK, /* ours, any size */
+  CUDA_BACKWARD_FUSED,
+  CUDA_BACKWARD_STEPS
+} cuda_algorithm_t;
+
+cuda_algorithm_t cuda_choose(const cuda_state_t *state, svdgrad_op_t op, const problem_t *problem);
+const char *cuda_algorithm_string(cuda_algorithm_t algorithm); /* NULL for CUDA_NONE */
+
+/* Whether every launch of the algorithm can be captured in a graph. */
+int cuda_algorithm_is_capturable(cuda_algorithm_t algorithm);
+
+#endif

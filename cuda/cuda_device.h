@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The device of a handle, and errors of the CUDA runtime. */
+#ifndef SVDGRAD_CUDA_DEVICE_H
+#define SVDGRAD_CUDA_DEVICE_H
+#include "../src/backend.h"
+#include "launch.h"
+
+typedef struct cuda_state {
+  int device;
+  size_t shared_bytes; /* most that a block may ask for */
+} cuda_state_t;
+
+const cuda_state_t *cuda_state(const context_t *context);
+const cuda_kernels_t *cuda_kernels_of(svdgrad_dtype_t dtype);
+
+/* Makes the handle's device current; the guard remembers the caller's. */
+typedef struct device_guard {
+  int device, previous;
+} device_guard_t;
+cudaError_t device_enter(device_guard_t *guard, int device);
+void device_leave(const device_guard_t *guard);
+
+/* SUCCESS, or BACKEND_ERROR with a message that names the function and what CUDA said; clears the pending error, which
+ * would otherwise surface in the caller's next call. */
+svdgrad_status_t cuda_status(const char *function, cudaError_t error);
+
+#endif

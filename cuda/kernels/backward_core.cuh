@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The k-by-k heart of the backward pass (formula: svdgrad.h), by one block.  P = U^H gU and Q = V^H gV, column-major,
+ * in shared or global memory; M may be written over Q.  Singular values are normalized, s = 2^-exponent S
+ * (src/gap_rules.inc), and what is divided by one of them is multiplied by 2^-exponent last. */
+#pragma once
+#include "gap.cuh"
+
+/* Pair number e of the upper triangle i <= j, counted column by column. */
+__device__ inline void pair_of(int64_t e, int64_t *i, int64_t *j) {
+  int64_t column = (int64_t)((sqrt(8.0 * (double)e + 1) - 1) / 2);
+  while (column * (column + 1) / 2 > e)
+    column--;
+  while ((column + 1) * (column + 2) / 2 <= e)
+    column++;
+  *j = column;
+  *i = e - column * (column + 1) / 2;
+}
+
+template <class T> struct skew_pair { T sum, difference; /* (X+Y)_ij, (X-Y)_ij with X = P - P^H, Y = Q - Q^H */ };
+
+template <class T> __device__ inline skew_pair<T> skew_at(int64_t k, const T *P, const T *Q, int64_t i, int64_t j) {
+  const T X = P[j * k + i] - conj(P[i * k + j]), Y = Q[j * k + i] - conj(Q[i * k + j]);
+  return {X + Y, X - Y};
+}
+
+/* M_ij and M_ji of every pair; gS as real numbers, or NULL. */
+template <class T>
+__device__ inline void form_M(int64_t k, const T *P, const T *Q, const real_t<T> *s, const real_t<T> *gS,
+                              real_t<T> scale, gap_policy<real_t<T>> *policy, T *M) {
+  typedef real_t<T> R;
+  const int64_t pairs = k * (k + 1) / 2;
+  for (int64_t e = threadIdx.x; e < pairs; e += blockDim.x) {
+    int64_t i, j;
+    pair_of(e, &i, &j);
+    const skew_pair<T> z = skew_at(k, P, Q, i, j);
+    if (i == j) {
+      M[j * k + j] = from_real<T>(gS ? gS[j] : 0);
+      if (scalar<T>::is_complex) {
+        const gap_factors<R> f = gap_pair(policy, s[j], s[j], (R)0, magnitude(z.difference));
+        M[j * k + j] = M[j * k + j] + scale * (f.plus / 2 * z.difference);
+      }
+    } else {
+      const gap_factors<R> f = gap_pair(policy, s[i], s[j], magnitude(z.sum), magnitude(z.difference));
+      const T hermitian = scale * (f.minus / 2 * z.sum), skew = scale * (f.plus / 2 * z.difference);
+      M[j * k + i] = hermitian + skew;
+      M[i * k + j] = conj(hermitian) - conj(skew);
+    }
+  }
+}
+
+/* What a complex loss does under a phase of (u_i, v_i), Im diag(P + Q), is not defined by A. */
+template <class T>
+__device__ inline void tally_phases(int64_t k, const T *P, const T *Q, real_t<T> norm, gap_policy<real_t<T>> *policy) {
+  for (int64_t i = threadIdx.x; i < k && scalar<T>::is_complex; i += blockDim.x)
+    gap_gauge(policy, fabs(im(P[i * k + i]) + im(Q[i * k + i])), norm);
+}

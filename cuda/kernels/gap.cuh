@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The gap policy (src/gap_rules.inc) in the precision of the elements, and its tally over the threads of a block. */
+#pragma once
+#include "block.cuh"
+
+#include <svdgrad/svdgrad.h>
+
+enum { GAP_FLAG_DROPPED = 1, GAP_FLAG_GAUGE = 2, GAP_FLAG_CUT = 4 }; /* svdgrad_report_t.flags */
+
+#define GAP_FUNCTION static __device__ inline
+#define REAL         float
+#define GAP_POLICY   gap_policy_f32
+#define GAP_FACTORS  gap_factors_f32
+#include "../../src/gap_rules.inc"
+#undef REAL
+#undef GAP_POLICY
+#undef GAP_FACTORS
+#define REAL        double
+#define GAP_POLICY  gap_policy_f64
+#define GAP_FACTORS gap_factors_f64
+#include "../../src/gap_rules.inc"
+#undef REAL
+#undef GAP_POLICY
+#undef GAP_FACTORS
+#undef GAP_FUNCTION
+
+template <class R> struct gap;
+template <> struct gap<float> {
+  typedef gap_policy_f32 policy;
+  typedef gap_factors_f32 factors;
+};
+template <> struct gap<double> {
+  typedef gap_policy_f64 policy;
+  typedef gap_factors_f64 factors;
+};
+template <class R> using gap_policy = typename gap<R>::policy;
+template <class R> using gap_factors = typename gap<R>::factors;
+
+/* Combines what the threads of the block have tallied; every thread gets the result. */
+template <class R> __device__ inline gap_policy<R> gap_combine(gap_policy<R> policy, R *scratch) {
+  policy.min_gap = block_reduce<min_of<R>>(policy.min_gap, scratch);
+  policy.gauge_residual = block_reduce<max_of<R>>(policy.gauge_residual, scratch);
+  policy.amplification = block_reduce<max_of<R>>(policy.amplification, scratch);
+  int dropped = 0, flags = 0;
+  for (int bit = 1; bit <= GAP_FLAG_CUT; bit *= 2)
+    flags |= __syncthreads_or(policy.flags & bit) ? bit : 0;
+  __shared__ int total;
+  if (threadIdx.x == 0)
+    total = 0;
+  __syncthreads();
+  if (policy.dropped)
+    atomicAdd(&total, policy.dropped); /* integers: the order does not matter */
+  __syncthreads();
+  dropped = total;
+  __syncthreads();
+  policy.dropped = dropped;
+  policy.flags = flags;
+  return policy;
+}

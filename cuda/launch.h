@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The border between the C host code and the kernels: what each launcher gets, and the table of them per element type.
+ * A launcher enqueues on `stream` and returns the CUDA error of the launch.
+ *
+ * Kernels work on packed arrays of the whole batch: matrix b of an r-by-c array begins at b * r * c, column-major.
+ * "Tall" is A, or A^H where m < n, so that rows >= columns always; its factors are X (left, rows) and Y (right). */
+#ifndef SVDGRAD_CUDA_LAUNCH_H
+#define SVDGRAD_CUDA_LAUNCH_H
+#include <cuda_runtime_api.h>
+#include <svdgrad/svdgrad.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What prepare_kernel found out about a matrix. */
+enum { CUDA_MATRIX_FINE = 0, CUDA_MATRIX_NONFINITE = 1 };
+
+typedef struct prepare_args {
+  svdgrad_matrix_t A; /* m-by-n, the caller's */
+  int64_t batch_count, rows, columns;
+  int transposed;      /* m < n */
+  int scaled_exponent; /* the largest entry gets this exponent */
+  void *tall;          /* rows-by-columns */
+  int32_t *exponent;   /* per matrix: the tall one is 2^-exponent A */
+  int32_t *state;      /* per matrix: CUDA_MATRIX_* */
+} prepare_args_t;
+
+typedef struct qr_args {
+  int64_t batch_count, rows, columns;
+  void *A;   /* in: rows-by-columns; out: reflectors below the diagonal, R above */
+  void *tau; /* columns */
+  void *R;   /* out: columns-by-columns, zeros below the diagonal */
+} qr_args_t;
+
+typedef struct apply_q_args {
+  int64_t batch_count, rows, columns;
+  const void *A, *tau; /* reflectors of qr */
+  const void *small;   /* columns-by-columns */
+  void *X;             /* rows-by-columns: Q [small; 0] */
+  int64_t x_stride;    /* elements between the X of one matrix and the next */
+} apply_q_args_t;
+
+typedef struct jacobi_args {
+  int64_t batch_count, rows, columns;
+  void *A;          /* rows-by-columns, destroyed */
+  void *rotations;  /* columns-by-columns scratch */
+  void *norms;      /* columns, scratch */
+  void *S;          /* columns, descending */
+  void *X, *Y;      /* rows-by-columns, columns-by-columns; X's columns are zero where S is */
+  int64_t x_stride; /* elements between the X of one matrix and the next */
+  int32_t *failed;  /* per matrix: non-zero if the sweep limit was reached */
+  int max_sweeps;
+} jacobi_args_t;
+
+typedef struct complete_args {
+  int64_t batch_count, rows, columns, wanted; /* columns of X that may be good, and that are to be orthonormal */
+  void *X;       /* rows-by-wanted; columns that belong to a negligible S, and those beyond `columns`, are replaced */
+  const void *S; /* columns, descending */
+  void *reflectors, *tau; /* scratch: rows-by-columns, columns */
+  int trust_null;         /* non-zero: a column is good unless its S is exactly 0 (our own kernels) */
+} complete_args_t;
+
+typedef struct store_args {
+  int64_t batch_count, rows, columns, wanted;
+  int64_t k, u_cols, vh_rows, m, n;
+  int transposed, positive_gauge;
+  const void *X, *Y, *S;
+  int64_t x_stride, y_stride; /* elements between the X of one matrix and the next, the Y */
+  int conjugate_y;            /* Y holds Y^H */
+  const int32_t *exponent, *state;
+  const int32_t *failed;  /* per matrix: non-zero if it did not converge */
+  svdgrad_matrix_t U, Vh; /* the caller's; data NULL if not wanted */
+  svdgrad_vector_t S_out;
+  int32_t *info;
+} store_args_t;
+
+/* C = alpha op(A) op(B) + beta C for every matrix of the batch, op(A) m-by-k, op(B) k-by-n; strides in elements. */
+typedef enum cuda_operation { CUDA_PLAIN, CUDA_HERMITIAN } cuda_operation_t;
+typedef struct gemm_args {
+  int64_t batch_count, m, n, k;
+  cuda_operation_t op_a, op_b;
+  double alpha, beta;
+  const void *A, *B;
+  void *C;
+  int64_t lda, ldb, ldc, stride_a, stride_b, stride_c;
+} gemm_args_t;
+
+/* The backward pass of one matrix inside one block. */
+typedef struct fused_args {
+  int64_t batch_count, m, n, k;
+  svdgrad_matrix_t U, Vh, gU, gVh, gA; /* the caller's; gU and gVh may have data NULL */
+  svdgrad_vector_t S, gS;              /* gS may have data NULL */
+  double alpha, beta, gap_param;
+  svdgrad_gap_policy_t gap_policy;
+  svdgrad_report_t *report; /* or NULL */
+} fused_args_t;
+
+/* The same step by step, through packed arrays in global memory: U m-by-u_cols, V n-by-v_cols. */
+typedef struct steps_args {
+  int64_t batch_count, m, n, mn, k, u_cols, v_cols;
+  svdgrad_matrix_t A, U_in, Vh_in, gU_in, gVh_in, gA_out; /* the caller's */
+  svdgrad_vector_t S_in, gS_in;
+  double alpha, beta, gap_param;
+  svdgrad_gap_policy_t gap_policy;
+  svdgrad_report_t *report;
+  int truncated, vectors;      /* rank < min(m, n); gU or gVh given */
+  void *U, *V, *gU, *gV;       /* packed; gU and gV NULL if not given */
+  void *s, *gS;                /* k: normalized singular values; gS, zero if not given */
+  int32_t *exponent;           /* per matrix: s = 2^-exponent S */
+  void *P, *Q, *M;             /* k-by-k: U1^H gU1, V1^H gV1 */
+  void *extra_U, *extra_V;     /* (u_cols-k)^2, (v_cols-k)^2: U2^H gU2, V2^H gV2; NULL without such columns */
+  void *outside_U, *outside_V; /* m-by-k, n-by-k; NULL where k is m, or n */
+  void *inverse;               /* k: what stands for 1/s_j */
+  void *left;                  /* m-by-k */
+  void *gA;                    /* m-by-n */
+  /* Truncated rank: A - U S Vh as a tall matrix (or its conjugate transpose), its singular values, and the cotangents
+   * in its singular bases. */
+  void *rest, *rest_S;
+  int32_t *rest_failed;
+  void *p, *q, *x, *y; /* mn-by-k */
+} steps_args_t;
+
+/* m or n is 0: identities for what full_matrices asks for, info OK, reports of no gap. */
+typedef struct empty_args {
+  int64_t batch_count, u_cols, vh_rows;
+  svdgrad_matrix_t U, Vh;   /* data NULL: nothing to do */
+  int32_t *info;            /* or NULL */
+  svdgrad_report_t *report; /* or NULL */
+} empty_args_t;
+
+typedef struct cuda_kernels {
+  size_t element_size, real_size;
+  int scaled_exponent;
+  cudaError_t (*prepare)(const prepare_args_t *args, cudaStream_t stream);
+  cudaError_t (*qr)(const qr_args_t *args, cudaStream_t stream);
+  cudaError_t (*apply_q)(const apply_q_args_t *args, cudaStream_t stream);
+  cudaError_t (*jacobi)(const jacobi_args_t *args, cudaStream_t stream);
+  cudaError_t (*complete)(const complete_args_t *args, cudaStream_t stream);
+  cudaError_t (*store)(const store_args_t *args, cudaStream_t stream);
+  cudaError_t (*gemm)(const gemm_args_t *args, cudaStream_t stream);
+  size_t (*fused_shared_bytes)(int64_t k);
+  cudaError_t (*backward_fused)(const fused_args_t *args, cudaStream_t stream);
+  cudaError_t (*backward_load)(const steps_args_t *args, cudaStream_t stream);
+  cudaError_t (*backward_form)(const steps_args_t *args, cudaStream_t stream);
+  cudaError_t (*backward_scale)(const steps_args_t *args, cudaStream_t stream);
+  cudaError_t (*backward_store)(const steps_args_t *args, cudaStream_t stream);
+  cudaError_t (*empty)(const empty_args_t *args, cudaStream_t stream);
+} cuda_kernels_t;
+
+extern const cuda_kernels_t svdgrad_cuda_kernels_f32, svdgrad_cuda_kernels_f64, svdgrad_cuda_kernels_c64,
+    svdgrad_cuda_kernels_c128;
+
+#ifdef __cplusplus
+}
+#endif
+#endif
