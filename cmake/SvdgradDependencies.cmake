@@ -34,10 +34,4 @@ if(SVDGRAD_OPENMP)
   endif()
 endif()
 
-set(SVDGRAD_HAVE_CUDA 0)
-if(SVDGRAD_CUDA STREQUAL "AUTO" OR NOT SVDGRAD_CUDA)
-  message(STATUS "svdgrad: backends ref and cpu")
-else()
-  message(FATAL_ERROR "SVDGRAD_CUDA=${SVDGRAD_CUDA}: the CUDA backend is not part of svdgrad "
-                      "${PROJECT_VERSION}; use AUTO or OFF")
-endif()
+include(SvdgradFindCuda)

@@ -17,6 +17,9 @@ foreach(kind shared static)
   install(EXPORT svdgrad_${kind} NAMESPACE svdgrad:: FILE svdgrad_${kind}.cmake
           DESTINATION "${svdgrad_cmakedir}")
 endforeach()
+if(SVDGRAD_HAVE_CUDA) # nobody links it
+  install(TARGETS svdgrad_cuda LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+endif()
 
 configure_package_config_file(cmake/svdgradConfig.cmake.in svdgradConfig.cmake
   INSTALL_DESTINATION "${svdgrad_cmakedir}" NO_SET_AND_CHECK_MACRO)
@@ -30,6 +33,9 @@ set(svdgrad_pc_private "")
 set(svdgrad_pc_libraries ${LAPACK_LIBRARIES} ${BLAS_LIBRARIES})
 if(SVDGRAD_HAVE_OPENMP)
   list(APPEND svdgrad_pc_libraries ${OpenMP_C_LIBRARIES})
+endif()
+if(SVDGRAD_HAVE_CUDA)
+  list(APPEND svdgrad_pc_libraries "${CUDA_cudart_static_LIBRARY}" rt ${CMAKE_DL_LIBS} pthread stdc++)
 endif()
 foreach(library ${svdgrad_pc_libraries} ${CMAKE_THREAD_LIBS_INIT} m)
   if(IS_ABSOLUTE "${library}")

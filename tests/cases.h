@@ -6,6 +6,11 @@
 
 #include <svdgrad/svdgrad.h>
 
+/* 1: a smaller table, for the CPU run of CUDA, which is slow. */
+#ifndef TEST_SMALL
+#define TEST_SMALL 0
+#endif
+
 typedef struct test_shape {
   int64_t m, n;
 } test_shape_t;

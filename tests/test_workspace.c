@@ -2,6 +2,7 @@
 /* The workspace is the caller's: its size is a pure function of the problem, linear in the batch; exactly that much is
  * enough, whatever it holds before, and nothing beyond it is touched; less, or misaligned, is refused before anything
  * is written. */
+#include "cases.h"
 #include "fixture.h"
 
 #include <criterion/criterion.h>
@@ -42,7 +43,8 @@ static void for_each_problem(void (*check)(svdgrad_backend_t backend, const svdg
     for (int v = 0; v < VARIANT_COUNT; v++)
       for (svdgrad_dtype_t dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++) {
         const svdgrad_desc_t desc = variant_desc(&variants[v], dtype, BATCH);
-        if (test_backends[i] != SVDGRAD_BACKEND_REF || desc.m * desc.n <= 800)
+        const int slow = TEST_SMALL || test_backends[i] == SVDGRAD_BACKEND_REF;
+        if (!slow || desc.m * desc.n <= 800)
           check(test_backends[i], &desc);
       }
 }
@@ -56,7 +58,7 @@ static size_t size_of(svdgrad_handle_t handle, svdgrad_op_t op, svdgrad_desc_t d
 
 static void check_size(svdgrad_backend_t backend, const svdgrad_desc_t *desc) {
   svdgrad_handle_t handle = make_handle(backend), other = make_handle(backend);
-  cr_assert_eq(svdgrad_set_num_threads(other, 3), SVDGRAD_STATUS_SUCCESS);
+  (void)svdgrad_set_num_threads(other, 3); /* not on CUDA */
   for (int i = 0; i < OP_COUNT; i++) {
     const size_t one = size_of(handle, ops[i], *desc, 1);
     cr_expect_eq(size_of(handle, ops[i], *desc, 0), 0);
@@ -78,7 +80,9 @@ Test(workspace, large_problems_need_some) {
     svdgrad_handle_t handle = make_handle(test_backends[i]);
     const svdgrad_desc_t desc = make_desc(SVDGRAD_F64, 64, 64, 1);
     for (int op = 0; op < OP_COUNT; op++)
-      cr_expect(size_of(handle, ops[op], desc, 1) > 0);
+      if (test_backends[i] != SVDGRAD_BACKEND_CUDA ||
+          ops[op] != SVDGRAD_OP_SVD_BACKWARD) /* one block's shared memory */
+        cr_expect(size_of(handle, ops[op], desc, 1) > 0);
     svdgrad_destroy(handle);
   }
 }

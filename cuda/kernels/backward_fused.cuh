@@ -129,7 +129,7 @@ template <class T> __device__ inline void form_left(int64_t k, const fused_memor
       outside = fused(outside, -f.basis[i * FUSED_ROWS + r], f.P[c * k + i]);
     if (has_outside) {
       if (re(outside) != 0 || im(outside) != 0)
-        f.outside[c] = 1; /* whoever writes, writes the same */
+        atomicOr(&f.outside[c], 1);
       inside = inside + f.inverse[c] * outside;
     }
     f.left[e] = inside;

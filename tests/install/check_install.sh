@@ -33,6 +33,11 @@ needs() { # what the file asks of the dynamic linker, one name a line
 
 run_consumer() { # run_consumer <way> <program> <shared|static>
   out=$(LD_LIBRARY_PATH=$prefix/$libdir "$2") || fail "$1: the program failed"
+  case $cuda,$out in # a device, or a reason that the linked-in or loaded backend gives
+  1,*'cuda: available'* | 1,*'cuda: unavailable: svdgrad_create: no CUDA device'*) ;;
+  0,*'cuda: unavailable: svdgrad_create: the cuda backend is not compiled'*) ;;
+  *) fail "$1: with svdgrad_HAVE_CUDA=$cuda the program says: $out" ;;
+  esac
   if needs "$2" | grep -q '^libsvdgrad'; then linked=shared; else linked=static; fi
   [ "$linked" = "$3" ] || fail "$1: links the $linked library, expected the $3 one"
   echo "$1: $out"
@@ -43,6 +48,7 @@ for file in include/svdgrad/svdgrad.h include/svdgrad/version.h include/svdgrad/
   "$libdir/libsvdgrad.a" "$libdir/libsvdgrad.so" "$libdir/libsvdgrad.so.0"; do
   [ -e "$prefix/$file" ] || fail "$file was not installed"
 done
+cuda=$(sed -n 's/^set(svdgrad_HAVE_CUDA \([01]\))$/\1/p' "$prefix/$libdir/cmake/svdgrad/svdgradConfig.cmake")
 
 # The library itself.
 bad=$(nm -D --defined-only "$lib" | awk '$2 != "A" { print $3 }' | sed 's/@.*//' | grep -v '^svdgrad_' || true)
@@ -53,11 +59,27 @@ soname=$(readelf -d "$lib" | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p')
 if needs "$lib" | grep -Ei '^lib(cu|nv)'; then fail "the library needs a CUDA library"; fi
 echo "library: $soname needs" $(needs "$lib")
 
+# The module of the CUDA backend: one symbol, a CUDA runtime of its own, and cuSOLVER only when it is asked for.
+module=$prefix/$libdir/libsvdgrad_cuda.so.0
+if [ "$cuda" = 1 ]; then
+  [ -e "$module" ] || fail "$module was not installed"
+  symbols=$(nm -D --defined-only "$module" | awk '$2 != "A" { print $3 }')
+  [ "$symbols" = svdgrad_cuda_module ] || fail "the module exports" $symbols
+  soname=$(readelf -d "$module" | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p')
+  [ "$soname" = libsvdgrad_cuda.so.0 ] || fail "the module's SONAME is '$soname'"
+  if needs "$module" | grep -Ei '^lib(cu|nv)'; then fail "the module needs a CUDA library"; fi
+  echo "module: $soname needs" $(needs "$module")
+  cuda_options="-DSVDGRAD_CUDA=ON -DCMAKE_CUDA_ARCHITECTURES=90-real" # one architecture: to see that it links
+else
+  [ ! -e "$module" ] || fail "$module was installed"
+  cuda_options=-DSVDGRAD_CUDA=OFF
+fi
+
 # CMake consumers.
 for way in package static subdirectory; do
   step "$way: configure" "$cmake" -S "$source/tests/install" -B "$tmp/$way" -DCONSUMER=$way \
     -DCMAKE_PREFIX_PATH="$prefix" -DSVDGRAD_SOURCE_DIR="$source" -DCMAKE_C_COMPILER="$cc" \
-    -DCMAKE_BUILD_TYPE=Release
+    -DCMAKE_BUILD_TYPE=Release $([ $way != subdirectory ] || echo $cuda_options)
   step "$way: build" "$cmake" --build "$tmp/$way" --config Release --parallel 2
 done
 run_consumer "find_package" "$tmp/package/consumer" "$kind"
@@ -75,6 +97,28 @@ if command -v pkg-config >/dev/null; then
     $(pkg-config --static --cflags --libs svdgrad | sed 's/-lsvdgrad/-l:libsvdgrad.a/')
   run_consumer "pkg-config" "$tmp/pc_shared" shared
   run_consumer "pkg-config --static" "$tmp/pc_static" static
+fi
+
+# A module that does not load, or is of another version, is a reason like any other.
+expect_reason() { # expect_reason <pattern>
+  out=$(LD_LIBRARY_PATH=$prefix/$libdir "$tmp/pc_shared") || fail "the program failed with $1"
+  case $out in
+  *"cuda: unavailable: svdgrad_create: libsvdgrad_cuda.so "$1*) echo "$out" ;;
+  *) fail "expected '$1', the program says: $out" ;;
+  esac
+}
+if [ "$cuda" = 1 ] && [ -e "$tmp/pc_shared" ]; then
+  rm "$prefix/$libdir"/libsvdgrad_cuda.so*
+  : >"$module"
+  expect_reason "cannot be loaded: "
+  echo 'int nothing;' >"$tmp/module.c"
+  step "module without entry: build" "$cc" -shared -fPIC -o "$module" "$tmp/module.c"
+  expect_reason "has no svdgrad_cuda_module"
+  sed 's/CUDA_MODULE_INTERFACE/(& - 1)/g' "$source/cuda/cuda_module.c" >"$tmp/module.c"
+  echo 'const backend_t cuda_backend = {0};' >>"$tmp/module.c"
+  step "module of another version: build" "$cc" -std=c11 -shared -fPIC -I"$source/cuda" -I"$prefix/include" \
+    -o "$module" "$tmp/module.c" "$source/cuda/cuda_error.c"
+  expect_reason "is of version "
 fi
 
 # The header is also for C++.

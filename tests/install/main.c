@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One 2x2 SVD and its gradient: A = [3 0; 4 5] has S = (3 sqrt 5, sqrt 5), and the gradient of
+/* A user's program: one 2x2 SVD and its gradient on the CPU; then it asks for a CUDA device.  A = [3 0; 4 5] has S = (3 sqrt 5, sqrt 5), and the gradient of
  * s_1 + s_2 is U Vh, the orthogonal factor of A, here [2 -1; 1 2] / sqrt 5. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,5 +55,14 @@ int main(void) {
   free(work);
   check(svdgrad_destroy(handle));
   printf("svdgrad %s: S = (%.4f, %.4f)\n", SVDGRAD_VERSION_STRING, s[0], s[1]);
+
+  const svdgrad_status_t status = svdgrad_create(SVDGRAD_BACKEND_CUDA, 0, &handle);
+  if (status == SVDGRAD_STATUS_BACKEND_UNAVAILABLE) {
+    printf("cuda: unavailable: %s\n", svdgrad_last_error_message());
+  } else {
+    check(status);
+    check(svdgrad_destroy(handle));
+    printf("cuda: available\n");
+  }
   return 0;
 }

@@ -3,6 +3,7 @@
 
 #if TEST_HAVE_CUDA
 #include <cuda_runtime_api.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -31,7 +32,10 @@ void *device_call_memory(device_call_t *call, void *host, size_t bytes) {
   void *device = NULL;
   if (!call->on_device || !host || bytes == 0)
     return host;
-  check(cudaMalloc(&device, bytes));
+  const size_t offset = (uintptr_t)host % 256; /* misaligned here, misaligned there */
+  check(cudaMalloc(&device, offset + bytes));
+  call->copy[call->count].allocation = device;
+  device = (unsigned char *)device + offset;
   check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, (cudaStream_t)call->stream));
   call->copy[call->count].host = host;
   call->copy[call->count].device = device;
@@ -48,7 +52,7 @@ void device_call_end(device_call_t *call) {
         cudaMemcpyAsync(call->copy[i].host, call->copy[i].device, call->copy[i].bytes, cudaMemcpyDeviceToHost, stream));
   check(cudaStreamSynchronize(stream));
   for (int i = 0; i < call->count; i++)
-    check(cudaFree(call->copy[i].device));
+    check(cudaFree(call->copy[i].allocation));
   check(cudaStreamDestroy(stream));
 }
 

@@ -12,7 +12,7 @@ typedef struct device_call {
   void *stream;
   int count;
   struct {
-    void *host, *device;
+    void *host, *device, *allocation;
     size_t bytes;
   } copy[DEVICE_COPIES];
 } device_call_t;

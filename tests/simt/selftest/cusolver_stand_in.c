@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The stand-in for cuSOLVER: results, arguments, stream order, capture, and its bad manners. */
+#define _POSIX_C_SOURCE 200809L /* setenv */
 #include "selftest.h"
 #include <cusolverDn.h>
 #include <math.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The little of Criterion that test_threads uses, run in one process, one test after the
- * other.  For the thread sanitizer only: Criterion's sandbox maps its arena where the sanitizer keeps its shadow
- * memory, and does not start (https://github.com/Snaipe/Criterion/issues/274). */
+/* The little of Criterion that the tests use, run in one process, one test after the other.  For the thread sanitizer
+ * (Criterion's sandbox maps its arena where the sanitizer keeps its shadow memory, and does not start:
+ * https://github.com/Snaipe/Criterion/issues/274), and for tests of CUDA, whose runtime does not survive a fork. */
 #ifndef SVDGRAD_TESTS_TSAN_CRITERION_H
 #define SVDGRAD_TESTS_TSAN_CRITERION_H
 /* Variadic macros without arguments, as in the real header. */
@@ -37,15 +37,16 @@ static int tsan_failures;
       fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, text);                                                        \
     }                                                                                                                  \
   } while (0)
-#define cr_expect(condition, ...)          TSAN_CHECK(condition, #condition)
-#define cr_expect_eq(a, b, ...)            TSAN_CHECK((a) == (b), #a " == " #b)
-#define cr_expect_neq(a, b, ...)           TSAN_CHECK((a) != (b), #a " != " #b)
-#define cr_expect_leq(a, b, ...)           TSAN_CHECK((a) <= (b), #a " <= " #b)
-#define cr_expect_null(a, ...)             TSAN_CHECK((a) == NULL, #a " is NULL")
-#define cr_expect_not_null(a, ...)         TSAN_CHECK((a) != NULL, #a " is not NULL")
-#define cr_expect_arr_eq(a, b, bytes, ...) TSAN_CHECK(memcmp(a, b, bytes) == 0, #a " == " #b)
-#define cr_expect_str_eq(a, b, ...)        TSAN_CHECK(strcmp(a, b) == 0, #a " == " #b)
-#define cr_fail(...)                       TSAN_CHECK(0, "failed")
+#define cr_expect(condition, ...)                TSAN_CHECK(condition, #condition)
+#define cr_expect_eq(a, b, ...)                  TSAN_CHECK((a) == (b), #a " == " #b)
+#define cr_expect_neq(a, b, ...)                 TSAN_CHECK((a) != (b), #a " != " #b)
+#define cr_expect_leq(a, b, ...)                 TSAN_CHECK((a) <= (b), #a " <= " #b)
+#define cr_expect_null(a, ...)                   TSAN_CHECK((a) == NULL, #a " is NULL")
+#define cr_expect_not_null(a, ...)               TSAN_CHECK((a) != NULL, #a " is not NULL")
+#define cr_expect_arr_eq(a, b, bytes, ...)       TSAN_CHECK(memcmp(a, b, bytes) == 0, #a " == " #b)
+#define cr_expect_str_eq(a, b, ...)              TSAN_CHECK(strcmp(a, b) == 0, #a " == " #b)
+#define cr_expect_float_eq(a, b, tolerance, ...) TSAN_CHECK(fabs((a) - (b)) <= (tolerance), #a " == " #b)
+#define cr_fail(...)                             TSAN_CHECK(0, "failed")
 /* An assertion that fails ends the program: there is no test process to end alone. */
 #define TSAN_FATAL(expectation)                                                                                        \
   do {                                                                                                                 \

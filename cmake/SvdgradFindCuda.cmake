@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# SVDGRAD_CUDA = AUTO, ON or OFF: sets SVDGRAD_HAVE_CUDA; where that is 1, the language CUDA is enabled,
+# CMAKE_CUDA_ARCHITECTURES and SVDGRAD_CUSOLVER_MAJOR are set, and CUDA::cudart_static exists.
+
+set(SVDGRAD_HAVE_CUDA 0)
+set(missing "")
+if(NOT SVDGRAD_CUDA)
+  set(missing "switched off")
+elseif(NOT CMAKE_CUDA_COMPILER)
+  # nvcc often lies beside the PATH.  check_language tries the compiler in a project of its own, so that
+  # one that does not work is no error for AUTO.
+  if(NOT DEFINED ENV{CUDACXX})
+    find_program(SVDGRAD_NVCC nvcc HINTS "$ENV{CUDA_PATH}/bin" "$ENV{CUDA_HOME}/bin" /usr/local/cuda/bin)
+    mark_as_advanced(SVDGRAD_NVCC)
+    if(SVDGRAD_NVCC)
+      set(ENV{CUDACXX} "${SVDGRAD_NVCC}")
+    endif()
+  endif()
+  if(DEFINED ENV{CUDACXX})
+    include(CheckLanguage)
+    unset(CMAKE_CUDA_COMPILER CACHE)
+    check_language(CUDA)
+  endif()
+  if(NOT CMAKE_CUDA_COMPILER)
+    set(missing "no CUDA compiler was found that works")
+  endif()
+endif()
+
+if(NOT missing)
+  # A list of the user's, or of a parent project's, is taken as it is.  Ours: machine code for what this
+  # compiler knows of it, and PTX of the last for what is newer.
+  if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})
+    execute_process(COMMAND "${CMAKE_CUDA_COMPILER}" --list-gpu-arch OUTPUT_VARIABLE known ERROR_QUIET)
+    foreach(architecture 75 80 86 89 90 100 120)
+      if(known MATCHES "compute_${architecture}[^0-9]")
+        list(APPEND CMAKE_CUDA_ARCHITECTURES ${architecture}-real)
+      endif()
+    endforeach()
+    string(REGEX REPLACE "-real$" "" CMAKE_CUDA_ARCHITECTURES "${CMAKE_CUDA_ARCHITECTURES}")
+    if(NOT CMAKE_CUDA_ARCHITECTURES) # not nvcc: the compiler's own default
+      unset(CMAKE_CUDA_ARCHITECTURES)
+    endif()
+  endif()
+  enable_language(CUDA)
+  find_package(CUDAToolkit QUIET)
+  # cuSOLVER is opened when it is first needed: its headers, and which version they are of.
+  find_file(SVDGRAD_CUSOLVER_HEADER cusolver_common.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
+  mark_as_advanced(SVDGRAD_CUSOLVER_HEADER)
+  if(CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 12.0)
+    set(missing "${CMAKE_CUDA_COMPILER} is of version ${CMAKE_CUDA_COMPILER_VERSION}, 12.0 is needed")
+  elseif(NOT TARGET CUDA::cudart_static)
+    set(missing "the CUDA toolkit has no static runtime (libcudart_static.a)")
+  elseif(NOT SVDGRAD_CUSOLVER_HEADER)
+    set(missing "the CUDA toolkit has no headers of cuSOLVER")
+  else()
+    file(STRINGS "${SVDGRAD_CUSOLVER_HEADER}" line REGEX "define CUSOLVER_VER_MAJOR +[0-9]+")
+    string(REGEX MATCH "[0-9]+" SVDGRAD_CUSOLVER_MAJOR "${line}")
+  endif()
+endif()
+
+if(NOT missing)
+  set(SVDGRAD_HAVE_CUDA 1)
+  list(JOIN CMAKE_CUDA_ARCHITECTURES " " list)
+  message(STATUS "svdgrad: backends ref, cpu and cuda (CUDA ${CMAKE_CUDA_COMPILER_VERSION} for ${list})")
+elseif(NOT SVDGRAD_CUDA OR SVDGRAD_CUDA STREQUAL "AUTO")
+  message(STATUS "svdgrad: backends ref and cpu (cuda: ${missing})")
+else()
+  message(FATAL_ERROR "SVDGRAD_CUDA=${SVDGRAD_CUDA}: ${missing}.  CMAKE_CUDA_COMPILER, or CUDACXX in the "
+                      "environment, names the compiler; -D SVDGRAD_CUDA=OFF builds without CUDA")
+endif()

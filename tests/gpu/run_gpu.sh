@@ -1,0 +1,365 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# Builds and checks the CUDA backend on a machine with a GPU, with compilers alone: no CMake, LAPACK or Criterion is
+# needed.  `run_gpu.sh --help` says more.
+set -u
+
+root=$(cd "$(dirname "$0")/../.." && pwd)
+simt=0 quick=0 build_dir='' arch='' stages=''
+jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+
+usage() {
+  cat <<'EOT'
+usage: run_gpu.sh [options] [stages]
+
+stages, all of them by default, in this order:
+  build      the library, the tests and the bench, for the GPU of this machine
+  test       the tests of all backends on the CUDA one, for the algorithms JACOBI and VENDOR
+  device     graphs, streams, threads, large batches (test_device.c)
+  sanitize   memcheck and racecheck of compute-sanitizer over a few tests
+  bench      the timing program, and the frameworks that python3 can import
+  report     table and plot of the results
+
+options:
+  --build-dir DIR  default build/gpu; what is built there runs on another machine with the same architecture of GPU
+                   and processor, too: without nvcc, `build` takes what it finds
+  --arch sm_NN     default: that of the first GPU
+  --jobs N         compilers at once
+  --quick          smaller tables; fewer shapes and repetitions in the bench
+  --simt           the CPU run of CUDA (tests/simt) in place of a GPU: proves this script and the code's path; no timing
+
+A stage that fails does not keep the next from running; every program has a time limit.  The last line is "N passed,
+N failed"; the status is 0 if nothing failed.  Results go to $OUT if that is set, else to bench/results.
+EOT
+}
+
+while [ $# -gt 0 ]; do
+  case $1 in
+  --build-dir) build_dir=$2 && shift ;;
+  --arch) arch=$2 && shift ;;
+  --jobs) jobs=$2 && shift ;;
+  --quick) quick=1 ;;
+  --simt) simt=1 ;;
+  -h | --help) usage && exit 0 ;;
+  build | test | device | sanitize | bench | report) stages="$stages $1" ;;
+  *) usage >&2 && exit 2 ;;
+  esac
+  shift
+done
+[ -n "$stages" ] || stages="build test device sanitize bench report"
+if [ -z "$build_dir" ]; then
+  build_dir=$root/build/gpu
+  [ $simt = 0 ] || build_dir=$root/build/gpu-simt
+fi
+results=${OUT:-$root/bench/results}
+mkdir -p "$build_dir/obj" "$results" || exit 2
+build_dir=$(cd "$build_dir" && pwd)
+logs=$build_dir/logs
+mkdir -p "$logs"
+passed=0 failed=0 failures=''
+
+say() { echo "==> $*"; }
+pass() { passed=$((passed + 1)); }
+fail() {
+  failed=$((failed + 1))
+  failures="$failures
+  $*"
+}
+
+# limited <seconds> <name> <command...>: runs it with its output in a log and adds up "N passed, N failed" if it says
+# so; a program that says nothing of the kind counts as one.
+limited() {
+  seconds=$1 name=$2
+  shift 2
+  started=$(date +%s)
+  timeout -k 10 "$seconds" "$@" >"$logs/$name.log" 2>&1
+  status=$?
+  took=$(($(date +%s) - started))
+  counts=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$logs/$name.log" | tail -n 1)
+  if [ -n "$counts" ]; then
+    passed=$((passed + ${counts%% *}))
+    more=${counts#*, }
+    if [ "${more%% *}" -gt 0 ]; then
+      failed=$((failed + ${more%% *}))
+      failures="$failures
+$(grep -E '^FAILED' "$logs/$name.log" | sed "s/^FAILED/  $name:/")"
+    fi
+  elif [ $status = 0 ]; then
+    pass
+  fi
+  if [ $status != 0 ] && { [ -z "$counts" ] || [ "${counts#*, }" = "0 failed" ]; }; then
+    fail "$name: status $status$([ $status = 124 ] && echo ' (time limit)')"
+  fi
+  echo "    $name: ${counts:-status $status}, $took s"
+  if [ $status != 0 ]; then
+    grep -vE '^passed ' "$logs/$name.log" | tail -n 25 | cut -c 1-240 | sed 's/^/      | /'
+  fi
+  grep -E '^ratio ' "$logs/$name.log" | sed 's/^/      /'
+  return $status
+}
+
+# ---- what is here ---------------------------------------------------------------------------------
+
+find_cuda() {
+  nvcc=$(command -v nvcc || true)
+  for directory in "${CUDA_HOME:-}" "${CUDA_PATH:-}" /usr/local/cuda; do
+    [ -n "$nvcc" ] || { [ -x "$directory/bin/nvcc" ] && nvcc=$directory/bin/nvcc; }
+  done
+  cuda=''
+  [ -z "$nvcc" ] || cuda=$(cd "$(dirname "$(readlink -f "$nvcc")")/.." && pwd)
+  # cuSOLVER and CUPTI are opened at run time; they may come with the toolkit or with Python's packages.
+  found="$cuda/lib64:$cuda/extras/CUPTI/lib64"
+  wheels=$(python3 -c 'import os, nvidia; print("\n".join(nvidia.__path__))' 2>/dev/null || true)
+  for place in $wheels; do
+    for library in "$place"/*/lib; do
+      [ -d "$library" ] && found=$found:$library
+    done
+  done
+  LD_LIBRARY_PATH=$found${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+  export LD_LIBRARY_PATH
+  gpu='' gpu_file=gpu
+  if [ $simt = 1 ]; then
+    gpu='CPU run of the kernels, no timing' gpu_file=simt
+    unset LD_LIBRARY_PATH
+  elif command -v nvidia-smi >/dev/null; then
+    gpu=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | head -n 1)
+    capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | head -n 1 | tr -d '. ')
+    [ -n "$arch" ] || [ -z "$capability" ] || arch=sm_$capability
+    gpu_file=$(echo "$gpu" | tr 'A-Z ' 'a-z_' | tr -cd 'a-z0-9_.-')
+    [ -n "$gpu_file" ] || gpu_file=gpu
+  fi
+  [ -n "$arch" ] || arch=sm_90
+  say "device: ${gpu:-none}; nvcc: ${nvcc:-none}; architecture: $arch"
+}
+
+# ---- build ----------------------------------------------------------------------------------------
+
+tests_of_all="forward backward golden layouts nonfinite workspace determinism"
+
+compile() { # compile <object> <source> <command...>: queues the command unless the object is newer than everything
+  object=$build_dir/obj/$1 source=$2
+  shift 2
+  objects="$objects $object"
+  if [ $all_old = 0 ] && [ "$object" -nt "$source" ]; then return; fi
+  printf '%s\0' "$* -c '$source' -o '$object'" >>"$build_dir/commands"
+}
+
+run_queue() { # run_queue <name>
+  [ -s "$build_dir/commands" ] || return 0
+  limited 540 "$1" xargs -0 -n 1 -P "$jobs" sh -c <"$build_dir/commands"
+}
+
+prepare_headers() {
+  mkdir -p "$build_dir/include/svdgrad"
+  version=$(sed -n 's/^project(svdgrad VERSION \([0-9.]*\).*/\1/p' "$root/CMakeLists.txt")
+  major=${version%%.*} rest=${version#*.}
+  sed "s/@PROJECT_VERSION_MAJOR@/$major/; s/@PROJECT_VERSION_MINOR@/${rest%%.*}/
+    s/@PROJECT_VERSION_PATCH@/${rest#*.}/; s/@PROJECT_VERSION@/$version/" \
+    "$root/include/svdgrad/version.h.in" >"$build_dir/version.h"
+  cmp -s "$build_dir/version.h" "$build_dir/include/svdgrad/version.h" ||
+    cp "$build_dir/version.h" "$build_dir/include/svdgrad/version.h"
+  cmp -s "$root/include/svdgrad/export.h.in" "$build_dir/include/svdgrad/export.h" ||
+    cp "$root/include/svdgrad/export.h.in" "$build_dir/include/svdgrad/export.h"
+}
+
+compile_all() {
+  all_old=1
+  flags="$arch $simt $quick $cuda"
+  if [ -f "$build_dir/stamp" ] && [ "$(cat "$build_dir/stamp")" = "$flags" ]; then
+    newer=$(find "$root/src" "$root/include" "$root/cuda" "$root/tests" "$root/bench" -newer "$build_dir/stamp" \
+      \( -name '*.h' -o -name '*.cuh' -o -name '*.inc' -o -name '*.hpp' -o -name '*.in' \) | head -n 1)
+    [ -n "$newer" ] || all_old=0
+  fi
+  : >"$build_dir/commands"
+  includes="-I'$root/src' -I'$root/include' -I'$build_dir/include' -I'$root/cuda' -I'$root/tests/gpu'"
+  tests_includes="-I'$root/tests' -I'$root/tests/support' -I'$root/tests/vectors'"
+  warnings="-Wall -Wextra -Wshadow -Wconversion"
+  defines="-DSVDGRAD_HAVE_CUDA=1 -DSVDGRAD_HAVE_OPENMP=0 -DTEST_HAVE_CUDA=1 -DTEST_ONLY_CUDA=1 -DTEST_SIMT=$simt"
+  [ $quick = 0 ] && [ $simt = 0 ] || defines="$defines -DTEST_SMALL=1"
+  if [ $simt = 1 ]; then
+    includes="$includes -I'$root/tests/simt' -isystem '$root/tests/simt/nocuda' -isystem '$root/tests/simt/cusolver/nocuda'"
+    defines="$defines '-DSVDGRAD_CUSOLVER_LIBRARY=\"$build_dir/libfake_cusolver.so\"'"
+    kernel_compiler="g++ -x c++ -std=c++17 -O1 -w -fPIC $includes"
+  else
+    includes="$includes -isystem '$cuda/include'"
+    major=$(sed -n 's/.*define *CUSOLVER_VER_MAJOR *\([0-9]*\).*/\1/p' "$cuda/include/cusolver_common.h")
+    defines="$defines '-DSVDGRAD_CUSOLVER_LIBRARY=\"libcusolver.so.$major\"'"
+    kernel_compiler="'$nvcc' -std=c++17 -O3 -DNDEBUG -lineinfo -arch=$arch $includes"
+  fi
+  cc="gcc -std=c11 -O2 -fcx-limited-range -D_POSIX_C_SOURCE=200809L $warnings $defines $includes"
+
+  objects='' # the library, with the backend linked in; files of the module, and what opens it, stay out
+  for source in "$root"/src/*.c "$root"/src/ref/*.c "$root"/cuda/*.c "$root/tests/gpu/no_cpu_backend.c"; do
+    case $source in *_module.c | *_error.c | *_loader.c) continue ;; esac
+    compile "lib_$(basename "$source" .c).o" "$source" "$cc"
+  done
+  for source in "$root"/cuda/kernels/inst_*.cu; do
+    compile "lib_$(basename "$source" .cu).o" "$source" "$kernel_compiler"
+  done
+  library=$objects objects=''
+  if [ $simt = 1 ]; then
+    for source in "$root"/tests/simt/shim/*.cpp; do
+      compile "simt_$(basename "$source" .cpp).o" "$source" g++ -std=c++17 -O3 -fPIC "-I'$root/tests/simt/shim' $includes"
+    done
+    library="$library $objects" objects=''
+  fi
+  for source in "$root"/tests/cases.c "$root"/tests/vectors/golden.c "$root"/tests/support/*.c; do
+    compile "support_$(basename "$source" .c).o" "$source" "$cc $tests_includes"
+  done
+  support=$objects objects=''
+  compile shared_handle.o "$root/tests/gpu/shared_handle.c" "$cc"
+  for algorithm in JACOBI VENDOR; do
+    for test in $tests_of_all; do
+      compile "test_${test}_$algorithm.o" "$root/tests/test_$test.c" \
+        "$cc $tests_includes -DTEST_ALGO=SVDGRAD_ALGO_$algorithm"
+    done
+    # The one file of the support that reads TEST_ALGO.
+    compile "support_fixture_$algorithm.o" "$root/tests/support/fixture.c" \
+      "$cc $tests_includes -DTEST_ALGO=SVDGRAD_ALGO_$algorithm"
+  done
+  for source in "$root"/tests/gpu/test_device.c "$root"/tests/gpu/device_problem.c "$root"/tests/gpu/call_guard.c; do
+    compile "$(basename "$source" .c).o" "$source" "$cc $tests_includes"
+  done
+  compile slow_kernel.o "$root/tests/gpu/slow_kernel.cu" "$kernel_compiler"
+  bench_includes="$tests_includes -I'$root/bench' -I'$root/bench/gpu'"
+  for source in "$root"/bench/gpu/*.c "$root"/bench/bench_accuracy.c; do
+    compile "bench_$(basename "$source" .c).o" "$source" "$cc $bench_includes"
+  done
+  for source in "$root"/bench/gpu/*.cu; do
+    compile "bench_$(basename "$source" .cu).o" "$source" "$kernel_compiler $bench_includes -DTEST_SIMT=$simt"
+  done
+  run_queue compile || return 1
+  printf '%s' "$flags" >"$build_dir/stamp"
+}
+
+link_all() {
+  : >"$build_dir/commands"
+  objects_dir=$build_dir/obj
+  if [ $simt = 1 ]; then
+    libraries="-rdynamic -ldl -lpthread -lm"
+    printf '%s\0' "g++ -shared -fPIC -std=c++17 -O2 -w -I'$root/tests/simt' -I'$root/tests/simt/cusolver' \
+      -isystem '$root/tests/simt/nocuda' -isystem '$root/tests/simt/cusolver/nocuda' \
+      '$root/tests/simt/cusolver/fake_cusolver.cpp' -o '$build_dir/libfake_cusolver.so' -llapack -lblas" \
+      >>"$build_dir/commands"
+  else
+    libraries="-L'$cuda/lib64' -L'$cuda/lib' -lcudart_static -ldl -lrt -lpthread -lm"
+  fi
+  rm -f "$build_dir/libsvdgrad.a"
+  # shellcheck disable=SC2086 # lists of paths
+  ar rcs "$build_dir/libsvdgrad.a" $library || return 1
+  plain_support=$(echo "$support" | tr ' ' '\n' | grep -v 'support_fixture\.o' | tr '\n' ' ')
+  for algorithm in JACOBI VENDOR; do
+    wrap=''
+    [ $algorithm = JACOBI ] || wrap="'$objects_dir/shared_handle.o' -Wl,--wrap=svdgrad_create,--wrap=svdgrad_destroy"
+    for test in $tests_of_all; do
+      printf '%s\0' "g++ -o '$build_dir/test_${test}_$algorithm' '$objects_dir/test_${test}_$algorithm.o' \
+        '$objects_dir/support_fixture_$algorithm.o' $plain_support $wrap '$build_dir/libsvdgrad.a' $libraries" \
+        >>"$build_dir/commands"
+    done
+  done
+  printf '%s\0' "g++ -o '$build_dir/test_device' '$objects_dir/test_device.o' '$objects_dir/device_problem.o' \
+    '$objects_dir/call_guard.o' '$objects_dir/slow_kernel.o' $support '$build_dir/libsvdgrad.a' $libraries" \
+    >>"$build_dir/commands"
+  printf '%s\0' "g++ -o '$build_dir/gpu_bench' '$objects_dir'/bench_*.o $support '$build_dir/libsvdgrad.a' $libraries" \
+    >>"$build_dir/commands"
+  run_queue link
+}
+
+stage_build() {
+  if [ $simt = 0 ] && [ -z "$nvcc" ]; then
+    if [ -x "$build_dir/test_device" ]; then
+      say "no nvcc: taking what is in $build_dir"
+      pass
+    else
+      fail "build: no nvcc, and nothing built in $build_dir"
+    fi
+    return
+  fi
+  prepare_headers
+  compile_all && link_all
+}
+
+# ---- the other stages -----------------------------------------------------------------------------
+
+has_gpu() { # has_gpu <stage>
+  [ -z "$gpu" ] || return 0
+  say "$1: no GPU here"
+  fail "$1: no GPU"
+  return 1
+}
+
+stage_test() {
+  has_gpu test || return
+  for algorithm in JACOBI VENDOR; do
+    for test in $tests_of_all; do
+      limited 300 "test_${test}_$algorithm" "$build_dir/test_${test}_$algorithm"
+    done
+  done
+}
+
+stage_device() {
+  has_gpu device || return
+  limited 400 test_device "$build_dir/test_device"
+  if [ $simt = 1 ]; then
+    limited 400 test_device_async env SIMT_ASYNC=1 "$build_dir/test_device"
+    limited 100 test_device_two env SIMT_DEVICES=2 TEST_FILTER=callers_device "$build_dir/test_device"
+  fi
+}
+
+# Slow, so the tests that touch every kernel once.  In one process: the tool need not follow forks.
+stage_sanitize() {
+  has_gpu sanitize || return
+  if [ $simt = 1 ]; then
+    say "sanitize: the sanitizers of tests/simt do this on the CPU"
+    return
+  fi
+  sanitizer=$(command -v compute-sanitizer || true)
+  [ -n "$sanitizer" ] || [ ! -x "$cuda/bin/compute-sanitizer" ] || sanitizer=$cuda/bin/compute-sanitizer
+  if [ -z "$sanitizer" ]; then
+    say "sanitize: compute-sanitizer is missing"
+    return
+  fi
+  for tool in memcheck racecheck synccheck; do
+    for filter in anywhere_in_the_batch determinism::any_place golden; do
+      program=test_determinism_JACOBI
+      [ $filter != golden ] || program=test_golden_JACOBI
+      [ $filter != anywhere_in_the_batch ] || program=test_device
+      limited 150 "${tool}_${program}" env TEST_IN_PROCESS=1 TEST_NO_CUPTI=1 "TEST_FILTER=$filter" \
+        "$sanitizer" --tool "$tool" --error-exitcode 9 "$build_dir/$program"
+    done
+  done
+}
+
+stage_bench() {
+  has_gpu bench || return
+  options=''
+  [ $quick = 0 ] || options="--quick"
+  [ $simt = 0 ] || options="--tiny"
+  # shellcheck disable=SC2086 # a list of options
+  limited 480 gpu_bench "$build_dir/gpu_bench" $options --output "$results/$gpu_file.csv"
+  if [ $simt = 0 ] && command -v python3 >/dev/null; then
+    # shellcheck disable=SC2086
+    limited 420 frameworks python3 "$root/bench/gpu/frameworks.py" $options --output "$results/${gpu_file}_frameworks.csv"
+  fi
+}
+
+stage_report() {
+  command -v python3 >/dev/null || { say "report: python3 is missing" && return; }
+  set --
+  for file in "$results/$gpu_file.csv" "$results/${gpu_file}_frameworks.csv"; do
+    [ ! -f "$file" ] || set -- "$@" "$file"
+  done
+  [ $# -gt 0 ] || { say "report: no results in $results" && return; }
+  limited 60 report python3 "$root/bench/gpu/report.py" "$@" --table "$results/$gpu_file.md" \
+    --plot "$results/$gpu_file.png"
+}
+
+find_cuda
+for stage in $stages; do
+  say "$stage"
+  "stage_$stage"
+done
+if [ -n "${OUT:-}" ]; then tar -czf "$OUT/logs.tar.gz" -C "$build_dir" logs 2>/dev/null; fi
+[ -z "$failures" ] || echo "failed:$failures"
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]
