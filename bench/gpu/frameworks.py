@@ -8,6 +8,7 @@ one that is missing or fails leaves a comment line.  `fwdbwd-rank` includes the 
 matrix, which a user of these frameworks computes in any case; gpu_bench's row does not.
 """
 import argparse
+import contextlib
 import math
 import os
 import statistics
@@ -296,7 +297,8 @@ def main():
     if options.only:
         child(options)
         return
-    with open(options.output, "w", encoding="utf-8") if options.output else sys.stdout as out:
+    target = open(options.output, "w", encoding="utf-8") if options.output else contextlib.nullcontext(sys.stdout)
+    with target as out:
         print(time.strftime("# date: %Y-%m-%d %H:%M UTC", time.gmtime()), file=out)
         print(HEADER, file=out, flush=True)
         for name in options.frameworks.split(","):

@@ -7,6 +7,7 @@ parentheses.  The plot has time per matrix against n for square matrices, with t
 or else gnuplot.
 """
 import argparse
+import contextlib
 import csv
 import math
 import shutil
@@ -176,7 +177,8 @@ def main():
     parser.add_argument("--plot", help="PNG")
     options = parser.parse_args()
     comments, rows = read(options.files)
-    with open(options.table, "w", encoding="utf-8") if options.table else sys.stdout as out:
+    target = open(options.table, "w", encoding="utf-8") if options.table else contextlib.nullcontext(sys.stdout)
+    with target as out:
         for comment in comments:
             print(f"* {comment}", file=out)
         print_tables(rows, out)

@@ -65,12 +65,14 @@ template <class T> __global__ void store_kernel(store_args_t args) {
   typedef real_t<T> R;
   for (int64_t b = blockIdx.x; b < args.batch_count; b += gridDim.x) {
     const int nan = args.state[b] != CUDA_MATRIX_FINE;
-    const factor_view<T> X = {(const T *)args.X + b * args.x_stride, args.rows, 1, 0};
-    const factor_view<T> Y = {(const T *)args.Y + b * args.y_stride, args.conjugate_y ? 1 : args.columns,
-                              args.conjugate_y ? args.columns : 1, args.conjugate_y};
+    const T *X = (const T *)args.X + b * args.x_stride, *Y = (const T *)args.Y + b * args.y_stride;
+    const int64_t y_column = args.conjugate_y ? 1 : args.columns, y_row = args.conjugate_y ? args.columns : 1;
+    const bool swap = args.transposed != 0; /* field by field: a choice between two structs would live in memory */
+    const factor_view<T> U = {swap ? Y : X, swap ? y_column : args.rows, swap ? y_row : 1, swap ? args.conjugate_y : 0};
+    const factor_view<T> V = {swap ? X : Y, swap ? args.rows : y_column, swap ? 1 : y_row, swap ? 0 : args.conjugate_y};
     const int64_t most = args.u_cols > args.vh_rows ? args.u_cols : args.vh_rows;
     for (int64_t j = warp_index(); j < most && (args.U.data || args.Vh.data); j += warp_count())
-      store_column(args, b, j, args.transposed ? Y : X, args.transposed ? X : Y, nan);
+      store_column(args, b, j, U, V, nan);
     const R *S = (const R *)args.S + b * args.columns;
     for (int64_t j = threadIdx.x; j < args.k; j += blockDim.x)
       *entry<R>(args.S_out, b, j) = nan ? (R)NAN : times_power(S[j], args.exponent[b]);

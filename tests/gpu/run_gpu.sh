@@ -5,7 +5,7 @@
 set -u
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
-simt=0 quick=0 build_dir='' arch='' stages=''
+simt=0 quick=0 build_dir='' arch='' stages='' deadline=580 began=$(date +%s)
 jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 usage() {
@@ -25,6 +25,7 @@ options:
                    and processor, too: without nvcc, `build` takes what it finds
   --arch sm_NN     default: that of the first GPU
   --jobs N         compilers at once
+  --deadline S     seconds for all of it, 580 by default: what is left over then is not run, and counts as failed
   --quick          smaller tables; fewer shapes and repetitions in the bench
   --simt           the CPU run of CUDA (tests/simt) in place of a GPU: proves this script and the code's path; no timing
 
@@ -38,6 +39,7 @@ while [ $# -gt 0 ]; do
   --build-dir) build_dir=$2 && shift ;;
   --arch) arch=$2 && shift ;;
   --jobs) jobs=$2 && shift ;;
+  --deadline) deadline=$2 && shift ;;
   --quick) quick=1 ;;
   --simt) simt=1 ;;
   -h | --help) usage && exit 0 ;;
@@ -72,6 +74,13 @@ limited() {
   seconds=$1 name=$2
   shift 2
   started=$(date +%s)
+  left=$((began + deadline - started))
+  [ "$seconds" -le "$left" ] || seconds=$left
+  if [ "$seconds" -lt 5 ]; then
+    echo "    $name: no time left"
+    fail "$name: no time left"
+    return 1
+  fi
   timeout -k 10 "$seconds" "$@" >"$logs/$name.log" 2>&1
   status=$?
   took=$(($(date +%s) - started))
@@ -306,7 +315,7 @@ stage_device() {
   fi
 }
 
-# Slow, so the tests that touch every kernel once.  In one process: the tool need not follow forks.
+# Slow, so small problems; in one process, so that the tool need not follow forks.
 stage_sanitize() {
   has_gpu sanitize || return
   if [ $simt = 1 ]; then
@@ -320,14 +329,14 @@ stage_sanitize() {
     return
   fi
   for tool in memcheck racecheck synccheck; do
-    for filter in anywhere_in_the_batch determinism::any_place golden; do
-      program=test_determinism_JACOBI
-      [ $filter != golden ] || program=test_golden_JACOBI
-      [ $filter != anywhere_in_the_batch ] || program=test_device
-      limited 150 "${tool}_${program}" env TEST_IN_PROCESS=1 TEST_NO_CUPTI=1 "TEST_FILTER=$filter" \
-        "$sanitizer" --tool "$tool" --error-exitcode 9 "$build_dir/$program"
-    done
+    sanitized "$tool" test_device anywhere_in_the_batch
+    sanitized "$tool" test_golden_JACOBI golden
   done
+}
+
+sanitized() { # sanitized <tool> <program> <filter>
+  limited 90 "$1_$2" env TEST_IN_PROCESS=1 TEST_NO_CUPTI=1 TEST_LIGHT=1 "TEST_FILTER=$3" \
+    "$sanitizer" --tool "$1" --error-exitcode 9 "$build_dir/$2"
 }
 
 stage_bench() {

@@ -102,6 +102,7 @@ static unsigned char *direct(const device_problem_t *p, const unsigned char *inp
   device_problem_poison(p);
   if (run == RUN_BACKWARD)
     expect_run(p, RUN_FORWARD, stream);
+  CUDA_CHECK(cudaDeviceSynchronize()); /* right also where a call forgets its stream */
   expect_run(p, run, stream);
   stream_free(stream);
   return device_problem_outputs(p);
@@ -115,13 +116,16 @@ static void expect_same(const device_problem_t *p, device_run_t run, const unsig
 
 typedef void (*check_t)(svdgrad_handle_t handle, const svdgrad_desc_t *desc, device_run_t run);
 
+/* TEST_LIGHT leaves the large ones out, for tools that slow kernels down a hundredfold. */
 static void for_each(check_t check) {
+  const int64_t largest = getenv("TEST_LIGHT") ? 34 : INT64_MAX;
   svdgrad_handle_t handle = handle_make(0);
   for (int v = 0; v < VARIANT_COUNT; v++)
     for (int a = 0; a < ALGORITHM_COUNT; a++)
       for (int run = 0; run < RUN_COUNT; run++) {
         const svdgrad_desc_t desc = desc_of(&variants[v], algorithms[a]);
-        check(handle, &desc, (device_run_t)run);
+        if (desc.m <= largest && desc.n <= largest)
+          check(handle, &desc, (device_run_t)run);
       }
   (void)svdgrad_destroy(handle);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A user's program: one 2x2 SVD and its gradient on the CPU; then it asks for a CUDA device.  A = [3 0; 4 5] has S = (3 sqrt 5, sqrt 5), and the gradient of
- * s_1 + s_2 is U Vh, the orthogonal factor of A, here [2 -1; 1 2] / sqrt 5. */
+/* A user's program: one 2x2 SVD and its gradient on the CPU, then a question for a CUDA device.  A = [3 0; 4 5] has
+ * S = (3 sqrt 5, sqrt 5), and the gradient of s_1 + s_2 is U Vh, the orthogonal factor of A, here
+ * [2 -1; 1 2] / sqrt 5. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <svdgrad/svdgrad.h>
