@@ -16,7 +16,10 @@ typedef struct cuda_context {
 } cuda_context_t;
 
 static svdgrad_status_t unavailable(cudaError_t error) {
+  int driver = 0;
   (void)cudaGetLastError();
+  if (error == cudaErrorInsufficientDriver && cudaDriverGetVersion(&driver) == cudaSuccess && driver == 0)
+    return error_status(SVDGRAD_STATUS_BACKEND_UNAVAILABLE, "svdgrad_create: no CUDA device: there is no driver");
   return error_status(SVDGRAD_STATUS_BACKEND_UNAVAILABLE, "svdgrad_create: no CUDA device: %s",
                       cudaGetErrorString(error));
 }

@@ -192,8 +192,8 @@ def main():
             "",
             f"    nvcc {' '.join(FLAGS)} -arch=sm_<architecture> -cubin -Xptxas -v cuda/kernels/inst_<type>.cu",
             "",
-            "Shared memory, stack and spills in bytes; shared memory of backward_fused is static + dynamic, the latter at "
-            f"k = {FUSED_K}.",
+            "Shared memory, stack and spills in bytes; shared memory of backward_fused is static + dynamic, the "
+            f"latter at k = {FUSED_K}.",
             "Blocks are those that fit one multiprocessor at the largest block that is launched, occupancy is their "
             "share of its",
             "threads; both are computed from the limits of the architecture.",
