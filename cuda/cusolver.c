@@ -104,7 +104,8 @@ cusolver_pool_t *cusolver_pool_create(void) {
     error_set("svdgrad_create: out of memory");
     return NULL;
   }
-  pool->library = dlopen(SVDGRAD_CUSOLVER_LIBRARY, RTLD_NOW | RTLD_LOCAL);
+  pool->library =
+      dlopen(SVDGRAD_CUSOLVER_LIBRARY, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE); /* its device code stays registered */
   if (!pool->library)
     error_set("svdgrad_svd: cuSOLVER cannot be opened: %s", dlerror());
   if (!pool->library || !find_all(pool->library, &pool->call)) {

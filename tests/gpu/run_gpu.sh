@@ -117,7 +117,7 @@ find_cuda() {
   cuda=''
   [ -z "$nvcc" ] || cuda=$(cd "$(dirname "$(readlink -f "$nvcc")")/.." && pwd)
   # cuSOLVER and CUPTI are opened at run time; they may come with the toolkit or with Python's packages.
-  found="$cuda/lib64:$cuda/extras/CUPTI/lib64"
+  found="$cuda/lib64:$cuda/extras/CUPTI/lib64:/usr/local/cuda/lib64:/usr/local/cuda/extras/CUPTI/lib64"
   wheels=$(python3 -c 'import os, nvidia; print("\n".join(nvidia.__path__))' 2>/dev/null || true)
   for place in $wheels; do
     for library in "$place"/*/lib; do
@@ -251,7 +251,9 @@ link_all() {
       '$root/tests/simt/cusolver/fake_cusolver.cpp' -o '$build_dir/libfake_cusolver.so' -llapack -lblas" \
       >>"$build_dir/commands"
   else
-    libraries="-L'$cuda/lib64' -L'$cuda/lib' -lcudart_static -ldl -lrt -lpthread -lm"
+    runtime=cudart_static # as the library's module has it; some packages of the toolkit have the shared one alone
+    [ -f "$cuda/lib64/libcudart_static.a" ] || [ -f "$cuda/lib/libcudart_static.a" ] || runtime=cudart
+    libraries="-L'$cuda/lib64' -L'$cuda/lib' -l$runtime -ldl -lrt -lpthread -lm"
   fi
   rm -f "$build_dir/libsvdgrad.a"
   # shellcheck disable=SC2086 # lists of paths

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static uint64_t hash = 1469598103934665603u; /* FNV-1a */
 
@@ -49,18 +50,23 @@ static void run(svdgrad_desc_t desc, spectrum_t spectrum) {
 /* Shapes that reach every path: one warp and several, tall by QR, wide, more columns than warps, fused and in steps. */
 static const test_shape_t shapes[] = {{1, 1}, {3, 3}, {8, 8}, {9, 5}, {5, 9}, {40, 3}, {3, 40}, {20, 17}};
 
+enum { TINY_SHAPE = 3 };
+
 int main(int argc, char **argv) {
-  const int quick = argc > 1 && argv[1][0] == 'q'; /* the sanitizers are slow: one real type */
+  const int tiny = argc > 1 && strcmp(argv[1], "tiny") == 0; /* one shape: a thread for every block is dear */
+  const int quick = tiny || (argc > 1 && strcmp(argv[1], "quick") == 0); /* the sanitizers are slow: one real type */
   for (int dtype = SVDGRAD_F32; dtype <= (quick ? SVDGRAD_F32 : SVDGRAD_C128); dtype++)
-    for (int algo = SVDGRAD_ALGO_JACOBI; algo <= SVDGRAD_ALGO_VENDOR; algo++)
-      for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+    for (int algo = SVDGRAD_ALGO_JACOBI; algo <= (tiny ? SVDGRAD_ALGO_JACOBI : SVDGRAD_ALGO_VENDOR); algo++)
+      for (size_t i = tiny ? TINY_SHAPE : 0; i < (tiny ? TINY_SHAPE + 1 : sizeof shapes / sizeof *shapes); i++)
         for (int variant = 0; variant < 3; variant++) { /* thin, full_matrices, rank 1 */
-          svdgrad_desc_t desc = make_desc((svdgrad_dtype_t)dtype, shapes[i].m, shapes[i].n, 3);
+          if (tiny && argc > 2 && variant != atoi(argv[2]))
+            continue;
+          svdgrad_desc_t desc = make_desc((svdgrad_dtype_t)dtype, shapes[i].m, shapes[i].n, tiny ? 2 : 3);
           desc.algo = (svdgrad_algo_t)algo;
           desc.full_matrices = variant == 1;
           desc.rank = variant == 2;
           run(desc, variant == 2 ? SPECTRUM_LINEAR : SPECTRUM_NORMAL);
-          if (variant == 0)
+          if (variant == 0 && !tiny)
             run(desc, SPECTRUM_ONES);
         }
   printf("hash %016llx\n", (unsigned long long)hash);
