@@ -50,7 +50,8 @@ const char *cuda_algorithm_string(cuda_algorithm_t algorithm) {
   return NULL;
 }
 
-/* gesvdj and gesvd wait for the device between kernels. */
+/* gesvdj and gesvd wait for the device between kernels.  Of gesvdjBatched that is not known, and not tried on a device
+ * yet: tests/gpu/test_device.c tells. */
 int cuda_algorithm_is_capturable(cuda_algorithm_t algorithm) {
   return algorithm != CUDA_NONE && algorithm != CUDA_GESVDJ && algorithm != CUDA_GESVD;
 }

@@ -110,8 +110,8 @@ static void problem_from_desc(const svdgrad_desc_t *desc, problem_t *problem) {
   };
 }
 
-/* The descriptor only ever grows at its end: a caller compiled against an older header leaves the newer fields out,
- * one compiled against a newer header than the library cannot be understood. */
+/* The descriptor only ever grows at its end.  There is one version of it so far; once there is an older one, its size is
+ * to be accepted too, with defaults for what it leaves out. */
 static svdgrad_status_t check_struct_size(const char *function, const svdgrad_desc_t *desc) {
   if (desc->struct_size != sizeof *desc)
     return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* One-sided Jacobi of one tall matrix by one block, columns in global memory (the caches hold them), one warp per pair
  * of columns, round-robin order (R. P. Brent and F. T. Luk, SIAM J. Sci. Stat. Comput. 6, 1985): any size, and the
- * decision on another sweep is taken on the device.  Rotations, stopping rule and what becomes of parallel columns are
- * those of the reference backend (src/ref/ref_jacobi.inc); entries come scaled such that squares are safe.
+ * decision on another sweep is taken on the device.  Rotations and stopping rule are those of the reference backend
+ * (src/ref/ref_jacobi.inc); entries come scaled such that squares are safe.
  *
  * Per sweep n^2/2 pairs of 3 m + 6 m + 6 n multiplications.  Shared memory: one real per warp. */
 #pragma once
