@@ -53,6 +53,30 @@ typedef struct jacobi_args {
   int max_sweeps;
 } jacobi_args_t;
 
+/* The SVD of small matrices straight from the caller's A to the caller's factors: scaling, completion, gauge and info
+ * included. */
+typedef struct direct_args {
+  int64_t batch_count, rows, columns;
+  int transposed, positive_gauge; /* transposed: the tall matrix is A^H */
+  int max_sweeps;
+  int64_t k, u_cols, vh_rows;
+  svdgrad_matrix_t A, U, Vh; /* the caller's; U and Vh with data NULL if not wanted */
+  svdgrad_vector_t S;
+  int32_t *info;
+  void *work; /* jacobi_skinny: rows-by-columns */
+} direct_args_t;
+
+/* One-sided Jacobi on square matrices: A W has orthogonal columns, neither sorted nor normalized. */
+typedef struct rotate_args {
+  int64_t batch_count, n;
+  void *A;             /* n-by-n, in place */
+  void *W;             /* n-by-n, out; NULL: not wanted */
+  int32_t *left;       /* per matrix, out: pairs rotated in the last sweep, 0 if it converged */
+  int32_t *sweeps;     /* per matrix, out: sweeps done, 1 if nothing was rotated; or NULL */
+  const int32_t *skip; /* per matrix: leave it alone if non-zero; or NULL */
+  int max_sweeps;
+} rotate_args_t;
+
 typedef struct complete_args {
   int64_t batch_count, rows, columns, wanted; /* columns of X that may be good, and that are to be orthonormal */
   void *X;       /* rows-by-wanted; columns that belong to a negligible S, and those beyond `columns`, are replaced */

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What kernels need that go straight from the caller's A to the caller's factors: the tall matrix A, or A^H, is X S Y^H,
+ * so that U is X and V is Y, or, transposed, U is Y and V is X. */
+#pragma once
+#include "strided.cuh"
+
+template <class T> __device__ inline T load_tall(const direct_args_t &args, int64_t b, int64_t i, int64_t j) {
+  return args.transposed ? conj(*element<T>(args.A, b, j, i)) : *element<T>(args.A, b, i, j);
+}
+
+/* Columns of X and of Y that the caller wants. */
+__device__ inline int64_t wanted_left(const direct_args_t &args) {
+  return args.transposed ? (args.Vh.data ? args.vh_rows : 0) : (args.U.data ? args.u_cols : 0);
+}
+__device__ inline int64_t wanted_right(const direct_args_t &args) {
+  return args.transposed ? (args.U.data ? args.u_cols : 0) : (args.Vh.data ? args.vh_rows : 0);
+}
+
+/* Row i of column j of X, for j < wanted_left; of Y, for j < wanted_right. */
+template <class T> __device__ inline void store_left(const direct_args_t &args, int64_t b, int64_t i, int64_t j, T x) {
+  if (args.transposed)
+    *element<T>(args.Vh, b, j, i) = conj(x);
+  else
+    *element<T>(args.U, b, i, j) = x;
+}
+template <class T> __device__ inline void store_right(const direct_args_t &args, int64_t b, int64_t i, int64_t j, T y) {
+  if (args.transposed)
+    *element<T>(args.U, b, i, j) = y;
+  else
+    *element<T>(args.Vh, b, j, i) = conj(y);
+}
