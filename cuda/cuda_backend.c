@@ -62,14 +62,10 @@ static void cuda_destroy(context_t *context) {
   free(cuda);
 }
 
-static int needs_cusolver(cuda_algorithm_t algorithm) {
-  return algorithm == CUDA_GESVDJ_BATCHED || algorithm == CUDA_GESVDJ || algorithm == CUDA_GESVD;
-}
-
 /* NULL if the algorithm needs none, or, with a message, if it cannot be opened. */
 static cusolver_pool_t *cusolver_for(const context_t *context, cuda_algorithm_t algorithm) {
   cuda_context_t *cuda = context->state;
-  if (!needs_cusolver(algorithm))
+  if (!cuda_algorithm_is_vendor(algorithm))
     return NULL;
   (void)pthread_mutex_lock(&cuda->mutex);
   if (!cuda->cusolver)
@@ -93,11 +89,11 @@ static size_t cuda_workspace_size(const context_t *context, svdgrad_op_t op, con
   if (op == SVDGRAD_OP_SVD_BACKWARD)
     return cuda_backward_workspace(algorithm, p);
   cusolver_pool_t *pool = cusolver_for(context, algorithm);
-  if (needs_cusolver(algorithm) && !pool)
+  if (cuda_algorithm_is_vendor(algorithm) && !pool)
     return SIZE_MAX;
   if (device_enter(&guard, cuda_state(context)->device))
     return SIZE_MAX;
-  const size_t bytes = cuda_forward_workspace(algorithm, p, pool);
+  const size_t bytes = cuda_forward_workspace(algorithm, p, op == SVDGRAD_OP_SVD, pool);
   device_leave(&guard);
   return bytes;
 }

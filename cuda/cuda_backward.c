@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cuda_backward.h"
 
-#include "cuda_layout.h"
+#include "tall_svd.h"
 
-enum { REST_SWEEPS = 40 };
+enum { REST_SWEEPS = 24 };
 
-/* The arrays of the steps (launch.h), and scratch of the SVD of the discarded part. */
+/* The arrays of the steps (launch.h). */
 typedef struct backward {
   const cuda_kernels_t *kernels;
   cudaStream_t stream;
   steps_args_t a;
   void *extra_product; /* further columns: g2^H B1 */
-  void *rest_X, *rest_Y, *rest_rotations, *rest_norms;
-  cudaError_t error; /* the first one; nothing is launched after it */
+  tall_svd_t rest;     /* of the discarded part */
+  cudaError_t error;   /* the first one; nothing is launched after it */
 } backward_t;
 
 static void backward_take(backward_t *w, cuda_layout_t *layout, const problem_t *p) {
@@ -47,12 +47,12 @@ static void backward_take(backward_t *w, cuda_layout_t *layout, const problem_t 
     a->outside_V = layout_take(layout, n * k, T);
   if (a->truncated) {
     a->rest = layout_take(layout, m * n, T);
-    a->rest_S = layout_take(layout, p->mn, R);
-    a->rest_failed = layout_take(layout, 1, sizeof(int32_t));
-    w->rest_X = layout_take(layout, (m < n ? n : m) * p->mn, T);
-    w->rest_Y = layout_take(layout, p->mn * p->mn, T);
-    w->rest_rotations = layout_take(layout, p->mn * p->mn, T);
-    w->rest_norms = layout_take(layout, p->mn, R);
+    const int64_t rows = m < n ? n : m;
+    w->rest = (tall_svd_t){
+        .kernels = w->kernels, .rows = rows, .columns = p->mn, .wanted = p->mn, .vectors = 1, .A = a->rest};
+    tall_svd_take(&w->rest, layout);
+    a->rest_S = w->rest.S;
+    a->rest_failed = w->rest.failed;
     a->p = layout_take(layout, p->mn * k, T);
     a->q = layout_take(layout, p->mn * k, T);
     a->x = layout_take(layout, p->mn * k, T);
@@ -149,20 +149,8 @@ static void factorize_rest(backward_t *w) {
   const packed_t short_basis = a->m < a->n ? all_of(a->U, a->m, k) : all_of(a->V, a->n, k);
   multiply(w, rows, mn, k, -1, CUDA_PLAIN, all_of(a->gA, rows, mn), CUDA_HERMITIAN, short_basis, 1,
            all_of(a->rest, rows, mn));
-  const jacobi_args_t args = {.batch_count = a->batch_count,
-                              .rows = rows,
-                              .columns = mn,
-                              .A = a->rest,
-                              .rotations = w->rest_rotations,
-                              .norms = w->rest_norms,
-                              .S = a->rest_S,
-                              .X = w->rest_X,
-                              .Y = w->rest_Y,
-                              .x_stride = rows * mn,
-                              .failed = a->rest_failed,
-                              .max_sweeps = REST_SWEEPS};
   if (!w->error)
-    w->error = w->kernels->jacobi(&args, w->stream);
+    w->error = tall_svd_run(&w->rest, a->batch_count, REST_SWEEPS, w->stream);
 }
 
 /* outside <- basis x + (outside - basis p) / s on both sides. */
@@ -170,8 +158,8 @@ static void solve_truncated(backward_t *w) {
   const steps_args_t *a = &w->a;
   const int64_t mn = a->mn, k = a->k;
   const int wide = a->m < a->n;
-  const packed_t U2 = all_of(wide ? w->rest_Y : w->rest_X, a->m, mn),
-                 V2 = all_of(wide ? w->rest_X : w->rest_Y, a->n, mn);
+  const packed_t U2 = all_of(wide ? w->rest.Y : w->rest.X, a->m, mn),
+                 V2 = all_of(wide ? w->rest.X : w->rest.Y, a->n, mn);
   const packed_t O_U = all_of(a->outside_U, a->m, k), O_V = all_of(a->outside_V, a->n, k);
   const packed_t p = all_of(a->p, mn, k), q = all_of(a->q, mn, k), x = all_of(a->x, mn, k), y = all_of(a->y, mn, k);
   factorize_rest(w);

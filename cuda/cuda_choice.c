@@ -3,7 +3,7 @@
 
 #include <limits.h>
 
-enum { GESVDJ_BATCHED_LIMIT = 32, GESVDJ_LIMIT = 256 };
+enum { TINY = 4, GESVDJ_BATCHED_LIMIT = 32, GESVDJ_LIMIT = 256 };
 
 /* Published times of one matrix (none of them ours), milliseconds:
  *   A100, 256 x 256, f64            gesvdj 12.2, gesvd 23.3
@@ -19,6 +19,24 @@ static cuda_algorithm_t choose_vendor(const problem_t *p) {
   return p->mn <= GESVDJ_LIMIT ? CUDA_GESVDJ : CUDA_GESVD;
 }
 
+/* JACOBI, and AUTO: nothing of it waits, allocates or falls off a cliff, and no measurement speaks against it yet.  With
+ * rows = max(m, n) and columns = min(m, n), the first line that fits:
+ *
+ *   rows    <= 4                                        thread    one matrix per thread
+ *   columns <= 4                                        skinny    one block per matrix, QR of a streamed A
+ *   columns <= 32; c128: 16                             warp      lanes of a warp; rows beyond that by QR first
+ *   columns <= 128; f64 and c64: 96; c128: 64           panels    one block per matrix, on the triangular factor
+ *   any                                                 blocked   many blocks per matrix, on the triangular factor */
+static cuda_algorithm_t choose_jacobi(const problem_t *p) {
+  const cuda_kernels_t *kernels = cuda_kernels_of(p->dtype);
+  const int64_t rows = p->m < p->n ? p->n : p->m;
+  if (p->mn <= TINY)
+    return rows <= TINY ? CUDA_JACOBI_THREAD : CUDA_JACOBI_SKINNY;
+  if (p->mn <= kernels->warp_limit)
+    return CUDA_JACOBI_WARP;
+  return p->mn <= kernels->panels_limit ? CUDA_JACOBI_PANELS : CUDA_JACOBI_BLOCKED;
+}
+
 static cuda_algorithm_t choose_backward(const cuda_state_t *state, const problem_t *p) {
   const int64_t widest = 128; /* beyond, a product of its own per step keeps the device busier */
   const int thin = p->k == p->mn && !p->full_matrices;
@@ -30,7 +48,7 @@ static cuda_algorithm_t choose_backward(const cuda_state_t *state, const problem
 cuda_algorithm_t cuda_choose(const cuda_state_t *state, svdgrad_op_t op, const problem_t *p) {
   switch (op) {
   case SVDGRAD_OP_SVD:
-  case SVDGRAD_OP_SVDVALS: return p->algo == SVDGRAD_ALGO_JACOBI ? CUDA_JACOBI_BLOCK : choose_vendor(p);
+  case SVDGRAD_OP_SVDVALS: return p->algo == SVDGRAD_ALGO_VENDOR ? choose_vendor(p) : choose_jacobi(p);
   case SVDGRAD_OP_SVD_BACKWARD: return choose_backward(state, p);
   case SVDGRAD_OP_SVD_JVP: break;
   }
@@ -42,12 +60,20 @@ const char *cuda_algorithm_string(cuda_algorithm_t algorithm) {
   case CUDA_GESVDJ_BATCHED: return "cusolver-gesvdjBatched";
   case CUDA_GESVDJ: return "cusolver-gesvdj";
   case CUDA_GESVD: return "cusolver-gesvd";
-  case CUDA_JACOBI_BLOCK: return "jacobi-block";
+  case CUDA_JACOBI_THREAD: return "jacobi-thread";
+  case CUDA_JACOBI_SKINNY: return "jacobi-skinny";
+  case CUDA_JACOBI_WARP: return "jacobi-warp";
+  case CUDA_JACOBI_PANELS: return "jacobi-panels";
+  case CUDA_JACOBI_BLOCKED: return "jacobi-blocked";
   case CUDA_BACKWARD_FUSED: return "backward-fused";
   case CUDA_BACKWARD_STEPS: return "backward-steps";
   case CUDA_NONE: break;
   }
   return NULL;
+}
+
+int cuda_algorithm_is_vendor(cuda_algorithm_t algorithm) {
+  return algorithm == CUDA_GESVDJ_BATCHED || algorithm == CUDA_GESVDJ || algorithm == CUDA_GESVD;
 }
 
 /* gesvdj and gesvd wait for the device between kernels.  Of gesvdjBatched that is not known, and not tried on a device

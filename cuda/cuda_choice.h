@@ -10,13 +10,18 @@ typedef enum cuda_algorithm {
   CUDA_GESVDJ_BATCHED, /* cuSOLVER, min(m, n) <= 32; tall ones by our QR first */
   CUDA_GESVDJ,         /* cuSOLVER, one matrix after the other */
   CUDA_GESVD,
-  CUDA_JACOBI_BLOCK, /* ours, any size */
+  CUDA_JACOBI_THREAD, /* ours: a thread, a block, lanes of a warp, a block, many blocks per matrix */
+  CUDA_JACOBI_SKINNY,
+  CUDA_JACOBI_WARP,
+  CUDA_JACOBI_PANELS,
+  CUDA_JACOBI_BLOCKED,
   CUDA_BACKWARD_FUSED,
   CUDA_BACKWARD_STEPS
 } cuda_algorithm_t;
 
 cuda_algorithm_t cuda_choose(const cuda_state_t *state, svdgrad_op_t op, const problem_t *problem);
 const char *cuda_algorithm_string(cuda_algorithm_t algorithm); /* NULL for CUDA_NONE */
+int cuda_algorithm_is_vendor(cuda_algorithm_t algorithm);      /* needs cuSOLVER */
 
 /* Whether every launch of the algorithm can be captured in a graph. */
 int cuda_algorithm_is_capturable(cuda_algorithm_t algorithm);

@@ -1,25 +1,30 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cuda_forward.h"
 
-#include "cuda_layout.h"
+#include "tall_svd.h"
+#include "vendor_svd.h"
 
-enum { JACOBI_DEFAULT_SWEEPS = 40 };
+enum { DEFAULT_SWEEPS = 24 }; /* 10 are enough for what is known; tests/test_sweeps.c */
 
-/* Packed arrays of the whole batch (launch.h).  Tall is A, or A^H where m < n. */
+static int jacobi_sweeps(const problem_t *p) { return p->max_sweeps ? p->max_sweeps : DEFAULT_SWEEPS; }
+
+/* Tall is A, or A^H where m < n; packed arrays of the whole batch (launch.h). */
 typedef struct forward {
   const cuda_kernels_t *kernels;
   cuda_algorithm_t algorithm;
   int64_t rows, columns, wanted; /* columns of X: all rows with full_matrices */
-  int by_qr;                     /* the SVD is that of the square factor R */
-  void *tall, *tau;              /* the matrix, later its reflectors */
-  void *R;                       /* by_qr: columns-by-columns */
-  void *small_X;                 /* by_qr: left vectors of R */
-  void *X, *Y, *S, *norms, *rotations;
-  void *reflectors, *completion_tau; /* of complete; they begin where the SVD has done with its arrays */
-  int32_t *exponent, *state, *failed;
-  void *vendor_work;
-  int vendor_lwork; /* elements for one matrix */
+  void *tall;
+  int32_t *exponent, *state;
+  tall_svd_t jacobi; /* one of these two */
+  vendor_svd_t vendor;
+  int by_vendor;
 } forward_t;
+
+static int is_direct(cuda_algorithm_t algorithm, const problem_t *p) {
+  const int64_t rows = p->m < p->n ? p->n : p->m;
+  return algorithm == CUDA_JACOBI_THREAD || algorithm == CUDA_JACOBI_SKINNY ||
+         (algorithm == CUDA_JACOBI_WARP && rows <= cuda_kernels_of(p->dtype)->warp_limit);
+}
 
 static cusolver_routine_t routine_of(cuda_algorithm_t algorithm) {
   return algorithm == CUDA_GESVDJ_BATCHED ? CUSOLVER_GESVDJ_BATCHED
@@ -27,151 +32,88 @@ static cusolver_routine_t routine_of(cuda_algorithm_t algorithm) {
                                           : CUSOLVER_GESVD;
 }
 
-/* A QR costs 2 rows columns^2 and saves the rest of the work from touching more than columns rows; gesvdjBatched would
- * even compute a rows-by-rows U. */
-static int goes_by_qr(cuda_algorithm_t algorithm, int64_t rows, int64_t columns) {
-  return algorithm == CUDA_GESVDJ_BATCHED ? rows > columns : rows >= 2 * columns;
-}
-
-static cusolver_call_t vendor_call(const forward_t *w, svdgrad_dtype_t dtype, int batch_count) {
-  return (cusolver_call_t){.routine = routine_of(w->algorithm),
-                           .dtype = dtype,
-                           .rows = (int)(w->by_qr ? w->columns : w->rows),
-                           .columns = (int)w->columns,
-                           .batch_count = batch_count};
-}
-
 /* 0 if cuSOLVER could not be asked for its workspace. */
 static int forward_take(forward_t *w, cuda_layout_t *layout, cuda_algorithm_t algorithm, const problem_t *p,
-                        cusolver_pool_t *pool) {
+                        int vectors, cusolver_pool_t *pool) {
   const cuda_kernels_t *kernels = cuda_kernels_of(p->dtype);
-  const size_t T = kernels->element_size, R = kernels->real_size;
-  const int64_t rows = p->m < p->n ? p->n : p->m, columns = p->mn;
-  *w = (forward_t){.kernels = kernels, .algorithm = algorithm, .rows = rows, .columns = columns};
-  w->wanted = p->full_matrices ? rows : columns;
-  w->by_qr = goes_by_qr(algorithm, rows, columns);
-  w->tall = layout_take(layout, rows * columns, T);
-  w->X = layout_take(layout, rows * w->wanted, T);
-  w->Y = layout_take(layout, columns * columns, T);
-  w->S = layout_take(layout, columns, R);
-  w->reflectors = layout_take(layout, rows * columns, T);
-  w->completion_tau = layout_take(layout, columns, T);
-  if (w->by_qr) {
-    w->tau = layout_take(layout, columns, T);
-    w->R = layout_take(layout, columns * columns, T);
-    w->small_X = layout_take(layout, columns * columns, T);
-  }
+  const int64_t rows = p->m < p->n ? p->n : p->m, columns = p->mn, wanted = p->full_matrices ? rows : columns;
+  *w = (forward_t){.kernels = kernels, .algorithm = algorithm, .rows = rows, .columns = columns, .wanted = wanted};
+  w->tall = layout_take(layout, rows * columns, kernels->element_size);
   w->exponent = layout_take(layout, 1, sizeof(int32_t));
   w->state = layout_take(layout, 1, sizeof(int32_t));
-  w->failed = layout_take(layout, 1, sizeof(int32_t));
-  if (algorithm == CUDA_JACOBI_BLOCK) {
-    w->norms = layout_take(layout, columns, R);
-    w->rotations = layout_take(layout, columns * columns, T);
+  w->by_vendor = cuda_algorithm_is_vendor(algorithm);
+  if (!w->by_vendor) {
+    w->jacobi = (tall_svd_t){
+        .kernels = kernels, .rows = rows, .columns = columns, .wanted = wanted, .vectors = vectors, .A = w->tall};
+    tall_svd_take(&w->jacobi, layout);
     return 1;
   }
-  const cusolver_call_t query = vendor_call(w, p->dtype, 1);
-  w->vendor_lwork = cusolver_lwork(pool, &query);
-  w->vendor_work = layout_take(layout, w->vendor_lwork, T);
-  return w->vendor_lwork >= 0;
+  w->vendor = (vendor_svd_t){.kernels = kernels,
+                             .pool = pool,
+                             .routine = routine_of(algorithm),
+                             .dtype = p->dtype,
+                             .rows = rows,
+                             .columns = columns,
+                             .wanted = wanted,
+                             .vectors = vectors,
+                             .A = w->tall};
+  return vendor_svd_take(&w->vendor, layout);
 }
 
-size_t cuda_forward_workspace(cuda_algorithm_t algorithm, const problem_t *p, cusolver_pool_t *pool) {
+size_t cuda_forward_workspace(cuda_algorithm_t algorithm, const problem_t *p, int vectors, cusolver_pool_t *pool) {
   forward_t w;
   cuda_layout_t layout = {NULL, p->batch_count, 0, 0, 0};
-  return forward_take(&w, &layout, algorithm, p, pool) ? layout_bytes(&layout) : SIZE_MAX;
+  if (is_direct(algorithm, p)) {
+    if (algorithm == CUDA_JACOBI_SKINNY)
+      (void)layout_take(&layout, p->m * p->n, cuda_kernels_of(p->dtype)->element_size);
+    return layout_bytes(&layout);
+  }
+  return forward_take(&w, &layout, algorithm, p, vectors, pool) ? layout_bytes(&layout) : SIZE_MAX;
 }
 
-static cudaError_t prepare(const forward_t *w, const svd_call_t *call, cudaStream_t stream) {
+static cudaError_t direct(cuda_algorithm_t algorithm, const svd_call_t *call) {
+  const problem_t *p = &call->p;
+  const cuda_kernels_t *kernels = cuda_kernels_of(p->dtype);
+  const direct_args_t args = {.batch_count = p->batch_count,
+                              .rows = p->m < p->n ? p->n : p->m,
+                              .columns = p->mn,
+                              .transposed = p->m < p->n,
+                              .positive_gauge = p->positive_gauge,
+                              .max_sweeps = jacobi_sweeps(p),
+                              .k = p->k,
+                              .u_cols = p->u_cols,
+                              .vh_rows = p->vh_rows,
+                              .A = call->A,
+                              .U = call->U,
+                              .Vh = call->Vh,
+                              .S = call->S,
+                              .info = call->info,
+                              .work = call->work};
+  return algorithm == CUDA_JACOBI_THREAD   ? kernels->jacobi_thread(&args, call->stream)
+         : algorithm == CUDA_JACOBI_SKINNY ? kernels->jacobi_skinny(&args, call->stream)
+                                           : kernels->jacobi_warp(&args, call->stream);
+}
+
+static cudaError_t prepare(const forward_t *w, const svd_call_t *call) {
   const prepare_args_t args = {.A = call->A,
                                .batch_count = call->p.batch_count,
                                .rows = w->rows,
                                .columns = w->columns,
                                .transposed = call->p.m < call->p.n,
-                               .scaled_exponent = w->algorithm == CUDA_JACOBI_BLOCK ? w->kernels->scaled_exponent : 0,
+                               .scaled_exponent = w->by_vendor ? 0 : w->kernels->scaled_exponent,
                                .tall = w->tall,
                                .exponent = w->exponent,
                                .state = w->state};
-  return w->kernels->prepare(&args, stream);
+  return w->kernels->prepare(&args, call->stream);
 }
 
-static cudaError_t factor_tall(const forward_t *w, int64_t batch_count, cudaStream_t stream) {
-  const qr_args_t args = {batch_count, w->rows, w->columns, w->tall, w->tau, w->R};
-  return w->kernels->qr(&args, stream);
+static svdgrad_status_t factorize(const forward_t *w, const problem_t *p, cudaStream_t stream) {
+  if (w->by_vendor)
+    return vendor_svd_run(&w->vendor, p->batch_count, p->max_sweeps, stream);
+  return cuda_status("svdgrad_svd", tall_svd_run(&w->jacobi, p->batch_count, jacobi_sweeps(p), stream));
 }
 
-static cudaError_t apply_q(const forward_t *w, int64_t batch_count, cudaStream_t stream) {
-  const apply_q_args_t args = {batch_count, w->rows,    w->columns, w->tall,
-                               w->tau,      w->small_X, w->X,       w->rows * w->wanted};
-  return w->kernels->apply_q(&args, stream);
-}
-
-static cudaError_t jacobi(const forward_t *w, const problem_t *p, cudaStream_t stream) {
-  const jacobi_args_t args = {.batch_count = p->batch_count,
-                              .rows = w->by_qr ? w->columns : w->rows,
-                              .columns = w->columns,
-                              .A = w->by_qr ? w->R : w->tall,
-                              .rotations = w->rotations,
-                              .norms = w->norms,
-                              .S = w->S,
-                              .X = w->by_qr ? w->small_X : w->X,
-                              .Y = w->Y,
-                              .x_stride = w->by_qr ? w->columns * w->columns : w->rows * w->wanted,
-                              .failed = w->failed,
-                              .max_sweeps = p->max_sweeps ? p->max_sweeps : JACOBI_DEFAULT_SWEEPS};
-  return w->kernels->jacobi(&args, stream);
-}
-
-/* Most matrices of a batch whose workspace fits into that of `batch_count` single ones. */
-static int vendor_chunk(const forward_t *w, const problem_t *p, cusolver_pool_t *pool) {
-  if (w->algorithm != CUDA_GESVDJ_BATCHED)
-    return 1;
-  int chunk = p->batch_count < (1 << 20) ? (int)p->batch_count : 1 << 20;
-  for (; chunk > 1; chunk = (chunk + 1) / 2) {
-    const cusolver_call_t query = vendor_call(w, p->dtype, chunk);
-    const int lwork = cusolver_lwork(pool, &query);
-    if (lwork >= 0 && lwork <= (int64_t)chunk * w->vendor_lwork)
-      break;
-  }
-  return chunk;
-}
-
-static svdgrad_status_t vendor(const forward_t *w, const problem_t *p, cusolver_pool_t *pool, cudaStream_t stream) {
-  const int64_t columns = w->columns, rows = w->by_qr ? columns : w->rows;
-  const int64_t x_stride = w->by_qr ? columns * columns : w->rows * w->wanted;
-  const size_t T = w->kernels->element_size, R = w->kernels->real_size;
-  const int chunk = vendor_chunk(w, p, pool);
-  for (int64_t b = 0; b < p->batch_count; b += chunk) {
-    const int64_t left = p->batch_count - b;
-    cusolver_call_t call = vendor_call(w, p->dtype, left < chunk ? (int)left : chunk);
-    call.max_sweeps = p->max_sweeps;
-    call.A = (char *)(w->by_qr ? w->R : w->tall) + (size_t)(b * rows * columns) * T;
-    call.S = (char *)w->S + (size_t)(b * columns) * R;
-    call.X = (char *)(w->by_qr ? w->small_X : w->X) + (size_t)(b * x_stride) * T;
-    call.Y = (char *)w->Y + (size_t)(b * columns * columns) * T;
-    call.work = w->vendor_work;
-    call.lwork = cusolver_lwork(pool, &call);
-    call.info = w->failed + b;
-    const svdgrad_status_t status = call.lwork < 0 ? SVDGRAD_STATUS_BACKEND_ERROR : cusolver_run(pool, &call, stream);
-    if (status)
-      return status;
-  }
-  return SVDGRAD_STATUS_SUCCESS;
-}
-
-static cudaError_t complete(const forward_t *w, int64_t batch_count, cudaStream_t stream) {
-  const complete_args_t args = {.batch_count = batch_count,
-                                .rows = w->rows,
-                                .columns = w->columns,
-                                .wanted = w->wanted,
-                                .X = w->X,
-                                .S = w->S,
-                                .reflectors = w->reflectors,
-                                .tau = w->completion_tau,
-                                .trust_null = w->algorithm == CUDA_JACOBI_BLOCK};
-  return w->kernels->complete(&args, stream);
-}
-
-static cudaError_t store(const forward_t *w, const svd_call_t *call, cudaStream_t stream) {
+static cudaError_t store(const forward_t *w, const svd_call_t *call) {
   const problem_t *p = &call->p;
   const store_args_t args = {.batch_count = p->batch_count,
                              .rows = w->rows,
@@ -184,48 +126,33 @@ static cudaError_t store(const forward_t *w, const svd_call_t *call, cudaStream_
                              .n = p->n,
                              .transposed = p->m < p->n,
                              .positive_gauge = p->positive_gauge,
-                             .X = w->X,
-                             .Y = w->Y,
-                             .S = w->S,
+                             .X = w->by_vendor ? w->vendor.X : w->jacobi.X,
+                             .Y = w->by_vendor ? w->vendor.Y : w->jacobi.Y,
+                             .S = w->by_vendor ? w->vendor.S : w->jacobi.S,
                              .x_stride = w->rows * w->wanted,
                              .y_stride = w->columns * w->columns,
                              .conjugate_y = w->algorithm == CUDA_GESVD,
                              .exponent = w->exponent,
                              .state = w->state,
-                             .failed = w->failed,
+                             .failed = w->by_vendor ? w->vendor.failed : w->jacobi.failed,
                              .U = call->U,
                              .Vh = call->Vh,
                              .S_out = call->S,
                              .info = call->info};
-  return w->kernels->store(&args, stream);
+  return w->kernels->store(&args, call->stream);
 }
 
 svdgrad_status_t cuda_forward(cuda_algorithm_t algorithm, const svd_call_t *call, cusolver_pool_t *pool) {
   static const char function[] = "svdgrad_svd";
   const problem_t *p = &call->p;
-  const cudaStream_t stream = call->stream;
   const int vectors = call->U.data || call->Vh.data;
   forward_t w;
   cuda_layout_t layout = {call->work, p->batch_count, 0, 0, 0};
-  if (!forward_take(&w, &layout, algorithm, p, pool))
+  if (is_direct(algorithm, p))
+    return cuda_status(function, direct(algorithm, call));
+  if (!forward_take(&w, &layout, algorithm, p, vectors, pool))
     return SVDGRAD_STATUS_BACKEND_ERROR;
-  cudaError_t error = prepare(&w, call, stream);
-  if (!error && w.by_qr)
-    error = factor_tall(&w, p->batch_count, stream);
-  if (!error && algorithm == CUDA_JACOBI_BLOCK)
-    error = jacobi(&w, p, stream);
-  if (error)
-    return cuda_status(function, error);
-  if (algorithm != CUDA_JACOBI_BLOCK) {
-    const svdgrad_status_t status = vendor(&w, p, pool, stream);
-    if (status)
-      return status;
-  }
-  if (w.by_qr && vectors)
-    error = apply_q(&w, p->batch_count, stream);
-  if (!error && vectors)
-    error = complete(&w, p->batch_count, stream);
-  if (!error)
-    error = store(&w, call, stream);
-  return cuda_status(function, error);
+  const cudaError_t error = prepare(&w, call);
+  const svdgrad_status_t status = error ? cuda_status(function, error) : factorize(&w, p, call->stream);
+  return status ? status : cuda_status(function, store(&w, call));
 }

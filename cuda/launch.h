@@ -28,30 +28,23 @@ typedef struct prepare_args {
 
 typedef struct qr_args {
   int64_t batch_count, rows, columns;
-  void *A;   /* in: rows-by-columns; out: reflectors below the diagonal, R above */
-  void *tau; /* columns */
-  void *R;   /* out: columns-by-columns, zeros below the diagonal */
+  void *A;        /* in: rows-by-columns; out: reflectors below the diagonal, R above, columns where they were */
+  void *tau;      /* columns */
+  int32_t *order; /* columns, out: the QR is that of A with its columns in this order, by descending norm; NULL: of A */
+  void *R;        /* out: columns-by-columns, R with zeros below the diagonal, or, if lower, R^H */
+  int lower;
 } qr_args_t;
 
 typedef struct apply_q_args {
-  int64_t batch_count, rows, columns;
-  const void *A, *tau; /* reflectors of qr */
-  const void *small;   /* columns-by-columns */
-  void *X;             /* rows-by-columns: Q [small; 0] */
-  int64_t x_stride;    /* elements between the X of one matrix and the next */
-} apply_q_args_t;
-
-typedef struct jacobi_args {
-  int64_t batch_count, rows, columns;
-  void *A;          /* rows-by-columns, destroyed */
-  void *rotations;  /* columns-by-columns scratch */
-  void *norms;      /* columns, scratch */
-  void *S;          /* columns, descending */
-  void *X, *Y;      /* rows-by-columns, columns-by-columns; X's columns are zero where S is */
+  int64_t batch_count, rows, columns, wanted;
+  void *A; /* A, tau, order of qr */
+  const void *tau;
+  const int32_t *order;
+  const void *small; /* columns-by-columns; its conjugate transpose if adjoint */
+  int adjoint;
+  void *X;          /* rows-by-wanted: Q diag(small, I) */
   int64_t x_stride; /* elements between the X of one matrix and the next */
-  int32_t *failed;  /* per matrix: non-zero if the sweep limit was reached */
-  int max_sweeps;
-} jacobi_args_t;
+} apply_q_args_t;
 
 /* The SVD of small matrices straight from the caller's A to the caller's factors: scaling, completion, gauge and info
  * included. */
@@ -75,7 +68,33 @@ typedef struct rotate_args {
   int32_t *sweeps;     /* per matrix, out: sweeps done, 1 if nothing was rotated; or NULL */
   const int32_t *skip; /* per matrix: leave it alone if non-zero; or NULL */
   int max_sweeps;
+  int64_t rows; /* the tolerance is sqrt(rows) eps; 0: n */
 } rotate_args_t;
+
+/* Blocked Jacobi: what one step of one sweep gets (jacobi_blocked.h). */
+enum { CUDA_PANEL_COLUMNS = 32 }; /* at most */
+typedef struct blocked_args {
+  int64_t batch_count, n;
+  int64_t columns;     /* of a pair of panels, at most */
+  int64_t step;        /* counted from the first of the first sweep */
+  int panels;
+  void *A, *W;         /* as in rotate_args */
+  void *R;             /* per pair of the step, columns-by-columns: out of factor, destroyed by jacobi_panels */
+  const void *V;       /* per pair, columns-by-columns: out of jacobi_panels */
+  int32_t *left;       /* per pair: rotated columns; end: of all steps of the sweep */
+  int32_t *idle;       /* per pair: non-zero if its matrix is done */
+  int32_t *done;       /* per matrix: converged, or skipped */
+  const int32_t *skip; /* as in rotate_args, and so are total, its left, and sweeps */
+  int32_t *total, *sweeps;
+} blocked_args_t;
+
+typedef struct normalize_args {
+  int64_t batch_count, n;
+  const void *L, *W;    /* n-by-n: what rotation made; W NULL: only S */
+  const int32_t *order; /* n, of qr */
+  void *norms;          /* n, scratch */
+  void *S, *X, *Y;      /* n descending, n-by-n; Y's columns are zero where S is */
+} normalize_args_t;
 
 typedef struct complete_args {
   int64_t batch_count, rows, columns, wanted; /* columns of X that may be good, and that are to be orthonormal */
@@ -156,10 +175,19 @@ typedef struct empty_args {
 typedef struct cuda_kernels {
   size_t element_size, real_size;
   int scaled_exponent;
+  int warp_limit, panels_limit; /* most rows of jacobi_warp, most columns of jacobi_panels */
   cudaError_t (*prepare)(const prepare_args_t *args, cudaStream_t stream);
   cudaError_t (*qr)(const qr_args_t *args, cudaStream_t stream);
   cudaError_t (*apply_q)(const apply_q_args_t *args, cudaStream_t stream);
-  cudaError_t (*jacobi)(const jacobi_args_t *args, cudaStream_t stream);
+  cudaError_t (*jacobi_thread)(const direct_args_t *args, cudaStream_t stream);
+  cudaError_t (*jacobi_skinny)(const direct_args_t *args, cudaStream_t stream);
+  cudaError_t (*jacobi_warp)(const direct_args_t *args, cudaStream_t stream);
+  cudaError_t (*jacobi_panels)(const rotate_args_t *args, cudaStream_t stream);
+  cudaError_t (*blocked_begin)(const blocked_args_t *args, cudaStream_t stream);
+  cudaError_t (*blocked_factor)(const blocked_args_t *args, cudaStream_t stream);
+  cudaError_t (*blocked_update)(const blocked_args_t *args, cudaStream_t stream);
+  cudaError_t (*blocked_end)(const blocked_args_t *args, cudaStream_t stream);
+  cudaError_t (*normalize)(const normalize_args_t *args, cudaStream_t stream);
   cudaError_t (*complete)(const complete_args_t *args, cudaStream_t stream);
   cudaError_t (*store)(const store_args_t *args, cudaStream_t stream);
   cudaError_t (*gemm)(const gemm_args_t *args, cudaStream_t stream);

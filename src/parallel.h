@@ -12,15 +12,24 @@ typedef struct parallel {
   int num_threads; /* of OpenMP; 0: all cores */
 } parallel_t;
 
-/* Computes matrix b of a call with scratch memory that no other thread uses meanwhile. */
-typedef void (*matrix_task_t)(const void *call, int64_t b, arena_t scratch);
+/* Computes matrices first..first+count-1 of a call, in scratch memory that no other thread uses meanwhile. */
+typedef void (*batch_task_t)(const void *call, int64_t first, int64_t count, arena_t scratch);
 
-/* Bytes of workspace for a batch whose matrices need `scratch` bytes each (SIZE_MAX: too many).  Small scratch lives
- * on the stack and needs none. */
-size_t batch_workspace(int64_t batch_count, size_t scratch);
+typedef struct batch {
+  batch_task_t task;
+  const void *call;
+  int64_t batch_count;
+  int group;          /* most matrices that a task takes at once */
+  double matrix_cost; /* estimate, nanoseconds of one matrix */
+  size_t scratch;     /* bytes for one matrix; a group of c takes at most c times that */
+  void *work;
+} batch_t;
 
-/* Runs task(call, b, ...) for every b of the batch.  `matrix_cost` estimates the nanoseconds of one. */
-void batch_run(const parallel_t *parallel, int64_t batch_count, double matrix_cost, size_t scratch, void *work,
-               matrix_task_t task, const void *call);
+/* Bytes of workspace for a batch (SIZE_MAX: too many), linear in batch_count.  Small scratch lives on the stack and
+ * needs none. */
+size_t batch_workspace(int64_t batch_count, int group, size_t scratch);
+
+/* Runs the task over the whole batch. */
+void batch_run(const parallel_t *parallel, batch_t batch);
 
 #endif

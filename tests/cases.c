@@ -7,10 +7,17 @@
 #include <math.h>
 
 const test_shape_t test_shapes[] = {
+#if TEST_LARGE
+    {48, 48},
+    {70, 66},
+    {60, 100},
+    {130, 129},
+#else
     {1, 1},   {1, 5},   {5, 1},  {2, 2},  {3, 3},   {4, 4},   {3, 2},   {2, 3},
     {5, 4},   {4, 7},   {8, 8},  {9, 9},  {16, 16}, {17, 11}, {11, 17},
 #if !TEST_SMALL
     {32, 32}, {33, 33}, {60, 7}, {7, 60}, {40, 20}, {20, 40},
+#endif
 #endif
 };
 const int test_shape_count = sizeof test_shapes / sizeof *test_shapes;

@@ -10,6 +10,10 @@
 #ifndef TEST_SMALL
 #define TEST_SMALL 0
 #endif
+/* 1: only a few large shapes, for what has an algorithm of its own for them. */
+#ifndef TEST_LARGE
+#define TEST_LARGE 0
+#endif
 
 typedef struct test_shape {
   int64_t m, n;

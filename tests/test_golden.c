@@ -6,6 +6,7 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <string.h>
 
 /* Element i of a golden array. */
 static z_t golden_at(const golden_t *g, const double *array, int64_t i) {
@@ -43,6 +44,14 @@ static fixture_t fixture_of(const golden_t *g, svdgrad_backend_t backend, svdgra
   return f;
 }
 
+/* One-sided Jacobi gets small singular values of columns of any scale to relative precision, as far as their squares
+ * beside those of the largest are numbers, which is no limit for the reference; LAPACK's gesdd does not. */
+static int keeps_small_values(const fixture_t *f, double value) {
+  const char *name = svdgrad_algorithm_name(f->handle, SVDGRAD_OP_SVD, &f->desc);
+  const double least = dtype_real(f->desc.dtype) == SVDGRAD_F32 ? 0x1p-64 : 0x1p-640;
+  return strstr(name, "jacobi") && (value > least || strstr(name, "reference"));
+}
+
 static void check_forward(const golden_t *g, svdgrad_backend_t backend, svdgrad_dtype_t dtype, worst_t *absolute,
                           worst_t *relative) {
   fixture_t f = fixture_of(g, backend, dtype);
@@ -53,7 +62,7 @@ static void check_forward(const golden_t *g, svdgrad_backend_t backend, svdgrad_
     const long double error = fabsl(creall(buffer_get(&f.S, 0, i, 0)) - g->S[i]);
     worst_note(absolute, ratio_of(error, (long double)g->S[0] * eps * (long double)f.S.rows), "%s %s %s",
                backend_name(backend), dtype_name(dtype), g->name);
-    if (g->relative_S && backend == SVDGRAD_BACKEND_REF)
+    if (g->relative_S && keeps_small_values(&f, (double)g->S[i] / (double)g->S[0]))
       worst_note(relative, ratio_of(error, (long double)g->S[i] * eps), "%s %s %s", backend_name(backend),
                  dtype_name(dtype), g->name);
   }

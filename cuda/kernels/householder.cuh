@@ -44,31 +44,69 @@ template <class T> __device__ inline T make_reflector(int64_t m, int64_t j, T *a
   return negligible ? from_real<T>(0) : ((R)1 / beta) * (from_real<T>(beta) - alpha);
 }
 
-template <class T> __device__ inline void householder_qr(int64_t m, int64_t n, T *A, T *tau, real_t<T> *scratch) {
+/* Columns of a packed matrix in the order that a permutation gives; NULL: as they are. */
+template <class T> struct columns_t {
+  T *A;
+  int64_t m;
+  const int32_t *order;
+  __device__ T *operator[](int64_t j) const { return A + (order ? order[j] : j) * m; }
+};
+
+template <class T>
+__device__ inline void householder_qr(int64_t m, int64_t n, columns_t<T> A, T *tau, real_t<T> *scratch) {
   for (int64_t j = 0; j < n; j++) {
-    const T t = make_reflector(m, j, A + j * m, scratch);
+    const T t = make_reflector(m, j, A[j], scratch);
     if (threadIdx.x == 0)
       tau[j] = t;
     for (int64_t c = j + 1 + warp_index(); c < n; c += warp_count())
-      reflect_column(m, j, A + j * m, conj(t), A + c * m);
+      reflect_column(m, j, A[j], conj(t), A[c]);
     __syncthreads();
   }
 }
 
 /* x <- Q x for one column, by one warp: reflectors do not wait for each other's columns. */
-template <class T> __device__ inline void apply_reflectors(int64_t m, int64_t n, const T *A, const T *tau, T *x) {
+template <class T> __device__ inline void apply_reflectors(int64_t m, int64_t n, columns_t<T> A, const T *tau, T *x) {
   for (int64_t j = n - 1; j >= 0; j--)
-    reflect_column(m, j, A + j * m, tau[j], x);
+    reflect_column(m, j, A[j], tau[j], x);
+}
+
+/* order: columns by descending norm, equal ones as they come; `norms` is scratch. */
+template <class T> __device__ inline void order_by_norm(int64_t m, int64_t n, const T *A, T *norms, int32_t *order) {
+  typedef real_t<T> R;
+  for (int64_t j = warp_index(); j < n; j += warp_count()) {
+    R square = 0;
+    for (int64_t i = lane_index(); i < m; i += WARP)
+      square += abs2(A[j * m + i]);
+    square = warp_sum(square);
+    if (lane_index() == 0)
+      norms[j] = from_real<T>(square);
+  }
+  __syncthreads();
+  for (int64_t j = threadIdx.x; j < n; j += blockDim.x) {
+    const R mine = re(norms[j]);
+    int64_t place = 0;
+    for (int64_t i = 0; i < n; i++)
+      place += re(norms[i]) > mine || (re(norms[i]) == mine && i < j);
+    order[place] = (int32_t)j;
+  }
+  __syncthreads();
 }
 
 template <class T> __global__ void qr_kernel(qr_args_t args) {
   __shared__ real_t<T> scratch[WARP];
   const int64_t m = args.rows, n = args.columns;
   for (int64_t b = blockIdx.x; b < args.batch_count; b += gridDim.x) {
-    T *A = (T *)args.A + b * m * n, *R = (T *)args.R + b * n * n;
-    householder_qr(m, n, A, (T *)args.tau + b * n, scratch);
-    for (int64_t e = threadIdx.x; e < n * n; e += blockDim.x)
-      R[e] = e % n <= e / n ? A[e / n * m + e % n] : from_real<T>(0);
+    T *A = (T *)args.A + b * m * n, *R = (T *)args.R + b * n * n, *tau = (T *)args.tau + b * n;
+    int32_t *order = args.order ? args.order + b * n : nullptr;
+    if (order)
+      order_by_norm(m, n, A, tau, order);
+    const columns_t<T> columns = {A, m, order};
+    householder_qr(m, n, columns, tau, scratch);
+    for (int64_t e = threadIdx.x; e < n * n; e += blockDim.x) {
+      const int64_t i = args.lower ? e / n : e % n, j = args.lower ? e % n : e / n;
+      const T r = i <= j ? columns[j][i] : from_real<T>(0);
+      R[e] = args.lower ? conj(r) : r;
+    }
     __syncthreads();
   }
 }
@@ -76,12 +114,16 @@ template <class T> __global__ void qr_kernel(qr_args_t args) {
 template <class T> __global__ void apply_q_kernel(apply_q_args_t args) {
   const int64_t m = args.rows, n = args.columns;
   for (int64_t b = blockIdx.x; b < args.batch_count; b += gridDim.x) {
-    const T *A = (const T *)args.A + b * m * n, *tau = (const T *)args.tau + b * n;
-    const T *small = (const T *)args.small + b * n * n;
-    for (int64_t c = warp_index(); c < n; c += warp_count()) {
+    const int32_t *order = args.order ? args.order + b * n : nullptr;
+    const columns_t<T> A = {(T *)args.A + b * m * n, m, order};
+    const T *tau = (const T *)args.tau + b * n, *small = (const T *)args.small + b * n * n;
+    for (int64_t c = warp_index(); c < args.wanted; c += warp_count()) {
       T *x = (T *)args.X + b * args.x_stride + c * m;
       for (int64_t i = lane_index(); i < m; i += WARP)
-        x[i] = i < n ? small[c * n + i] : from_real<T>(0);
+        if (c >= n || i >= n)
+          x[i] = from_real<T>(i == c);
+        else
+          x[i] = args.adjoint ? conj(small[i * n + c]) : small[c * n + i];
       __syncwarp();
       apply_reflectors(m, n, A, tau, x);
     }

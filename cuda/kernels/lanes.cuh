@@ -50,3 +50,24 @@ template <int GROUP, int COUNT, class T> __device__ inline T scatter_sums(T (&v)
     sum = sum + exchange(sum, offset);
   return sum;
 }
+
+/* The same for values that a function gives, term(0) .. term(COUNT - 1), and for COUNT > GROUP too, when a lane gets
+ * COUNT / GROUP sums: its i-th one is scattered_sum<GROUP, COUNT>(i, term).  Depth first, so that only few of the terms
+ * need a register at a time; `i` must be known to the compiler where the terms come from registers. */
+template <int GROUP, int COUNT, int LEFT, class Term> __device__ __forceinline__ auto halved_sum(int i, Term term) {
+  if constexpr (LEFT == COUNT)
+    return term(i);
+  else {
+    constexpr int offset = LEFT * GROUP / COUNT;
+    const bool upper = lane_index() & offset;
+    const auto x = halved_sum<GROUP, COUNT, 2 * LEFT>(i, term), y = halved_sum<GROUP, COUNT, 2 * LEFT>(i + LEFT, term);
+    return (upper ? y : x) + exchange(upper ? x : y, offset);
+  }
+}
+template <int GROUP, int COUNT, class Term> __device__ __forceinline__ auto scattered_sum(int i, Term term) {
+  static_assert((COUNT & (COUNT - 1)) == 0, "COUNT");
+  if constexpr (COUNT >= GROUP)
+    return halved_sum<GROUP, COUNT, COUNT / GROUP>(i, term);
+  else
+    return group_sum<GROUP / COUNT>(halved_sum<GROUP, COUNT, 1>(i, term));
+}

@@ -6,18 +6,16 @@
 #include "complete.cuh"
 #include "empty.cuh"
 #include "gemm.cuh"
+#include "grid.cuh"
 #include "householder.cuh"
-#include "jacobi_block.cuh"
+#include "jacobi_blocked.cuh"
+#include "jacobi_panels.cuh"
+#include "jacobi_skinny.cuh"
+#include "jacobi_thread.cuh"
+#include "jacobi_warp.cuh"
+#include "normalize.cuh"
 #include "prepare.cuh"
 #include "store.cuh"
-
-/* One block per matrix, up to the limit of gridDim.x; kernels loop over what is left. */
-static inline dim3 grid_of(int64_t blocks) { return dim3((unsigned)(blocks < 0x7fffffff ? blocks : 0x7fffffff)); }
-
-/* Threads for `work` independent pieces: whole warps, 256 at most. */
-static inline unsigned threads_for(int64_t work) {
-  return work <= 32 ? 32u : work <= 64 ? 64u : work <= 128 ? 128u : 256u;
-}
 
 template <class T> cudaError_t prepare_launch(const prepare_args_t *args, cudaStream_t stream) {
   const dim3 block(threads_for(args->rows * args->columns));
@@ -30,13 +28,13 @@ template <class T> cudaError_t qr_launch(const qr_args_t *args, cudaStream_t str
 }
 
 template <class T> cudaError_t apply_q_launch(const apply_q_args_t *args, cudaStream_t stream) {
-  const dim3 block(threads_for(32 * args->columns));
+  const dim3 block(threads_for(32 * args->wanted));
   return SIMT_LAUNCH(apply_q_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
 }
 
-template <class T> cudaError_t jacobi_launch(const jacobi_args_t *args, cudaStream_t stream) {
-  const dim3 block(threads_for(16 * args->columns)); /* a warp for every pair, or as many as there are */
-  return SIMT_LAUNCH(jacobi_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
+template <class T> cudaError_t normalize_launch(const normalize_args_t *args, cudaStream_t stream) {
+  const dim3 block(threads_for(32 * args->n));
+  return SIMT_LAUNCH(normalize_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
 }
 
 template <class T> cudaError_t complete_launch(const complete_args_t *args, cudaStream_t stream) {
@@ -92,10 +90,20 @@ template <class T> constexpr cuda_kernels_t make_kernels() {
   return {sizeof(T),
           sizeof(real_t<T>),
           limits<real_t<T>>::scaled_exponent,
+          jacobi_warp_limit<T>(),
+          jacobi_panels_limit<T>(),
           prepare_launch<T>,
           qr_launch<T>,
           apply_q_launch<T>,
-          jacobi_launch<T>,
+          jacobi_thread_launch<T>,
+          jacobi_skinny_launch<T>,
+          jacobi_warp_launch<T>,
+          jacobi_panels_launch<T>,
+          blocked_begin_launch<T>,
+          blocked_factor_launch<T>,
+          blocked_update_launch<T>,
+          blocked_end_launch<T>,
+          normalize_launch<T>,
           complete_launch<T>,
           store_launch<T>,
           gemm_launch<T>,

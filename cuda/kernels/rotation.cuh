@@ -30,15 +30,15 @@ template <class R> __device__ inline R product_size(complex_t<R> x) {
 /* A column whose square is no normal number (2^-115 of the largest entry or less; double: 2^-1000) counts as zero. */
 template <class R> __device__ inline bool is_null(R square) { return !(square >= limits<R>::smallest_square()); }
 
-template <class T>
-__device__ inline rotation<T> make_rotation(real_t<T> a, real_t<T> b, T d, real_t<T> tolerance) {
+template <class T> __device__ inline rotation<T> make_rotation(real_t<T> a, real_t<T> b, T d, real_t<T> tolerance) {
   typedef real_t<T> R;
   const R size = product_size(d);
   if (is_null(a) || is_null(b) || !(size > tolerance * sqrt(a) * sqrt(b)))
     return {1, from_real<T>(0), 0};
   const R zeta = fabs(b - a) / (2 * size);
   const R t = (a >= b ? -1 : 1) / (zeta + one_hypot(zeta));
-  const R c = 1 / sqrt(1 + t * t);
+  const R square = 1 + t * t;
+  const R c = 1 - t * t / (square + sqrt(square)); /* 1 / sqrt(square) would be too large more often than too small */
   return {c, (c * t / size) * d, t * size};
 }
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The CPU backend: LAPACK per matrix, threads over the batch. */
+/* The CPU backend: small matrices one per SIMD lane, others by LAPACK one by one; threads over the batch. */
 #include "../empty.h"
 #include "blas_threads.h"
 #include "cpu_choice.h"
 #include "cpu_kernels.h"
+#include "lanes/lanes.h"
 
 static svdgrad_status_t cpu_create(context_t *context, int device) {
-  (void)context;
   (void)device;
+  context->state = (void *)lanes_choose();
   return SVDGRAD_STATUS_SUCCESS;
 }
 
@@ -25,10 +26,39 @@ static int cpu_is_capturable(const context_t *context, svdgrad_op_t op, const pr
   return 0;
 }
 
+/* Nanoseconds of one matrix, roughly: a fixed part, and some flops per element of the product. */
+static double cpu_cost(const problem_t *p, double fixed, double flops) {
+  return fixed + flops * (double)p->m * (double)p->n * (double)p->mn;
+}
+
+static const lane_kernels_t *lanes_of(const context_t *context, const problem_t *p) {
+  const lane_isa_t *isa = context->state;
+  return &isa->kernels[p->dtype];
+}
+
+static batch_t lanes_batch(const context_t *context, svdgrad_op_t op, const problem_t *p) {
+  const lane_kernels_t *kernels = lanes_of(context, p);
+  return (batch_t){.task = kernels->svd,
+                   .batch_count = p->batch_count,
+                   .group = kernels->lanes,
+                   .matrix_cost = cpu_cost(p, 20, 1),
+                   .scratch = kernels->svd_scratch(p, op == SVDGRAD_OP_SVD)};
+}
+
 static cpu_svd_plan_t plan_svd(svdgrad_op_t op, const problem_t *p, const svd_call_t *call) {
   const int vectors = op == SVDGRAD_OP_SVD;
   const int lwork = cpu_kernels[p->dtype].svd_lwork((int)p->m, (int)p->n, vectors, p->full_matrices);
   return (cpu_svd_plan_t){p, call, vectors, lwork};
+}
+
+static batch_t lapack_batch(const cpu_svd_plan_t *plan) {
+  const problem_t *p = plan->p;
+  return (batch_t){.task = cpu_kernels[p->dtype].svd,
+                   .call = plan,
+                   .batch_count = p->batch_count,
+                   .group = 1,
+                   .matrix_cost = cpu_cost(p, 1000, 3),
+                   .scratch = cpu_kernels[p->dtype].svd_scratch(plan)};
 }
 
 static cpu_backward_plan_t plan_backward(const problem_t *p, const svd_backward_call_t *call) {
@@ -37,48 +67,65 @@ static cpu_backward_plan_t plan_backward(const problem_t *p, const svd_backward_
   return (cpu_backward_plan_t){p, call, lwork};
 }
 
-static size_t cpu_workspace_size(const context_t *context, svdgrad_op_t op, const problem_t *p) {
-  (void)context;
-  if (op == SVDGRAD_OP_SVD_BACKWARD) {
-    const cpu_backward_plan_t plan = plan_backward(p, NULL);
-    return batch_workspace(p->batch_count, cpu_kernels[p->dtype].backward_scratch(&plan));
-  }
-  const cpu_svd_plan_t plan = plan_svd(op, p, NULL);
-  return batch_workspace(p->batch_count, cpu_kernels[p->dtype].svd_scratch(&plan));
+static batch_t backward_batch(const cpu_backward_plan_t *plan) {
+  const problem_t *p = plan->p;
+  return (batch_t){.task = cpu_kernels[p->dtype].backward,
+                   .call = plan,
+                   .batch_count = p->batch_count,
+                   .group = 1,
+                   .matrix_cost = cpu_cost(p, 1000, 1),
+                   .scratch = cpu_kernels[p->dtype].backward_scratch(plan)};
 }
 
-/* Nanoseconds of one matrix, roughly: a fixed part, and some flops per element of the product. */
-static double cpu_cost(const problem_t *p, double flops) {
-  return 1000 + flops * (double)p->m * (double)p->n * (double)p->mn;
+static size_t workspace_of(const batch_t *batch) {
+  return batch_workspace(batch->batch_count, batch->group, batch->scratch);
+}
+
+static size_t cpu_workspace_size(const context_t *context, svdgrad_op_t op, const problem_t *p) {
+  if (op == SVDGRAD_OP_SVD_BACKWARD) {
+    const cpu_backward_plan_t plan = plan_backward(p, NULL);
+    const batch_t batch = backward_batch(&plan);
+    return workspace_of(&batch);
+  }
+  if (cpu_choose(op, p) == CPU_LANES) {
+    const batch_t batch = lanes_batch(context, op, p);
+    return workspace_of(&batch);
+  }
+  const cpu_svd_plan_t plan = plan_svd(op, p, NULL);
+  const batch_t batch = lapack_batch(&plan);
+  return workspace_of(&batch);
+}
+
+static void run_lapack(const context_t *context, batch_t batch, void *work) {
+  batch.work = work;
+  blas_threads_hold();
+  batch_run(&context->parallel, batch);
+  blas_threads_release();
 }
 
 static svdgrad_status_t cpu_svd(const context_t *context, const svd_call_t *call) {
   const problem_t *p = &call->p;
+  const svdgrad_op_t op = call->U.data || call->Vh.data ? SVDGRAD_OP_SVD : SVDGRAD_OP_SVDVALS;
   if (p->mn == 0) {
     empty_svd(call);
-    return SVDGRAD_STATUS_SUCCESS;
+  } else if (cpu_choose(op, p) == CPU_LANES) {
+    batch_t batch = lanes_batch(context, op, p);
+    batch.call = call, batch.work = call->work;
+    batch_run(&context->parallel, batch);
+  } else {
+    const cpu_svd_plan_t plan = plan_svd(op, p, call);
+    run_lapack(context, lapack_batch(&plan), call->work);
   }
-  const svdgrad_op_t op = call->U.data || call->Vh.data ? SVDGRAD_OP_SVD : SVDGRAD_OP_SVDVALS;
-  const cpu_svd_plan_t plan = plan_svd(op, p, call);
-  const size_t scratch = cpu_kernels[p->dtype].svd_scratch(&plan);
-  blas_threads_hold();
-  batch_run(&context->parallel, p->batch_count, cpu_cost(p, 3), scratch, call->work, cpu_kernels[p->dtype].svd, &plan);
-  blas_threads_release();
   return SVDGRAD_STATUS_SUCCESS;
 }
 
 static svdgrad_status_t cpu_svd_backward(const context_t *context, const svd_backward_call_t *call) {
-  const problem_t *p = &call->p;
-  if (p->mn == 0) {
+  if (call->p.mn == 0) {
     empty_svd_backward(call);
     return SVDGRAD_STATUS_SUCCESS;
   }
-  const cpu_backward_plan_t plan = plan_backward(p, call);
-  const size_t scratch = cpu_kernels[p->dtype].backward_scratch(&plan);
-  blas_threads_hold();
-  batch_run(&context->parallel, p->batch_count, cpu_cost(p, 1), scratch, call->work, cpu_kernels[p->dtype].backward,
-            &plan);
-  blas_threads_release();
+  const cpu_backward_plan_t plan = plan_backward(&call->p, call);
+  run_lapack(context, backward_batch(&plan), call->work);
   return SVDGRAD_STATUS_SUCCESS;
 }
 

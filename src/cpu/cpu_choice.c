@@ -12,11 +12,27 @@ static int fits_lapack(const problem_t *p) {
   return mx < INT_MAX / 64.0 && (4 * mn + 64) * mn + 2 * mx < INT_MAX;
 }
 
-/* AUTO takes what measured fastest.  JACOBI, one matrix per SIMD lane, belongs here once it exists. */
+/* Largest min(m, n) for which AUTO puts matrices into lanes. */
+static int64_t lanes_limit(svdgrad_dtype_t dtype) {
+  static const int64_t limit[] = {[SVDGRAD_F32] = 64, [SVDGRAD_F64] = 48, [SVDGRAD_C64] = 48, [SVDGRAD_C128] = 32};
+  return limit[dtype];
+}
+
+/* Beyond, the scale factors of rotations in single precision might overflow (lanes/rotate.inc). */
+enum { LANES_MOST = 64 };
+
+static cpu_algorithm_t choose_svd(const problem_t *p) {
+  switch (p->algo) {
+  case SVDGRAD_ALGO_JACOBI: return p->mn <= LANES_MOST ? CPU_LANES : CPU_NONE;
+  case SVDGRAD_ALGO_VENDOR: return fits_lapack(p) ? CPU_GESDD : CPU_NONE;
+  default: return p->mn <= lanes_limit(p->dtype) ? CPU_LANES : fits_lapack(p) ? CPU_GESDD : CPU_NONE;
+  }
+}
+
 cpu_algorithm_t cpu_choose(svdgrad_op_t op, const problem_t *p) {
   switch (op) {
   case SVDGRAD_OP_SVD:
-  case SVDGRAD_OP_SVDVALS: return p->algo != SVDGRAD_ALGO_JACOBI && fits_lapack(p) ? CPU_GESDD : CPU_NONE;
+  case SVDGRAD_OP_SVDVALS: return choose_svd(p);
   case SVDGRAD_OP_SVD_BACKWARD: return fits_lapack(p) ? CPU_BACKWARD : CPU_NONE;
   case SVDGRAD_OP_SVD_JVP: break;
   }
@@ -26,6 +42,7 @@ cpu_algorithm_t cpu_choose(svdgrad_op_t op, const problem_t *p) {
 const char *cpu_algorithm_string(cpu_algorithm_t algorithm) {
   switch (algorithm) {
   case CPU_GESDD: return "lapack-gesdd";
+  case CPU_LANES: return "jacobi-lanes";
   case CPU_BACKWARD: return "blas-backward";
   case CPU_NONE: break;
   }

@@ -21,7 +21,7 @@ typedef struct cpu_kernels {
   int (*svd_lwork)(int m, int n, int vectors, int full);
   size_t (*svd_scratch)(const cpu_svd_plan_t *plan); /* bytes per matrix */
   size_t (*backward_scratch)(const cpu_backward_plan_t *plan);
-  matrix_task_t svd, backward; /* the call is the plan */
+  batch_task_t svd, backward; /* the call is the plan */
 } cpu_kernels_t;
 
 extern const cpu_kernels_t cpu_kernels[4]; /* by svdgrad_dtype_t */

@@ -35,19 +35,28 @@ static size_t ref_scratch(svdgrad_op_t op, const problem_t *problem) {
 
 static size_t ref_workspace_size(const context_t *context, svdgrad_op_t op, const problem_t *problem) {
   (void)context;
-  return batch_workspace(problem->batch_count, ref_scratch(op, problem));
+  return batch_workspace(problem->batch_count, 1, ref_scratch(op, problem));
 }
 
 /* Nanoseconds of one matrix, roughly. */
 static double ref_cost(const problem_t *p) { return 500 + 100.0 * (double)p->m * (double)p->n * (double)p->mn; }
+
+static batch_t ref_batch(svdgrad_op_t op, const problem_t *p, batch_task_t task, const void *call, void *work) {
+  return (batch_t){.task = task,
+                   .call = call,
+                   .batch_count = p->batch_count,
+                   .group = 1,
+                   .matrix_cost = ref_cost(p),
+                   .scratch = ref_scratch(op, p),
+                   .work = work};
+}
 
 static svdgrad_status_t ref_svd(const context_t *context, const svd_call_t *call) {
   const problem_t *p = &call->p;
   if (p->mn == 0)
     empty_svd(call);
   else
-    batch_run(&context->parallel, p->batch_count, ref_cost(p), ref_scratch(SVDGRAD_OP_SVD, p), call->work,
-              ref_kernels[p->dtype].svd, call);
+    batch_run(&context->parallel, ref_batch(SVDGRAD_OP_SVD, p, ref_kernels[p->dtype].svd, call, call->work));
   return SVDGRAD_STATUS_SUCCESS;
 }
 
@@ -56,8 +65,8 @@ static svdgrad_status_t ref_svd_backward(const context_t *context, const svd_bac
   if (p->mn == 0)
     empty_svd_backward(call);
   else
-    batch_run(&context->parallel, p->batch_count, ref_cost(p), ref_scratch(SVDGRAD_OP_SVD_BACKWARD, p), call->work,
-              ref_kernels[p->dtype].backward, call);
+    batch_run(&context->parallel,
+              ref_batch(SVDGRAD_OP_SVD_BACKWARD, p, ref_kernels[p->dtype].backward, call, call->work));
   return SVDGRAD_STATUS_SUCCESS;
 }
 

@@ -8,7 +8,7 @@
 typedef struct ref_kernels {
   size_t (*svd_scratch)(const problem_t *problem); /* bytes per matrix */
   size_t (*backward_scratch)(const problem_t *problem);
-  matrix_task_t svd, backward;
+  batch_task_t svd, backward;
 } ref_kernels_t;
 
 extern const ref_kernels_t ref_kernels[4]; /* by svdgrad_dtype_t */

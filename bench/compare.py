@@ -1,0 +1,350 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Times svdgrad beside its peers on the CPU; `./run bench` builds what it needs and starts it.
+
+Every peer is a process of its own (peers.py) and gets the same matrices.  One repetition is one run of every peer, so
+that a disturbance meets all of them; medians are printed.  A peer that needs more than the limit for one repetition
+gets a smaller batch (column batch); one that is missing is named on standard error and left out.
+"""
+import argparse
+import csv
+import functools
+import importlib.util
+import itertools
+import json
+import math
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy
+
+import peers
+import report
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+COLUMNS = ["suite", "peer", "algorithm", "op", "dtype", "m", "n", "batch", "threads", "reps", "seconds_median",
+           "us_per_matrix", "us_spread", "speedup_vs_gesdd_loop", "speedup_vs_vendor", "accuracy_ratio"]
+MEMORY_COLUMNS = ["peer", "op", "dtype", "m", "n", "batch", "operand_bytes", "workspace_bytes", "peak_bytes"]
+SHAPES = [(100000, 3, 3), (10000, 8, 8), (10000, 9, 9), (4096, 16, 16), (2048, 32, 32), (512, 64, 64),
+          (64, 128, 1000), (100, 10, 20), (16, 256, 256), (4, 512, 512)]
+SQUARES = [2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256]
+ALL = list(peers.PEERS)
+ALL_OPS = ["svd", "svdvals", "fwdbwd-sum", "fwdbwd-rank", "fwdbwd-truncated", "backward"]
+SHORTEST = 5e-3  # of a sample: less would measure the clock and the scheduler
+
+
+def say(*words):
+    print("bench:", *words, file=sys.stderr, flush=True)
+
+
+# ---- peers as processes --------------------------------------------------------------------------
+
+
+class Died(Exception):
+    pass
+
+
+class Process:
+    """One peer with a number of threads."""
+
+    def __init__(self, name, threads, options):
+        self.name, self.threads = name, threads
+        python, environment = sys.executable, dict(os.environ)
+        for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+            environment[variable] = str(threads)
+        environment["OPENBLAS_NUM_THREADS"] = "1"  # what would rather have more says so in peers.py
+        if name == "jax" and os.path.exists(options.venv):
+            python = os.path.join(options.venv, "bin", "python")
+        if name == "mkl-loop":
+            environment.update(LD_PRELOAD=find_mkl(options.venv), MKL_THREADING_LAYER="SEQUENTIAL")
+        command = [python, peers.__file__, name, options.build, str(threads)]
+        # Some libraries count the cores, whatever they are told.
+        one_core = functools.partial(os.sched_setaffinity, 0, {max(os.sched_getaffinity(0))})
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                        env=environment, stderr=options.log,
+                                        preexec_fn=one_core if threads == 1 else None)
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise Died(f"ended with {self.process.wait()}")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise Died(answer["error"])
+        return answer
+
+    def ask(self, do, **arguments):
+        print(json.dumps({"do": do, **arguments}), file=self.process.stdin, flush=True)
+        return self.answer()
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def find_mkl(venv):
+    library = os.path.join(venv, "lib")
+    names = [name for name in os.listdir(library) if name.startswith("libmkl_rt.so")] if os.path.isdir(library) else []
+    return os.path.join(library, names[0]) if names else ""
+
+
+class Team:
+    """The peers that can be had, started together."""
+
+    def __init__(self, names, threads, options):
+        if "mkl-loop" in names and not find_mkl(options.venv):
+            options.missing["mkl-loop"] = "no libmkl_rt in the virtual environment"
+        started = [Process(name, threads, options) for name in names if name not in options.missing]
+        self.members = []
+        for process in started:
+            try:
+                hello = process.answer()
+            except Died as error:
+                options.missing[process.name] = str(error)
+                continue
+            process.ops, process.largest, process.compiled = hello["ops"], hello["largest"], hello["compiled"]
+            options.found[process.name] = hello["version"]
+            self.members.append(process)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in self.members:
+            process.stop()
+
+
+# ---- measuring -----------------------------------------------------------------------------------
+
+
+class Series:
+    """One row: an operation of one peer."""
+
+    def __init__(self, process, op, batch, warm):
+        self.process, self.op, self.batch, self.samples = process, op, batch, []
+        self.accuracy, self.algorithm = warm["accuracy"], warm["algorithm"]
+        self.calls = max(1, int(SHORTEST / max(warm["seconds"], 1e-7)))
+
+    def repeat(self):
+        self.samples.append(self.process.ask("time", op=self.op, calls=self.calls)["seconds"] / self.batch)
+
+
+def prepare(process, ops, directory, batch, limit):
+    """Warm series of one peer, with a batch that none of them exceeds the limit with (in seconds)."""
+    ops = [op for op in ops if op in process.ops]
+    probe = batch if process.compiled else min(batch, max(process.threads, batch // 8))
+    process.ask("load", directory=directory, batch=probe)
+    warmed = {op: process.ask("warm", op=op) for op in ops}
+    slowest = max(ops, key=lambda op: warmed[op]["seconds"])
+    # A second look: a disturbance must not make the batch small.
+    seconds = min(warmed[slowest]["seconds"], process.ask("time", op=slowest, calls=1)["seconds"]) / probe
+    batch = int(min(batch, max(process.threads, limit / seconds)))
+    if batch != probe:
+        process.ask("load", directory=directory, batch=batch)
+        warmed = {op: process.ask("warm", op=op) for op in ops}
+    return [Series(process, op, batch, warmed[op]) for op in ops]
+
+
+def store(directory, batch, m, n, dtype):
+    """The matrices, and G of the loss, for all peers."""
+    generator = numpy.random.default_rng(m * 1000 + n)
+    for name in "AG":
+        array = generator.standard_normal((batch, m, n)).astype(peers.DTYPES[dtype])
+        numpy.save(os.path.join(directory, name + ".npy"), array)
+
+
+def speedup(series, others, name):
+    """Time of another peer's forward pass (or values) over this one's, in the same repetition, median."""
+    op = "svdvals" if series.op == "svdvals" else "svd"
+    other = next((x for x in others if x.process.name == name and x.op == op), None)
+    if not other:
+        return ""
+    return f"{statistics.median(a / b for a, b in zip(other.samples, series.samples)):.3f}"
+
+
+def measure(suite, team, shape, dtype, ops, options):
+    """Rows of one shape."""
+    batch, m, n = shape
+    series = []
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as directory:
+        store(directory, batch, m, n, dtype)
+        for process in [x for x in team.members if min(m, n) <= x.largest and set(ops) & set(x.ops)]:
+            try:
+                series += prepare(process, ops, directory, batch, math.inf if suite == "batches" else options.limit)
+            except Died as error:
+                say(f"{process.name}, {dtype} {batch} x {m} x {n}: {error}")
+        for _, one in itertools.product(range(options.reps), series):
+            if one.process.threads > 1:
+                time.sleep(5e-3)  # until the idle threads of the peer before sleep
+            one.repeat()
+    for one in series:
+        seconds = statistics.median(one.samples)
+        spread = statistics.median(abs(x - seconds) for x in one.samples)
+        yield [suite, one.process.name, one.algorithm, one.op, dtype, m, n, one.batch, one.process.threads,
+               options.reps, f"{seconds * one.batch:.4g}", f"{1e6 * seconds:.4g}", f"{1e6 * spread:.2g}",
+               speedup(one, series, "gesdd-loop"), speedup(one, series, "svdgrad-vendor"), f"{one.accuracy:.3g}"]
+
+
+# ---- suites --------------------------------------------------------------------------------------
+
+
+def batch_for(m, n, seconds):
+    """As many matrices as gesdd does in that time, roughly."""
+    return int(max(4, min(100000, seconds / (0.17e-6 * m * n))))
+
+
+def shapes(options):
+    cases = [(max(4, batch // 20), m, n) for batch, m, n in SHAPES[:8:2]] if options.quick else SHAPES
+    for count in sorted({1, options.cores}):
+        yield [name for name in ALL if name != "svdgrad-vendor"], count, cases, ALL_OPS
+
+
+def squares(options):
+    sizes = [n for n in SQUARES if not options.quick or n in (2, 4, 16, 64)]
+    yield ALL, 1, [(batch_for(n, n, options.limit / 3), n, n) for n in sizes], ["svd", "fwdbwd-rank"]
+
+
+def batches(options):
+    most = 10 ** (3 if options.quick else 5)
+    cases = [(batch, n, n) for n in (4, 16, 64) for batch in (1, 3, 10, 30, 100, 300, 1000, 3000, 10000, 30000, 100000)
+             if batch <= min(most, batch_for(n, n, options.limit))]
+    yield ["svdgrad", "gesdd-loop", "torch"], options.cores, cases, ["svd"]
+
+
+def threads(options):
+    counts = sorted({2 ** i for i in range(10) if 2 ** i < options.cores} | {options.cores})
+    cases = [(batch_for(n, n, options.limit), n, n) for n in (3, 8, 32, 256)]
+    for count in counts:
+        yield ["svdgrad", "gesdd-loop"], count, cases, ["svd", "fwdbwd-rank"]
+
+
+def sweep(options):
+    """Square, tall and wide, every size: is any slower than our own LAPACK path?"""
+    step = 16 if options.quick else 1
+    cases = [(n, n) for n in range(1, 129, step)]
+    cases += [shape for n in range(1, 65, step) for shape in ((4 * n + 1, n), (n, 4 * n + 1))]
+    yield ["svdgrad", "svdgrad-vendor"], 1, [(batch_for(m, n, 0.01), m, n) for m, n in cases], ["svd", "svdvals"]
+
+
+SUITES = {"shapes": shapes, "squares": squares, "batches": batches, "threads": threads, "sweep": sweep}
+
+
+def run_suite(name, options, out):
+    for peer_names, count, cases, ops in SUITES[name](options):
+        with Team([x for x in peer_names if x in options.peers], count, options) as team:
+            dtypes = options.dtype[:1] if name in ("batches", "threads") else options.dtype
+            for dtype, shape in itertools.product(dtypes, cases):
+                say(f"{time.monotonic() - options.start:4.0f} s: {name}, threads {count}, {dtype}", *shape)
+                out.writerows(measure(name, team, shape, dtype, ops, options))
+
+
+def run_memory(options, out):
+    """A fresh process for every row: what one peer touched stays with it."""
+    cases = [(100000, 8, 8), (512, 64, 64)] + ([] if options.quick else [(16, 512, 512)])
+    for name, shape in itertools.product([name for name in ("svdgrad", "torch") if name in options.peers], cases):
+        for op in ("svd", "fwdbwd-rank"):
+            with Team([name], options.cores, options) as team, tempfile.TemporaryDirectory() as directory:
+                store(directory, *shape, "f64")
+                for process in team.members:
+                    answer = process.ask("memory", op=op, directory=directory)
+                    out.writerow([name, op, "f64", *shape[1:], shape[0], answer["operands"], answer["work"],
+                                  answer["peak"]])
+
+
+# ---- the program ---------------------------------------------------------------------------------
+
+
+def processor():
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        return next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), "unknown")
+
+
+def comments(options):
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        flags = set(file.read().split())
+    simd = " ".join(name for name in ("avx2", "avx512f") if name in flags)
+    yield time.strftime("date: %Y-%m-%d %H:%M UTC", time.gmtime())
+    yield f"machine: {processor()}, {options.cores} cores, {simd}, {platform.system()} {platform.machine()}"
+    yield f"load when it began: {os.getloadavg()[0]:.2f}"
+    yield f"command: compare.py {' '.join(sys.argv[1:])}"
+    yield from (f"{name}: {version}" for name, version in options.found.items())
+    yield from (f"{name}: not found ({reason})" for name, reason in options.missing.items())
+
+
+def save(name, heading, run, options):
+    path = os.path.join(options.output, name)
+    with open(path, "w", encoding="utf-8", newline="", buffering=1) as file:
+        file.writelines(f"# {comment}\n" for comment in comments(options))
+        out = csv.writer(file, lineterminator="\n")
+        out.writerow(heading)
+        run(options, out)
+    say("wrote", path)
+
+
+def listed(allowed):
+    """Type of an option that takes a comma-separated list."""
+    def parse(text):
+        if not set(text.split(",")) <= set(allowed):
+            raise argparse.ArgumentTypeError(f"of {','.join(allowed)}")
+        return text.split(",")
+    return parse
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="./run bench", description=__doc__.split("\n\n", 1)[1])
+    suites = [*SUITES, "memory"]
+    parser.add_argument("--quick", action="store_true", help="small batches, three repetitions, into build/bench")
+    parser.add_argument("--suites", type=listed(suites), default=[name for name in suites if name != "sweep"],
+                        help=f"of {','.join(suites)}; default all but sweep (every size against our LAPACK path)")
+    parser.add_argument("--peers", type=listed(ALL), default=ALL, help=f"of {','.join(ALL)}; default all")
+    parser.add_argument("--dtype", type=listed(peers.DTYPES), default=list(peers.DTYPES), help="default f32,f64")
+    parser.add_argument("--reps", type=int, help="repetitions of which the median is printed; default 5")
+    parser.add_argument("--limit", type=float, help="seconds of one repetition; default 0.15")
+    parser.add_argument("--output", help="directory of the CSV files; default bench/results")
+    parser.add_argument("--build", default=os.path.join(ROOT, "build", "release"), help="where svdgrad was built")
+    parser.add_argument("--venv", default=os.path.join(ROOT, "build", "peers"), help="has jax and mkl")
+    options = parser.parse_args()
+    options.reps = options.reps or (3 if options.quick else 5)
+    options.limit = options.limit or (0.05 if options.quick else 0.15)
+    options.output = options.output or os.path.join(ROOT, "build/bench" if options.quick else "bench/results")
+    return options
+
+
+def present(directory):
+    """Tables, also to standard output, and pictures of everything in the directory."""
+    text = subprocess.run([sys.executable, report.__file__, directory], stdout=subprocess.PIPE, text=True, check=True)
+    with open(os.path.join(directory, "cpu.md"), "w", encoding="utf-8") as file:
+        file.write(text.stdout)
+    print(text.stdout, end="")
+    if importlib.util.find_spec("matplotlib"):
+        plots = os.path.join(ROOT, "bench", "plots.py")
+        subprocess.run([sys.executable, plots, directory], stdout=sys.stderr, check=True)
+    else:
+        say("no pictures: matplotlib is missing; try --install")
+
+
+def main():
+    options = arguments()
+    os.makedirs(options.output, exist_ok=True)
+    options.cores = len(os.sched_getaffinity(0))
+    options.start, options.found, options.missing = time.monotonic(), {}, {}
+    with open(os.path.join(options.build, "bench_peers.log"), "w", encoding="utf-8") as options.log:
+        with Team(options.peers, 1, options):
+            for name in options.peers:
+                say(f"{name:15}", options.found.get(name) or f"not found ({options.missing[name]}); try --install")
+        for name in options.suites:
+            if name == "memory":
+                save("cpu_memory.csv", MEMORY_COLUMNS, run_memory, options)
+            else:
+                save(f"cpu_{name}.csv", COLUMNS, functools.partial(run_suite, name), options)
+    say(f"{time.monotonic() - options.start:.0f} s")
+    present(options.output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Pictures of what compare.py measured: plots.py [directory]; default bench/results.  Needs matplotlib."""
+import itertools
+import os
+import sys
+
+import matplotlib
+
+matplotlib.use("Agg")
+from matplotlib import pyplot  # noqa: E402
+
+import report  # noqa: E402
+
+STYLE = {  # colour and marker; those that compute gradients are drawn with full lines
+    "svdgrad": ("#d62728", "o"), "svdgrad-vendor": ("#ff9896", "o"), "gesdd-loop": ("black", "s"),
+    "mkl-loop": ("#1f77b4", "s"), "eigen-jacobi": ("#2ca02c", "^"), "eigen-bdc": ("#98df8a", "v"),
+    "numpy": ("#7f7f7f", "x"), "torch": ("#9467bd", "D"), "jax": ("#ff7f0e", "P")}
+DTYPES = ("f32", "f64")
+
+
+def line(axes, x, y, peer, **options):
+    colour, marker = STYLE[peer]
+    axes.plot(x, y, color=colour, marker=marker, markersize=4, linewidth=2.2 if peer == "svdgrad" else 1.1,
+              zorder=3 if peer == "svdgrad" else 2, **{"label": peer, **options})
+
+
+def log_log(axes, title, x_label, y_label, ticks):
+    axes.set(xscale="log", yscale="log", title=title, xlabel=x_label, ylabel=y_label)
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.grid(True, alpha=0.3)
+
+
+def plain_ticks(axes):
+    low, high = axes.get_ylim()
+    ticks = [digit * 10.0 ** power for power in range(-3, 4) for digit in (1, 2, 5)]
+    ticks = [tick for tick in ticks if low <= tick <= high]
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.grid(True, alpha=0.3)
+
+
+def peers_of(rows):
+    return [peer for peer in STYLE if any(row["peer"] == peer for row in rows)]
+
+
+def save(figure, directory, name, comments, legend=None):
+    if legend:
+        handles, labels = legend.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="center right", frameon=False)
+    machine = " · ".join(comments[key] for key in ("machine", "date") if key in comments)
+    figure.text(0.01, 0.005, machine, fontsize=7, color="grey")
+    figure.tight_layout(rect=(0, 0.02, 0.86 if legend else 1, 1))
+    path = os.path.join(directory, name)
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+    print(path)
+
+
+def against_n(directory):
+    comments, rows = report.read(directory, "squares")
+    figure, grid = pyplot.subplots(2, 2, figsize=(12, 9), sharex=True)
+    titles = {"svd": "U, S, Vh", "fwdbwd-rank": "with gradient, rank n/2"}
+    for (op, title), pair in zip(titles.items(), grid):
+        for dtype, axes in zip(DTYPES, pair):
+            chosen = [row for row in rows if row["op"] == op and row["dtype"] == dtype]
+            for peer in peers_of(chosen):
+                mine = [row for row in chosen if row["peer"] == peer]
+                line(axes, [row["n"] for row in mine], [row["us"] for row in mine], peer)
+            log_log(axes, f"{title}, {dtype}, one thread", "n (square matrices)", "µs per matrix",
+                    [n for n in (2, 4, 8, 16, 32, 64, 128, 256) if any(row["n"] == n for row in rows)])
+    save(figure, directory, "cpu_time.png", comments, grid[0][0])
+
+
+def who_wins(directory):
+    """Of every shape, how many times faster than the loop everybody is."""
+    comments, rows = report.read(directory, "shapes")
+    cores = max(row["threads"] for row in rows)
+    figure, grid = pyplot.subplots(2, 2, figsize=(12, 8), sharex=True)
+    for count, pair in zip((1, cores), grid):
+        for dtype, axes in zip(DTYPES, pair):
+            chosen = [row for row in rows if row["threads"] == count and row["dtype"] == dtype and row["op"] == "svd"]
+            shapes = list(dict.fromkeys((row["m"], row["n"]) for row in chosen))
+            for peer in peers_of(chosen):
+                mine = [row for row in chosen if row["peer"] == peer]
+                line(axes, [shapes.index((row["m"], row["n"])) for row in mine], [row["speedup"] for row in mine], peer)
+            axes.set(yscale="log", title=f"U, S, Vh, {dtype}, {report.threads_text(count)}",
+                     ylabel="times as fast as the gesdd loop")
+            axes.set_xticks(range(len(shapes)), [f"{m}x{n}" for m, n in shapes], rotation=30)
+            plain_ticks(axes)
+    save(figure, directory, "cpu_speedup.png", comments, grid[0][0])
+
+
+def scaling(directory):
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(12, 5))
+    comments, rows = report.read(directory, "batches")
+    for dash, n in zip(("-", "--", ":"), sorted({row["n"] for row in rows})):
+        for peer in peers_of(rows):
+            mine = [row for row in rows if row["n"] == n and row["peer"] == peer]
+            line(left, [row["batch"] for row in mine], [row["us"] for row in mine], peer, linestyle=dash,
+                 label=f"{peer}, n = {n}")
+    log_log(left, f"U, S, Vh, {rows[0]['dtype']}, {report.threads_text(rows[0]['threads'])}", "batch", "µs per matrix",
+            [10 ** i for i in range(6) if 10 ** i <= max(row["batch"] for row in rows)])
+    left.legend(fontsize=7, ncol=3, loc="lower left")
+    left.set_ylim(bottom=left.get_ylim()[0] / 6)
+
+    comments, rows = report.read(directory, "threads")
+    rows = [row for row in rows if row["peer"] == "svdgrad"]
+    counts = sorted({row["threads"] for row in rows})
+    sizes = sorted({row["n"] for row in rows})
+    for (op, dash), n in itertools.product((("svd", "-"), ("fwdbwd-rank", "--")), sizes):
+        mine = sorted((row for row in rows if row["n"] == n and row["op"] == op), key=lambda row: row["threads"])
+        right.plot([row["threads"] for row in mine], [mine[0]["us"] / row["us"] for row in mine], dash, marker="o",
+                   markersize=4, label=f"{op}, n = {n}")
+    right.plot(counts, counts, color="grey", linewidth=0.8, label="ideal")
+    right.set(title=f"svdgrad, {rows[0]['dtype']}", xlabel="threads", ylabel="times as fast as on one thread")
+    right.set_xticks(counts)
+    right.legend(fontsize=7)
+    right.grid(True, alpha=0.3)
+    save(figure, directory, "cpu_scaling.png", comments)
+
+
+def memory(directory):
+    comments, rows = report.read(directory, "memory")
+    figure, axes = pyplot.subplots(figsize=(9, 4.5))
+    for place, row in enumerate(rows):
+        known = row["operand_bytes"] / 2 ** 20, row["workspace_bytes"] / 2 ** 20
+        axes.barh(place, row["peak_bytes"] / 2 ** 20, height=0.8, color=STYLE[row["peer"]][0], alpha=0.35,
+                  label="" if row["peer"] in [r["peer"] for r in rows[:place]] else f"measured peak, {row['peer']}")
+        axes.barh(place, known[0], height=0.4, color="#444444", label="" if place else "inputs and outputs")
+        axes.barh(place, known[1], left=known[0], height=0.4, color="#ffbf00", label="" if place else "workspace")
+    axes.set_yticks(range(len(rows)), [f"{r['peer']} {r['op']}, {r['batch']} x {r['m']} x {r['n']}" for r in rows],
+                    fontsize=8)
+    axes.invert_yaxis()
+    axes.set(xlabel="MiB above an idle process", title="Memory, f64, all cores")
+    axes.legend(fontsize=8)
+    save(figure, directory, "cpu_memory.png", comments)
+
+
+def sweep(directory):
+    comments, rows = report.read(directory, "sweep")
+    figure, grid = pyplot.subplots(1, 3, figsize=(13, 4.5), sharey=True)
+    parts = {"square n x n": lambda r: r["m"] == r["n"], "tall (4n+1) x n": lambda r: r["m"] > r["n"],
+             "wide n x (4n+1)": lambda r: r["m"] < r["n"]}
+    for (title, belongs), axes in zip(parts.items(), grid):
+        for dtype, colour in zip(DTYPES, ("#d62728", "#1f77b4")):
+            for op, dash in (("svd", "-"), ("svdvals", ":")):
+                mine = [r for r in rows if belongs(r) and (r["dtype"], r["op"], r["peer"]) == (dtype, op, "svdgrad")]
+                axes.plot([min(r["m"], r["n"]) for r in mine], [r["vendor_speedup"] for r in mine], dash, color=colour,
+                          label=f"{op}, {dtype}")
+        axes.axhline(1, color="black", linewidth=0.8)
+        axes.set(yscale="log", title=title, xlabel="n")
+        plain_ticks(axes)
+    grid[0].set_ylabel("times as fast as our LAPACK path, one thread")
+    grid[0].legend(fontsize=8)
+    save(figure, directory, "cpu_sweep.png", comments)
+
+
+def main():
+    directory = sys.argv[1] if len(sys.argv) > 1 else report.DIRECTORY
+    pictures = {against_n: ["squares"], who_wins: ["shapes"], scaling: ["batches", "threads"], memory: ["memory"],
+                sweep: ["sweep"]}
+    for draw, suites in pictures.items():
+        if all(os.path.exists(report.path_of(directory, suite)) for suite in suites):
+            draw(directory)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# The kernels that put a matrix into each SIMD lane: src/cpu/lanes/lanes.c once for each instruction set of the
+# processor family, with its flags.  Which one runs is decided at run time (lanes_choice.c).
+set(SVDGRAD_LANES_OBJECTS)
+
+# No contraction: a matrix gets the same bits in every lane, and FMA is written where it is meant.
+function(svdgrad_lanes isa)
+  add_library(svdgrad_lanes_${isa} OBJECT src/cpu/lanes/lanes.c)
+  set_target_properties(svdgrad_lanes_${isa} PROPERTIES POSITION_INDEPENDENT_CODE ON C_VISIBILITY_PRESET hidden)
+  target_compile_definitions(svdgrad_lanes_${isa} PRIVATE
+    LANES_ISA=${isa} LANES_NAME="${isa}" LANES_HEADER="isa_${isa}.h")
+  target_include_directories(svdgrad_lanes_${isa} PRIVATE src include "${CMAKE_CURRENT_BINARY_DIR}/include")
+  svdgrad_flags(svdgrad_lanes_${isa})
+  target_compile_options(svdgrad_lanes_${isa} PRIVATE -ffp-contract=off -fno-math-errno
+    ${ARGN})
+  set(SVDGRAD_LANES_OBJECTS ${SVDGRAD_LANES_OBJECTS} $<TARGET_OBJECTS:svdgrad_lanes_${isa}> PARENT_SCOPE)
+endfunction()
+
+# gcc 12 folds masks into comparisons of 64-bit integers, which SSE2 does not have, and stops with an internal error.
+svdgrad_lanes(portable -fno-tree-forwprop)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  svdgrad_lanes(avx2 -mavx2 -mfma)
+  svdgrad_lanes(avx512 -mavx2 -mfma -mavx512f -mavx512dq)
+  target_compile_definitions(svdgrad_objects PRIVATE SVDGRAD_HAVE_X86_LANES=1)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+  svdgrad_lanes(neon)
+  target_compile_definitions(svdgrad_objects PRIVATE SVDGRAD_HAVE_NEON_LANES=1)
+endif()

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* 512-bit registers: AVX-512 F and DQ. */
+#include <immintrin.h>
+
+#define LANES_BYTES 64
+
+typedef float v_f32 __attribute__((vector_size(LANES_BYTES)));
+typedef double v_f64 __attribute__((vector_size(LANES_BYTES)));
+
+static inline v_f32 fma_f32(v_f32 x, v_f32 y, v_f32 z) {
+  return (v_f32)_mm512_fmadd_ps((__m512)x, (__m512)y, (__m512)z);
+}
+static inline v_f64 fma_f64(v_f64 x, v_f64 y, v_f64 z) {
+  return (v_f64)_mm512_fmadd_pd((__m512d)x, (__m512d)y, (__m512d)z);
+}
+
+/* 14 bits from a table, each Newton step doubles them. */
+static inline v_f32 rsqrt_f32(v_f32 x) {
+  const v_f32 y = (v_f32)_mm512_rsqrt14_ps((__m512)x), error = fma_f32(-x * y, y, (v_f32){0} + 1);
+  return fma_f32(y * 0.5f, error, y);
+}
+static inline v_f64 rsqrt_f64(v_f64 x) {
+  v_f64 y = (v_f64)_mm512_rsqrt14_pd((__m512d)x), error = fma_f64(-x * y, y, (v_f64){0} + 1);
+  y = fma_f64(y * error, fma_f64(error, (v_f64){0} + 0.375, (v_f64){0} + 0.5), y); /* of third order: 42 bits */
+  error = fma_f64(-x * y, y, (v_f64){0} + 1);
+  return fma_f64(y * 0.5, error, y);
+}
+static inline v_f32 sqrt_f32(v_f32 x) { return (v_f32)_mm512_sqrt_ps((__m512)x); }
+static inline v_f64 sqrt_f64(v_f64 x) { return (v_f64)_mm512_sqrt_pd((__m512d)x); }
+static inline int any_lane_f32(v_f32 mask) { return _mm512_movepi32_mask((__m512i)mask) != 0; }
+static inline int any_lane_f64(v_f64 mask) { return _mm512_movepi64_mask((__m512i)mask) != 0; }
+
+/* The first `count` lanes, zero in the others; and only those. */
+static inline v_f32 load_part_f32(const float *x, int count) {
+  return (v_f32)_mm512_maskz_loadu_ps((__mmask16)((1U << count) - 1), x);
+}
+static inline v_f64 load_part_f64(const double *x, int count) {
+  return (v_f64)_mm512_maskz_loadu_pd((__mmask8)((1U << count) - 1), x);
+}
+static inline void store_part_f32(float *x, int count, v_f32 v) {
+  _mm512_mask_storeu_ps(x, (__mmask16)((1U << count) - 1), (__m512)v);
+}
+static inline void store_part_f64(double *x, int count, v_f64 v) {
+  _mm512_mask_storeu_pd(x, (__mmask8)((1U << count) - 1), (__m512d)v);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* 128-bit registers of AArch64. */
+#include <arm_neon.h>
+#include <string.h>
+
+#define LANES_BYTES 16
+
+typedef float v_f32 __attribute__((vector_size(LANES_BYTES)));
+typedef double v_f64 __attribute__((vector_size(LANES_BYTES)));
+
+static inline v_f32 fma_f32(v_f32 x, v_f32 y, v_f32 z) {
+  return (v_f32)vfmaq_f32((float32x4_t)z, (float32x4_t)x, (float32x4_t)y);
+}
+static inline v_f64 fma_f64(v_f64 x, v_f64 y, v_f64 z) {
+  return (v_f64)vfmaq_f64((float64x2_t)z, (float64x2_t)x, (float64x2_t)y);
+}
+static inline v_f32 sqrt_f32(v_f32 x) { return (v_f32)vsqrtq_f32((float32x4_t)x); }
+static inline v_f64 sqrt_f64(v_f64 x) { return (v_f64)vsqrtq_f64((float64x2_t)x); }
+static inline v_f32 rsqrt_f32(v_f32 x) { return 1 / sqrt_f32(x); }
+static inline v_f64 rsqrt_f64(v_f64 x) { return 1 / sqrt_f64(x); }
+static inline int any_lane_f32(v_f32 mask) { return vmaxvq_u32((uint32x4_t)mask) != 0; }
+static inline int any_lane_f64(v_f64 mask) { return vmaxvq_u32((uint32x4_t)mask) != 0; }
+
+/* The first `count` lanes, zero in the others; and only those. */
+static inline v_f32 load_part_f32(const float *x, int count) {
+  v_f32 v = {0};
+  memcpy(&v, x, (size_t)count * sizeof *x);
+  return v;
+}
+static inline v_f64 load_part_f64(const double *x, int count) {
+  v_f64 v = {0};
+  memcpy(&v, x, (size_t)count * sizeof *x);
+  return v;
+}
+static inline void store_part_f32(float *x, int count, v_f32 v) { memcpy(x, &v, (size_t)count * sizeof *x); }
+static inline void store_part_f64(double *x, int count, v_f64 v) { memcpy(x, &v, (size_t)count * sizeof *x); }

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The kernels of lanes.h for one instruction set: compiled once for each, with its flags and
+ *
+ *   LANES_ISA     avx512, avx2, neon, portable
+ *   LANES_HEADER  "isa_avx512.h", ... */
+#include "lanes.h"
+
+#include LANES_HEADER
+
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+#define UNROLL _Pragma("GCC unroll 8") /* of loops over the columns of two blocks: arrays then live in registers */
+
+#define LANES_PASTE_(a, b) a##_##b
+#define LANES_PASTE(a, b)  LANES_PASTE_(a, b)
+
+/* Functions of a register (isa_*.h) by the suffix of the real type. */
+#define REAL_f32          f32
+#define REAL_f64          f64
+#define REAL_c64          f32
+#define REAL_c128         f64
+#define OF_REAL(function) LANES_PASTE(function, LANES_PASTE(REAL, TYPE_SUFFIX))
+#define FMA               OF_REAL(fma)
+#define SQRT              OF_REAL(sqrt)
+#define RSQRT             OF_REAL(rsqrt)
+#define ANY               OF_REAL(any_lane)
+#define LOAD_PART         OF_REAL(load_part)
+#define STORE_PART        OF_REAL(store_part)
+#define VECTOR            OF_REAL(v)
+#define INTEGER           OF_REAL(integer)
+#define MASK              OF_REAL(mask)
+
+typedef int32_t integer_f32;
+typedef int64_t integer_f64;
+typedef integer_f32 mask_f32 __attribute__((vector_size(LANES_BYTES)));
+typedef integer_f64 mask_f64 __attribute__((vector_size(LANES_BYTES)));
+
+#define MANTISSA_BITS   OF_REAL(MANTISSA)
+#define EXPONENT_BIAS   OF_REAL(BIAS)
+#define SCALED_EXPONENT OF_REAL(SCALED)
+enum { MANTISSA_f32 = 23, BIAS_f32 = 127, SCALED_f32 = 20, MANTISSA_f64 = 52, BIAS_f64 = 1023, SCALED_f64 = 200 };
+
+#define SMALLEST_NORMAL OF_REAL(smallest_normal)
+#define SMALLEST_SQUARE (SMALLEST_NORMAL / EPSILON)
+#define STEEP           OF_REAL(steep)
+static const float steep_f32 = 0x1p60F;
+static const double steep_f64 = 0x1p500;
+static const float smallest_normal_f32 = 0x1p-126F;
+static const double smallest_normal_f64 = 0x1p-1022;
+
+#define BODY "cpu/lanes/each.inc"
+#include "../../each_type.h"
+
+const lane_isa_t LANES_PASTE(lanes, LANES_ISA) = {
+    .name = LANES_NAME,
+    .kernels = {
+        [SVDGRAD_F32] = {LANES_f32, svd_scratch_f32, svd_f32},
+        [SVDGRAD_F64] = {LANES_f64, svd_scratch_f64, svd_f64},
+        [SVDGRAD_C64] = {LANES_c64, svd_scratch_c64, svd_c64},
+        [SVDGRAD_C128] = {LANES_c128, svd_scratch_c128, svd_c128},
+    }};

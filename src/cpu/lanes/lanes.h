@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Kernels that put a matrix into each lane of a SIMD register: one source, compiled for several instruction sets. */
+#ifndef SVDGRAD_LANES_H
+#define SVDGRAD_LANES_H
+#include "../../backend.h"
+
+typedef struct lane_kernels {
+  int lanes;                                              /* matrices in a full group */
+  size_t (*svd_scratch)(const problem_t *p, int vectors); /* bytes per matrix */
+  batch_task_t svd;                                       /* of a group; the argument is the svd_call_t */
+} lane_kernels_t;
+
+typedef struct lane_isa {
+  const char *name;
+  lane_kernels_t kernels[4]; /* by svdgrad_dtype_t */
+} lane_isa_t;
+
+extern const lane_isa_t lanes_avx512, lanes_avx2, lanes_neon, lanes_portable;
+
+/* The widest that this processor has; the environment variable SVDGRAD_ISA asks for another one (for tests). */
+const lane_isa_t *lanes_choose(void);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "lanes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Widest first; the last one runs everywhere. */
+static int available(const lane_isa_t **isa) {
+  int count = 0;
+#if SVDGRAD_HAVE_X86_LANES
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq"))
+    isa[count++] = &lanes_avx512;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    isa[count++] = &lanes_avx2;
+#endif
+#if SVDGRAD_HAVE_NEON_LANES
+  isa[count++] = &lanes_neon;
+#endif
+  isa[count++] = &lanes_portable;
+  return count;
+}
+
+const lane_isa_t *lanes_choose(void) {
+  const lane_isa_t *isa[4];
+  const int count = available(isa);
+  const char *wanted = getenv("SVDGRAD_ISA");
+  for (int i = 0; i < count && wanted; i++)
+    if (strcmp(isa[i]->name, wanted) == 0)
+      return isa[i];
+  return isa[0];
+}

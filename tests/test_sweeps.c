@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Jacobi converges in few sweeps, whatever the spectrum.  A missing barrier, or a rotation by the wrong angle, leaves
+ * the result right, since the iteration heals itself: it shows here. */
+#include "cases.h"
+#include "ratios.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+/* Sweeps of the algorithm that a problem gets: the most that was seen over the table, and one more.  The reference does
+ * without the QR that makes the count independent of the condition number.  0: it does not iterate by sweeps. */
+static int32_t sweep_bound(const fixture_t *f) {
+  const int64_t k = f->S.rows;
+  const char *name = svdgrad_algorithm_name(f->handle, SVDGRAD_OP_SVD, &f->desc);
+  cr_assert(name);
+  if (!strstr(name, "jacobi"))
+    return 0;
+  if (strstr(name, "reference"))
+    return 45;
+  return k <= 4 ? 9 : k <= 8 ? 9 : k <= 16 ? 10 : k <= 32 ? 11 : k <= 64 ? 13 : 15;
+}
+
+static fixture_t problem(svdgrad_backend_t backend, svdgrad_dtype_t dtype, spectrum_t spectrum, test_shape_t shape) {
+  svdgrad_desc_t desc = make_desc(dtype, shape.m, shape.n, 2);
+  fixture_t f = fixture_make(backend, &desc, LAYOUT_COLUMN_MAJOR);
+  for (int64_t b = 0; b < desc.batch_count; b++) {
+    dense_t A = make_matrix(spectrum, dtype, shape.m, shape.n, (uint64_t)(31 * b + 7 * shape.m + shape.n));
+    buffer_store(&f.A, b, &A);
+    dense_free(&A);
+  }
+  return f;
+}
+
+static int64_t smaller(test_shape_t shape) { return shape.m < shape.n ? shape.m : shape.n; }
+
+static void check_bound(svdgrad_backend_t backend, svdgrad_dtype_t dtype, spectrum_t spectrum, test_shape_t shape) {
+  fixture_t f = problem(backend, dtype, spectrum, shape);
+  f.desc.max_sweeps = sweep_bound(&f);
+  if (f.desc.max_sweeps) {
+    cr_assert_eq(fixture_forward(&f, WITH_VECTORS), SVDGRAD_STATUS_SUCCESS, "%s", svdgrad_last_error_message());
+    for (int64_t b = 0; b < f.desc.batch_count; b++)
+      cr_expect_eq(f.info[b], SVDGRAD_INFO_OK, "not within %d sweeps: %s %s %s %dx%d", (int)f.desc.max_sweeps,
+                   backend_name(backend), dtype_name(dtype), spectrum_name(spectrum), (int)shape.m, (int)shape.n);
+  }
+  fixture_free(&f);
+}
+
+Test(sweeps, are_few) {
+  for (int backend = 0; backend < test_backend_count; backend++)
+    for (int dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++)
+      for (int spectrum = 0; spectrum < SPECTRUM_COUNT; spectrum++)
+        for (int shape = 0; shape < test_shape_count; shape++)
+          check_bound(test_backends[backend], (svdgrad_dtype_t)dtype, (spectrum_t)spectrum, test_shapes[shape]);
+}
+
+/* Too few are reported for that matrix alone, and its singular values are not far off: the other one, diagonal, is
+ * done after one sweep. */
+static void check_report(svdgrad_backend_t backend, svdgrad_dtype_t dtype, test_shape_t shape) {
+  fixture_t f = problem(backend, dtype, SPECTRUM_NORMAL, shape);
+  dense_t diagonal = make_matrix(SPECTRUM_IDENTITY, dtype, shape.m, shape.n, 1);
+  buffer_store(&f.A, 1, &diagonal);
+  f.desc.max_sweeps = 1;
+  if (sweep_bound(&f)) {
+    cr_assert_eq(fixture_forward(&f, WITH_VECTORS), SVDGRAD_STATUS_SUCCESS, "%s", svdgrad_last_error_message());
+    cr_expect_eq(f.info[0], SVDGRAD_INFO_NOT_CONVERGED);
+    cr_expect_eq(f.info[1], SVDGRAD_INFO_OK);
+    for (int64_t i = 0; i < f.S.rows; i++)
+      cr_expect(creall(buffer_get(&f.S, 0, i, 0)) < 10 * (double)(shape.m + shape.n));
+  }
+  dense_free(&diagonal);
+  fixture_free(&f);
+}
+
+Test(sweeps, too_few_are_reported) {
+  for (int backend = 0; backend < test_backend_count; backend++)
+    for (int dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++)
+      for (int shape = 0; shape < test_shape_count; shape++)
+        if (smaller(test_shapes[shape]) > 2) /* two columns need one sweep */
+          check_report(test_backends[backend], (svdgrad_dtype_t)dtype, test_shapes[shape]);
+}
