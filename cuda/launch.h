@@ -75,8 +75,8 @@ typedef struct rotate_args {
 enum { CUDA_PANEL_COLUMNS = 32 }; /* at most */
 typedef struct blocked_args {
   int64_t batch_count, n;
-  int64_t columns;     /* of a pair of panels, at most */
-  int64_t step;        /* counted from the first of the first sweep */
+  int64_t columns; /* of a pair of panels, at most */
+  int64_t step;    /* counted from the first of the first sweep */
   int panels;
   void *A, *W;         /* as in rotate_args */
   void *R;             /* per pair of the step, columns-by-columns: out of factor, destroyed by jacobi_panels */

@@ -5,7 +5,8 @@
 usage: tools/cuda_kernels.py [--check] [--build DIR] [--nvcc PATH] [--jobs N] [ARCHITECTURE...]
 
 Compiles cuda/kernels/inst_*.cu once per architecture and reads what ptxas says; no device is needed.  Exits with 1 if
-a hot kernel has a stack frame or spills registers.  --check only does that, and writes no file.
+a hot kernel has a stack frame or spills registers on an architecture that is tuned for.  --check only does that, for
+those architectures, and writes no file.  One architecture takes about three minutes of one core.
 --build names a configured build directory, for the generated headers (default: build/cuda).
 """
 import argparse
@@ -18,15 +19,57 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 KERNELS = ROOT / "cuda" / "kernels"
 TYPES = {"f32": "float", "f64": "double", "c64": "complex_t<float>", "c128": "complex_t<double>"}
 FLAGS = ["-std=c++17", "-O3", "-DNDEBUG"]
-HOT = {"backward_fused", "backward_form", "gemm", "jacobi", "qr", "apply_q"}
+TUNED = [80, 90, 100]
+HOT = {
+    *("jacobi_thread", "jacobi_skinny", "jacobi_warp", "jacobi_panels", "blocked_factor", "blocked_update"),
+    *("qr", "apply_q", "normalize", "gemm", "backward_fused", "backward_form"),
+}
 FUSED_K = 32  # the kernel in one block takes shared memory by k
-SMALL_BLOCKS = {"empty": 64}  # threads of a block where it is not BLOCK
-BLOCK = 256
+BLOCK = 256  # threads of a block where a kernel's launcher says nothing else
+
+# {"kernel<arguments>": (threads of the largest block, bytes of dynamic shared memory)} as the launchers have them.
+SIZES = """
+#include "launchers.cuh"
+#include <stdio.h>
+
+template <class T, int ROWS, bool VECTORS> void panels_sizes() {
+  const int n = ROWS * WARP < jacobi_panels_limit<T>() ? ROWS * WARP : jacobi_panels_limit<T>();
+  const int warps = panel_warps<T, ROWS>(n);
+  printf("jacobi_panels<%d,%s> %d %zu\\n", ROWS, VECTORS ? "true" : "false", WARP * warps,
+         warps * sizeof(panel_slot<T, ROWS, VECTORS>));
+}
+template <class T, int ROWS> void all_panels_sizes() {
+  panels_sizes<T, ROWS, true>();
+  panels_sizes<T, ROWS, false>();
+  if constexpr (ROWS * WARP < jacobi_panels_limit<T>())
+    all_panels_sizes<T, ROWS + 1>();
+}
+template <class T> void sizes(const char *type) {
+  printf("type %s 0\\n", type);
+  printf("jacobi_thread %d 0\\n", THREAD_WARPS * WARP);
+  printf("jacobi_skinny %d 0\\n", SKINNY_THREADS);
+  printf("jacobi_warp %d 0\\n", WARP);
+  all_panels_sizes<T, 1>();
+  printf("blocked_factor %d 0\\n", fold_shape<T>::THREADS);
+  printf("blocked_update %d 0\\n", update_shape<T>::THREADS);
+  printf("blocked_end %d 0\\n", 4 * WARP);
+  printf("gemm %d 0\\n", (int)GEMM_THREADS);
+  printf("empty 64 0\\n");
+  printf("backward_fused 256 %zu\\n", fused_shared_bytes<T>(FUSED_K));
+}
+int main() {
+  sizes<float>("f32");
+  sizes<double>("f64");
+  sizes<complex_t<float>>("c64");
+  sizes<complex_t<double>>("c128");
+}
+"""
 
 # Limits of one multiprocessor (CUDA programming guide, "Technical specifications per compute capability", and
 # cuda_occupancy.h): resident threads and blocks; shared memory of it, of one block and reserved per block, in bytes.
@@ -89,12 +132,18 @@ def parse(text):
 
 
 def demangle(names):
-    """Name of the kernel, without _kernel, of each mangled name."""
+    """Name of the kernel, without _kernel, of each mangled name, with its template arguments after the element type."""
     plain = run(["c++filt"], input="\n".join(names)).split("\n")
-    return {name: re.search(r"(\w+)_kernel\b", text).group(1) for name, text in zip(names, plain)}
+    kernels = {}
+    for name, text in zip(names, plain):
+        kernel, arguments = re.search(r"(\w+)_kernel<(.*)>\(", text).groups()
+        more = [a.strip() for a in arguments.split(",")][1:]
+        kernels[name] = f"{kernel}<{','.join(more)}>" if more else kernel
+    return kernels
 
 
 def compile_one(nvcc, build, architecture, kind, directory):
+    """{kernel: Usage}, and the file with the code."""
     output = directory / f"{kind}_{architecture}.cubin"
     command = [nvcc, *FLAGS, f"-arch=sm_{architecture}", "-cubin", "-Xptxas", "-v", *include_flags(build)]
     usages = parse(run([*command, KERNELS / f"inst_{kind}.cu", "-o", output]))
@@ -103,17 +152,33 @@ def compile_one(nvcc, build, architecture, kind, directory):
 
 
 def launch_sizes(nvcc, build, directory):
-    """{type: bytes of dynamic shared memory of backward_fused at FUSED_K}, of the launchers themselves."""
+    """{type: {kernel: (threads, dynamic shared memory)}}, of the launchers themselves."""
     source, program = directory / "sizes.cu", directory / "sizes"
-    lines = [f'  printf("{kind} %zu\\n", fused_shared_bytes<{name}>({FUSED_K}));' for kind, name in TYPES.items()]
-    source.write_text(
-        '#include "launchers.cuh"\n#include <stdio.h>\nint main() {\n' + "\n".join(lines) + "\n  return 0;\n}\n"
-    )
+    source.write_text(SIZES.replace("FUSED_K", str(FUSED_K)))
     run([nvcc, *FLAGS, *include_flags(build), source, "-o", program])
-    return {kind: int(size) for kind, size in (line.split() for line in run([program]).splitlines())}
+    sizes = {}
+    for name, threads, shared in map(str.split, run([program]).splitlines()):
+        if name == "type":
+            sizes[threads] = of_type = {}
+        else:
+            of_type[name] = (int(threads), int(shared))
+    return sizes
 
 
-def table(architecture, usages, dynamic):
+def by_number(kernel):
+    """Sorts 8 before 16."""
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", kernel)]
+
+
+def plain_name(kernel):
+    return kernel.split("<")[0]
+
+
+def size_of(kernel, sizes):
+    return sizes.get(kernel) or sizes.get(plain_name(kernel)) or (BLOCK, 0)
+
+
+def table(architecture, usages, sizes):
     limits = LIMITS[architecture]
     lines = [
         f"## sm_{architecture}",
@@ -124,33 +189,36 @@ def table(architecture, usages, dynamic):
         "| kernel | type | registers | shared | stack | spill stores | spill loads | threads | blocks | occupancy |",
         "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
-    for name in sorted({name for kind in TYPES for name in usages[architecture, kind]}):
+    for name in sorted({name for kind in TYPES for name in usages[architecture, kind]}, key=by_number):
         for kind in TYPES:
+            if name not in usages[architecture, kind]:
+                continue
             usage = usages[architecture, kind][name]
-            threads = SMALL_BLOCKS.get(name, BLOCK)
-            extra = dynamic[kind] if name == "backward_fused" else 0
+            threads, extra = size_of(name, sizes[kind])
             blocks = resident_blocks(architecture, usage, threads, extra)
             shared = f"{usage.shared} + {extra}" if extra else f"{usage.shared}"
             occupancy = f"{100 * blocks * threads / limits.threads:.0f} %" if blocks else "does not fit"
             lines.append(
-                f"| {name} | {kind} | {usage.registers} | {shared} | {usage.stack} | {usage.stores} | {usage.loads} "
+                f"| `{name}` | {kind} | {usage.registers} | {shared} | {usage.stack} | {usage.stores} | {usage.loads} "
                 f"| {threads} | {blocks} | {occupancy} |"
             )
     return lines
 
 
 def faults(usages):
-    """Lines of the kernels with stack or spills, hot ones and others; alike ones of many architectures are one line."""
+    """Lines of the kernels with stack or spills: hot ones where that is tuned for, and others; alike ones of many
+    architectures are one line."""
     alike = collections.defaultdict(list)
     for (architecture, kind), kernels in usages.items():
         for name, usage in kernels.items():
             if usage.stack or usage.stores or usage.loads:
-                alike[name, kind, usage.stack, usage.stores, usage.loads].append(architecture)
+                bad = architecture in TUNED and plain_name(name) in HOT
+                alike[name, kind, usage.stack, usage.stores, usage.loads, bad].append(architecture)
     hot, others = [], []
-    for (name, kind, stack, stores, loads), where in sorted(alike.items()):
+    for (name, kind, stack, stores, loads, bad), where in sorted(alike.items()):
         listed = " ".join(map(str, sorted(where)))
         line = f"{name}, {kind}, sm {listed}: stack {stack}, spill stores {stores}, spill loads {loads}"
-        (hot if name in HOT else others).append(line)
+        (hot if bad else others).append(line)
     return hot, others
 
 
@@ -160,7 +228,8 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "cuda")
     parser.add_argument("--nvcc", default=shutil.which("nvcc") or "/usr/local/cuda/bin/nvcc")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2)
-    parser.add_argument("architectures", nargs="*", type=int, help=f"of {', '.join(map(str, LIMITS))}; default: all")
+    listed = f"of {', '.join(map(str, LIMITS))}; default: all, with --check those tuned for"
+    parser.add_argument("architectures", nargs="*", type=int, help=listed)
     options = parser.parse_args()
     unknown = set(options.architectures) - set(LIMITS)
     if unknown:
@@ -169,7 +238,8 @@ def main():
         parser.error(f"{options.build} is not configured: cmake --preset cuda")
 
     known = set(map(int, re.findall(r"compute_(\d+)", run([options.nvcc, "--list-gpu-arch"]))))
-    architectures = [a for a in options.architectures or LIMITS if a in known]
+    architectures = [a for a in options.architectures or (TUNED if options.check else LIMITS) if a in known]
+    began = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         directory = pathlib.Path(name)
         with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
@@ -180,7 +250,7 @@ def main():
                 for kind in TYPES
             }
             usages = {key: job.result() for key, job in jobs.items()}
-            dynamic = sizes.result()
+            launched = sizes.result()
 
     hot, others = faults(usages)
     if not options.check:
@@ -192,18 +262,22 @@ def main():
             "",
             f"    nvcc {' '.join(FLAGS)} -arch=sm_<architecture> -cubin -Xptxas -v cuda/kernels/inst_<type>.cu",
             "",
-            "Shared memory, stack and spills in bytes; shared memory of backward_fused is static + dynamic, the "
-            f"latter at k = {FUSED_K}.",
+            "Kernels with their template arguments after the element type: `jacobi_thread<rows, vectors>`, "
+            "`jacobi_skinny<columns, vectors>`,",
+            "`jacobi_warp<rows, vectors>`, `jacobi_panels<rows / 32, vectors>`; `false` computes singular values only.",
+            "Shared memory, stack and spills in bytes; shared memory is static, or static + dynamic, that of backward_fused "
+            f"at k = {FUSED_K}.",
             "Blocks are those that fit one multiprocessor at the largest block that is launched, occupancy is their "
             "share of its",
-            "threads; both are computed from the limits of the architecture.",
+            "threads; both are computed from the limits of the architecture.  The kernels are tuned for "
+            f"sm {' '.join(map(str, TUNED))}.",
             "",
             "Kernels with a stack frame or spills:",
             "",
             *(f"* {line}" for line in hot + others or ["none"]),
         ]
         for architecture in architectures:
-            lines += ["", *table(architecture, usages, dynamic)]
+            lines += ["", *table(architecture, usages, launched)]
         path = ROOT / "bench" / "results" / "cuda_kernels.md"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join(lines) + "\n")
@@ -215,7 +289,8 @@ def main():
         print(f"cuda_kernels: FAILED: {line}")
     count = sum(map(len, usages.values()))
     listed = " ".join(map(str, architectures))
-    print(f"cuda_kernels: {count} kernels for sm {listed}: {len(hot)} hot ones with stack or spills")
+    seconds = time.monotonic() - began
+    print(f"cuda_kernels: {count} kernels for sm {listed}: {len(hot)} hot ones with stack or spills; {seconds:.0f} s")
     return 1 if hot else 0
 
 

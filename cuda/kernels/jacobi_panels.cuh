@@ -398,7 +398,7 @@ __global__ void __launch_bounds__(WARP *panel_warps<T, ROWS>(ROWS *WARP), panel_
   SIMT_DYN_SHARED(slot_t, slots);
   __shared__ int counts[WARP];
   __shared__ real_t<T> norms[2][WARP * ROWS];
-  const real_t<T> tolerance = jacobi_tolerance<real_t<T>>(args.n);
+  const real_t<T> tolerance = jacobi_tolerance<real_t<T>>(args.rows ? args.rows : args.n);
   for (int64_t batch = blockIdx.x; batch < args.batch_count; batch += gridDim.x) {
     if (args.skip && args.skip[batch])
       continue;

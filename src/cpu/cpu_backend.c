@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The CPU backend: small matrices one per SIMD lane, others by LAPACK one by one; threads over the batch. */
 #include "../empty.h"
+#include "../error.h"
 #include "blas_threads.h"
 #include "cpu_choice.h"
 #include "cpu_kernels.h"
@@ -9,6 +10,9 @@
 static svdgrad_status_t cpu_create(context_t *context, int device) {
   (void)device;
   context->state = (void *)lanes_choose();
+  if (!context->state)
+    return error_status(SVDGRAD_STATUS_BACKEND_UNAVAILABLE,
+                        "svdgrad_create: this library was compiled for other processors");
   return SVDGRAD_STATUS_SUCCESS;
 }
 
@@ -77,11 +81,24 @@ static batch_t backward_batch(const cpu_backward_plan_t *plan) {
                    .scratch = cpu_kernels[p->dtype].backward_scratch(plan)};
 }
 
+static batch_t lanes_backward_batch(const context_t *context, const problem_t *p) {
+  const lane_kernels_t *kernels = lanes_of(context, p);
+  return (batch_t){.task = kernels->backward,
+                   .batch_count = p->batch_count,
+                   .group = kernels->lanes,
+                   .matrix_cost = cpu_cost(p, 20, 0.1),
+                   .scratch = kernels->backward_scratch(p)};
+}
+
 static size_t workspace_of(const batch_t *batch) {
   return batch_workspace(batch->batch_count, batch->group, batch->scratch);
 }
 
 static size_t cpu_workspace_size(const context_t *context, svdgrad_op_t op, const problem_t *p) {
+  if (cpu_choose(op, p) == CPU_LANES_BACKWARD) {
+    const batch_t batch = lanes_backward_batch(context, p);
+    return workspace_of(&batch);
+  }
   if (op == SVDGRAD_OP_SVD_BACKWARD) {
     const cpu_backward_plan_t plan = plan_backward(p, NULL);
     const batch_t batch = backward_batch(&plan);
@@ -122,10 +139,14 @@ static svdgrad_status_t cpu_svd(const context_t *context, const svd_call_t *call
 static svdgrad_status_t cpu_svd_backward(const context_t *context, const svd_backward_call_t *call) {
   if (call->p.mn == 0) {
     empty_svd_backward(call);
-    return SVDGRAD_STATUS_SUCCESS;
+  } else if (cpu_choose(SVDGRAD_OP_SVD_BACKWARD, &call->p) == CPU_LANES_BACKWARD) {
+    batch_t batch = lanes_backward_batch(context, &call->p);
+    batch.call = call, batch.work = call->work;
+    batch_run(&context->parallel, batch);
+  } else {
+    const cpu_backward_plan_t plan = plan_backward(&call->p, call);
+    run_lapack(context, backward_batch(&plan), call->work);
   }
-  const cpu_backward_plan_t plan = plan_backward(&call->p, call);
-  run_lapack(context, backward_batch(&plan), call->work);
   return SVDGRAD_STATUS_SUCCESS;
 }
 

@@ -29,11 +29,26 @@ static cpu_algorithm_t choose_svd(const problem_t *p) {
   }
 }
 
+/* Largest min(m, n) for which AUTO takes the gradients of matrices in lanes. */
+static int64_t lanes_backward_limit(svdgrad_dtype_t dtype) {
+  static const int64_t limit[] = {[SVDGRAD_F32] = 64, [SVDGRAD_F64] = 64, [SVDGRAD_C64] = 64, [SVDGRAD_C128] = 64};
+  return limit[dtype];
+}
+
+/* In lanes only thin factors of full rank; the BLAS takes what is left, whatever algorithm is asked for. */
+static cpu_algorithm_t choose_backward(const problem_t *p) {
+  const int thin = p->k == p->mn && p->u_cols == p->mn && p->vh_rows == p->mn;
+  const int64_t limit = p->algo == SVDGRAD_ALGO_JACOBI   ? LANES_MOST
+                        : p->algo == SVDGRAD_ALGO_VENDOR ? 0
+                                                         : lanes_backward_limit(p->dtype);
+  return thin && p->mn <= limit ? CPU_LANES_BACKWARD : fits_lapack(p) ? CPU_BACKWARD : CPU_NONE;
+}
+
 cpu_algorithm_t cpu_choose(svdgrad_op_t op, const problem_t *p) {
   switch (op) {
   case SVDGRAD_OP_SVD:
   case SVDGRAD_OP_SVDVALS: return choose_svd(p);
-  case SVDGRAD_OP_SVD_BACKWARD: return fits_lapack(p) ? CPU_BACKWARD : CPU_NONE;
+  case SVDGRAD_OP_SVD_BACKWARD: return choose_backward(p);
   case SVDGRAD_OP_SVD_JVP: break;
   }
   return CPU_NONE;
@@ -44,6 +59,7 @@ const char *cpu_algorithm_string(cpu_algorithm_t algorithm) {
   case CPU_GESDD: return "lapack-gesdd";
   case CPU_LANES: return "jacobi-lanes";
   case CPU_BACKWARD: return "blas-backward";
+  case CPU_LANES_BACKWARD: return "lanes-backward";
   case CPU_NONE: break;
   }
   return NULL;

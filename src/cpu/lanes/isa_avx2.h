@@ -28,12 +28,8 @@ static inline __m256i first_f64(int count) {
   return _mm256_cmpgt_epi64(_mm256_set1_epi64x(count), _mm256_setr_epi64x(0, 1, 2, 3));
 }
 static inline v_f32 load_part_f32(const float *x, int count) { return (v_f32)_mm256_maskload_ps(x, first_f32(count)); }
-static inline v_f64 load_part_f64(const double *x, int count) {
-  return (v_f64)_mm256_maskload_pd(x, first_f64(count));
-}
-static inline void store_part_f32(float *x, int count, v_f32 v) {
-  _mm256_maskstore_ps(x, first_f32(count), (__m256)v);
-}
+static inline v_f64 load_part_f64(const double *x, int count) { return (v_f64)_mm256_maskload_pd(x, first_f64(count)); }
+static inline void store_part_f32(float *x, int count, v_f32 v) { _mm256_maskstore_ps(x, first_f32(count), (__m256)v); }
 static inline void store_part_f64(double *x, int count, v_f64 v) {
   _mm256_maskstore_pd(x, first_f64(count), (__m256d)v);
 }

@@ -5,9 +5,12 @@
  *   LANES_HEADER  "isa_avx512.h", ... */
 #include "lanes.h"
 
+#include "../../gap_policy.h"
 #include LANES_HEADER
 
 #include <string.h>
+
+#include "chunks.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -37,27 +40,30 @@ typedef int64_t integer_f64;
 typedef integer_f32 mask_f32 __attribute__((vector_size(LANES_BYTES)));
 typedef integer_f64 mask_f64 __attribute__((vector_size(LANES_BYTES)));
 
-#define MANTISSA_BITS   OF_REAL(MANTISSA)
-#define EXPONENT_BIAS   OF_REAL(BIAS)
-#define SCALED_EXPONENT OF_REAL(SCALED)
+#define MANTISSA_BITS    OF_REAL(MANTISSA)
+#define EXPONENT_BIAS    OF_REAL(BIAS)
+#define SCALED_EXPONENT  OF_REAL(SCALED)
+#define PRODUCT_EXPONENT OF_REAL(PRODUCT)
+enum { PRODUCT_f32 = 20, PRODUCT_f64 = 60 };
 enum { MANTISSA_f32 = 23, BIAS_f32 = 127, SCALED_f32 = 20, MANTISSA_f64 = 52, BIAS_f64 = 1023, SCALED_f64 = 200 };
 
 #define SMALLEST_NORMAL OF_REAL(smallest_normal)
 #define SMALLEST_SQUARE (SMALLEST_NORMAL / EPSILON)
-#define STEEP           OF_REAL(steep)
-static const float steep_f32 = 0x1p60F;
-static const double steep_f64 = 0x1p500;
 static const float smallest_normal_f32 = 0x1p-126F;
 static const double smallest_normal_f64 = 0x1p-1022;
+
+#define LARGEST       OF_REAL(largest)
+#define LARGEST_POWER OF_REAL(largest_power) /* of two, such that its inverse is a normal number too */
+static const float largest_f32 = 0x1.fffffep127F, largest_power_f32 = 0x1p126F;
+static const double largest_f64 = 0x1.fffffffffffffp1023, largest_power_f64 = 0x1p1022;
 
 #define BODY "cpu/lanes/each.inc"
 #include "../../each_type.h"
 
-const lane_isa_t LANES_PASTE(lanes, LANES_ISA) = {
-    .name = LANES_NAME,
-    .kernels = {
-        [SVDGRAD_F32] = {LANES_f32, svd_scratch_f32, svd_f32},
-        [SVDGRAD_F64] = {LANES_f64, svd_scratch_f64, svd_f64},
-        [SVDGRAD_C64] = {LANES_c64, svd_scratch_c64, svd_c64},
-        [SVDGRAD_C128] = {LANES_c128, svd_scratch_c128, svd_c128},
-    }};
+const lane_isa_t LANES_PASTE(lanes, LANES_ISA) = {.name = LANES_NAME,
+                                                  .kernels = {
+                                                      [SVDGRAD_F32] = {LANES_f32, svd_scratch_f32, svd_f32, backward_scratch_f32, backward_f32},
+                                                      [SVDGRAD_F64] = {LANES_f64, svd_scratch_f64, svd_f64, backward_scratch_f64, backward_f64},
+                                                      [SVDGRAD_C64] = {LANES_c64, svd_scratch_c64, svd_c64, backward_scratch_c64, backward_c64},
+                                                      [SVDGRAD_C128] = {LANES_c128, svd_scratch_c128, svd_c128, backward_scratch_c128, backward_c128},
+                                                  }};

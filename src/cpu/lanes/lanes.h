@@ -8,6 +8,8 @@ typedef struct lane_kernels {
   int lanes;                                              /* matrices in a full group */
   size_t (*svd_scratch)(const problem_t *p, int vectors); /* bytes per matrix */
   batch_task_t svd;                                       /* of a group; the argument is the svd_call_t */
+  size_t (*backward_scratch)(const problem_t *p);
+  batch_task_t backward; /* thin, of full rank; the argument is the svd_backward_call_t */
 } lane_kernels_t;
 
 typedef struct lane_isa {
@@ -17,7 +19,8 @@ typedef struct lane_isa {
 
 extern const lane_isa_t lanes_avx512, lanes_avx2, lanes_neon, lanes_portable;
 
-/* The widest that this processor has; the environment variable SVDGRAD_ISA asks for another one (for tests). */
+/* The widest that this processor has; the environment variable SVDGRAD_ISA asks for another one (for tests).  NULL: it has
+ * none that this library was compiled for. */
 const lane_isa_t *lanes_choose(void);
 
 #endif

@@ -4,20 +4,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Widest first; the last one runs everywhere. */
+/* Widest first. */
 static int available(const lane_isa_t **isa) {
   int count = 0;
-#if SVDGRAD_HAVE_X86_LANES
-  __builtin_cpu_init();
+#if SVDGRAD_HAVE_AVX512
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq"))
     isa[count++] = &lanes_avx512;
+#endif
+#if SVDGRAD_HAVE_AVX2
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
     isa[count++] = &lanes_avx2;
 #endif
-#if SVDGRAD_HAVE_NEON_LANES
+#if SVDGRAD_HAVE_NEON
   isa[count++] = &lanes_neon;
 #endif
+#if SVDGRAD_HAVE_PORTABLE
   isa[count++] = &lanes_portable;
+#endif
   return count;
 }
 
@@ -28,5 +31,5 @@ const lane_isa_t *lanes_choose(void) {
   for (int i = 0; i < count && wanted; i++)
     if (strcmp(isa[i]->name, wanted) == 0)
       return isa[i];
-  return isa[0];
+  return count ? isa[0] : NULL;
 }
