@@ -86,7 +86,7 @@ static batch_t lanes_backward_batch(const context_t *context, const problem_t *p
   return (batch_t){.task = kernels->backward,
                    .batch_count = p->batch_count,
                    .group = kernels->lanes,
-                   .matrix_cost = cpu_cost(p, 20, 0.1),
+                   .matrix_cost = cpu_cost(p, 20, 0.2),
                    .scratch = kernels->backward_scratch(p)};
 }
 
