@@ -13,8 +13,9 @@ function(svdgrad_lanes isa)
   svdgrad_flags(svdgrad_lanes_${isa})
   target_compile_options(svdgrad_lanes_${isa} PRIVATE -ffp-contract=off -fno-math-errno
     ${ARGN})
-  if(SVDGRAD_SANITIZE) # instrumented, this code, which is one large function per type, takes a compiler half an hour
-    target_compile_options(svdgrad_lanes_${isa} PRIVATE -fno-sanitize=all)
+  # One large function per type: instrumented, or optimized by clang, it takes a compiler many minutes.
+  if(SVDGRAD_SANITIZE)
+    target_compile_options(svdgrad_lanes_${isa} PRIVATE -fno-sanitize=all $<$<C_COMPILER_ID:Clang>:-O0>)
   endif()
   set(SVDGRAD_LANES_OBJECTS ${SVDGRAD_LANES_OBJECTS} $<TARGET_OBJECTS:svdgrad_lanes_${isa}> PARENT_SCOPE)
 endfunction()
