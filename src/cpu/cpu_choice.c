@@ -29,8 +29,9 @@ static cpu_algorithm_t choose_svd(const problem_t *p) {
   }
 }
 
-/* Largest min(m, n) of gradients in lanes.  Measured against the BLAS in batches (2 cores, AVX-512 and AVX2, m = n and
- * m = 8 n), they take 0.1 to 0.6 of its time up to 16, 0.3 to 1 of it at 64, for every type. */
+/* Largest min(m, n) of gradients in lanes.  Measured in full groups, m = n and m = 8 n, AVX-512, and AVX2 beside a BLAS
+ * for AVX2: 0.1 to 0.7 of the BLAS's time up to 16, 0.5 to 0.95 of it at 64; of gS alone up to 1.25.  One matrix alone
+ * costs as much as a group. */
 enum { LANES_BACKWARD_MOST = 64 };
 
 /* In lanes only thin factors of full rank; the BLAS takes what is left, whatever algorithm is asked for. */
