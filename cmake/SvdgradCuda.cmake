@@ -45,7 +45,10 @@ add_library(svdgrad_cuda_objects OBJECT
   cuda/cuda_choice.c
   cuda/cuda_device.c
   cuda/cuda_forward.c
-  cuda/cusolver.c)
+  cuda/cusolver.c
+  cuda/jacobi_blocked.c
+  cuda/tall_svd.c
+  cuda/vendor_svd.c)
 svdgrad_cuda_c(svdgrad_cuda_objects)
 
 # libstdc++ has the guards of the kernels' static variables.
