@@ -36,6 +36,7 @@ set(flags_portable $<$<C_COMPILER_ID:GNU>:-fno-tree-forwprop>)
 set(flags_avx2 -mavx2 -mfma)
 set(flags_avx512 -mavx2 -mfma -mavx512f -mavx512dq)
 set(flags_neon)
+set(SVDGRAD_LANES_ISAS ${isas}) # the widest last
 foreach(isa ${isas})
   svdgrad_lanes(${isa} ${flags_${isa}})
   string(TOUPPER ${isa} upper)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* One CUDA handle for all fixtures of a test: a test makes thousands of them, and the first call of the vendor algorithm
  * on a handle opens cuSOLVER, which takes a noticeable time.  Linked with --wrap=svdgrad_create and
- * --wrap=svdgrad_destroy; the JACOBI builds do without, so that creation is tested as it is. */
+ * --wrap=svdgrad_destroy; the tests of JACOBI do without, so that creation is tested as it is. */
 #include <svdgrad/svdgrad.h>
 
 svdgrad_status_t __real_svdgrad_create(svdgrad_backend_t backend, int device, svdgrad_handle_t *handle);

@@ -11,22 +11,48 @@
 enum { CANARY = 0x5A, GUARD = 256 };
 
 #if TEST_ONLY_CUDA
-const svdgrad_backend_t test_backends[] = {SVDGRAD_BACKEND_CUDA};
+static const svdgrad_backend_t backends[] = {SVDGRAD_BACKEND_CUDA};
 #else
-const svdgrad_backend_t test_backends[] = {SVDGRAD_BACKEND_REF, SVDGRAD_BACKEND_CPU};
+static const svdgrad_backend_t backends[] = {SVDGRAD_BACKEND_REF, SVDGRAD_BACKEND_CPU};
 #endif
-const int test_backend_count = sizeof test_backends / sizeof *test_backends;
+const svdgrad_backend_t *test_backends = backends;
+int test_backend_count = sizeof backends / sizeof *backends;
 
 const char *backend_name(svdgrad_backend_t backend) {
   static const char *const names[] = {"ref", "cpu", "cuda"};
   return names[backend];
 }
 
+/* Before main, since Criterion has one. */
+__attribute__((constructor)) static void take_backend_under_test(void) {
+  const char *name = getenv("TEST_BACKEND");
+  for (int i = 0; name && i < test_backend_count; i++)
+    if (strcmp(name, backend_name(backends[i])) == 0) {
+      test_backends = &backends[i];
+      test_backend_count = 1;
+      return;
+    }
+  if (name) {
+    fprintf(stderr, "test: TEST_BACKEND is %s, which is not in this build\n", name);
+    abort();
+  }
+}
+
+static svdgrad_algo_t algo_under_test(void) {
+  const char *name = getenv("TEST_ALGO");
+  if (!name)
+    return SVDGRAD_ALGO_AUTO;
+  if (strcmp(name, "jacobi") == 0)
+    return SVDGRAD_ALGO_JACOBI;
+  if (strcmp(name, "vendor") == 0)
+    return SVDGRAD_ALGO_VENDOR;
+  fprintf(stderr, "test: TEST_ALGO is %s, must be jacobi or vendor\n", name);
+  abort();
+}
+
 svdgrad_desc_t make_desc(svdgrad_dtype_t dtype, int64_t m, int64_t n, int64_t batch_count) {
   svdgrad_desc_t desc = SVDGRAD_DESC_INIT;
-#ifdef TEST_ALGO
-  desc.algo = TEST_ALGO;
-#endif
+  desc.algo = algo_under_test();
   desc.dtype = dtype;
   desc.m = m;
   desc.n = n;
@@ -66,10 +92,8 @@ fixture_t fixture_make_placed(svdgrad_backend_t backend, const svdgrad_desc_t *d
   const int64_t u_cols = desc->full_matrices ? m : k, vh_rows = desc->full_matrices ? n : k;
   const svdgrad_dtype_t dtype = desc->dtype, real = dtype_real(dtype);
   fixture_t f = {.backend = backend, .desc = *desc, .intact = 1, .fill = 0xFF};
-#ifdef TEST_ALGO
   if (backend == SVDGRAD_BACKEND_REF) /* the oracle has one algorithm */
     f.desc.algo = SVDGRAD_ALGO_AUTO;
-#endif
   if (svdgrad_create(backend, 0, &f.handle)) {
     fprintf(stderr, "test: %s\n", svdgrad_last_error_message());
     abort();

@@ -41,12 +41,13 @@ typedef struct fixture {
   unsigned char fill;       /* of the workspace before a call: 0xFF unless the test wants another */
 } fixture_t;
 
-/* The backends that this build can test; svdgrad_create must succeed on them.  TEST_ONLY_CUDA leaves the CUDA one. */
-extern const svdgrad_backend_t test_backends[];
-extern const int test_backend_count;
+/* The backends under test; svdgrad_create must succeed on them.  All of this build, of which TEST_ONLY_CUDA has the CUDA
+ * one alone, or the one that the environment names in TEST_BACKEND: ref or cpu. */
+extern const svdgrad_backend_t *test_backends;
+extern int test_backend_count;
 const char *backend_name(svdgrad_backend_t backend);
 
-/* Algorithm AUTO, or what the build defines as TEST_ALGO. */
+/* Algorithm AUTO, or what the environment names in TEST_ALGO: jacobi or vendor. */
 svdgrad_desc_t make_desc(svdgrad_dtype_t dtype, int64_t m, int64_t n, int64_t batch_count);
 
 /* Buffers of all operands in `layout`; cotangents and A are to be filled in. */
