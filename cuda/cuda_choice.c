@@ -25,16 +25,19 @@ static cuda_algorithm_t choose_vendor(const problem_t *p) {
  *   rows    <= 4                                        thread    one matrix per thread
  *   columns <= 4                                        skinny    one block per matrix, QR of a streamed A
  *   columns <= 32; c128: 16                             warp      lanes of a warp; rows beyond that by QR first
- *   columns <= 128; f64 and c64: 96; c128: 64           panels    one block per matrix, on the triangular factor
+ *   columns <= 128; f64 and c64: 96; c128: 64           panels    one block per matrix, on the triangular factor; if
+ *                                                                 the device has its shared memory (64 KiB on sm_75:
+ *                                                                 columns <= 120; 80; 56)
  *   any                                                 blocked   many blocks per matrix, on the triangular factor */
-static cuda_algorithm_t choose_jacobi(const problem_t *p) {
+static cuda_algorithm_t choose_jacobi(const cuda_state_t *state, const problem_t *p) {
   const cuda_kernels_t *kernels = cuda_kernels_of(p->dtype);
   const int64_t rows = p->m < p->n ? p->n : p->m;
   if (p->mn <= TINY)
     return rows <= TINY ? CUDA_JACOBI_THREAD : CUDA_JACOBI_SKINNY;
   if (p->mn <= kernels->warp_limit)
     return CUDA_JACOBI_WARP;
-  return p->mn <= kernels->panels_limit ? CUDA_JACOBI_PANELS : CUDA_JACOBI_BLOCKED;
+  const int fits = p->mn <= kernels->panels_limit && kernels->panels_shared_bytes(p->mn) <= state->shared_bytes;
+  return fits ? CUDA_JACOBI_PANELS : CUDA_JACOBI_BLOCKED;
 }
 
 static cuda_algorithm_t choose_backward(const cuda_state_t *state, const problem_t *p) {
@@ -48,7 +51,7 @@ static cuda_algorithm_t choose_backward(const cuda_state_t *state, const problem
 cuda_algorithm_t cuda_choose(const cuda_state_t *state, svdgrad_op_t op, const problem_t *p) {
   switch (op) {
   case SVDGRAD_OP_SVD:
-  case SVDGRAD_OP_SVDVALS: return p->algo == SVDGRAD_ALGO_VENDOR ? choose_vendor(p) : choose_jacobi(p);
+  case SVDGRAD_OP_SVDVALS: return p->algo == SVDGRAD_ALGO_VENDOR ? choose_vendor(p) : choose_jacobi(state, p);
   case SVDGRAD_OP_SVD_BACKWARD: return choose_backward(state, p);
   case SVDGRAD_OP_SVD_JVP: break;
   }

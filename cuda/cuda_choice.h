@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Which algorithm the cuda backend takes: a pure function of (op, dtype, m, n) and, for the backward pass, of the shared
- * memory of the device. */
+/* Which algorithm the cuda backend takes: a pure function of (op, dtype, m, n) and of the shared memory of the
+ * device. */
 #ifndef SVDGRAD_CUDA_CHOICE_H
 #define SVDGRAD_CUDA_CHOICE_H
 #include "cuda_device.h"

@@ -43,8 +43,13 @@ static int forward_take(forward_t *w, cuda_layout_t *layout, cuda_algorithm_t al
   w->state = layout_take(layout, 1, sizeof(int32_t));
   w->by_vendor = cuda_algorithm_is_vendor(algorithm);
   if (!w->by_vendor) {
-    w->jacobi = (tall_svd_t){
-        .kernels = kernels, .rows = rows, .columns = columns, .wanted = wanted, .vectors = vectors, .A = w->tall};
+    w->jacobi = (tall_svd_t){.kernels = kernels,
+                             .solver = algorithm,
+                             .rows = rows,
+                             .columns = columns,
+                             .wanted = wanted,
+                             .vectors = vectors,
+                             .A = w->tall};
     tall_svd_take(&w->jacobi, layout);
     return 1;
   }

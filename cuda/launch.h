@@ -182,6 +182,7 @@ typedef struct cuda_kernels {
   cudaError_t (*jacobi_thread)(const direct_args_t *args, cudaStream_t stream);
   cudaError_t (*jacobi_skinny)(const direct_args_t *args, cudaStream_t stream);
   cudaError_t (*jacobi_warp)(const direct_args_t *args, cudaStream_t stream);
+  size_t (*panels_shared_bytes)(int64_t n); /* of one block, with vectors */
   cudaError_t (*jacobi_panels)(const rotate_args_t *args, cudaStream_t stream);
   cudaError_t (*blocked_begin)(const blocked_args_t *args, cudaStream_t stream);
   cudaError_t (*blocked_factor)(const blocked_args_t *args, cudaStream_t stream);

@@ -1,15 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "tall_svd.h"
 
-/* How the triangular factor is done; each tier takes what is too large for the one before. */
-typedef enum tier { TIER_WARP, TIER_PANELS, TIER_BLOCKED } tier_t;
-
-static tier_t tier_of(const tall_svd_t *w) {
-  return w->columns <= w->kernels->warp_limit     ? TIER_WARP
-         : w->columns <= w->kernels->panels_limit ? TIER_PANELS
-                                                  : TIER_BLOCKED;
-}
-
 void tall_svd_take(tall_svd_t *w, cuda_layout_t *layout) {
   const size_t T = w->kernels->element_size, R = w->kernels->real_size;
   const int64_t n = w->columns, squares = w->vectors ? n * n : 0;
@@ -20,12 +11,12 @@ void tall_svd_take(tall_svd_t *w, cuda_layout_t *layout) {
   w->tau = layout_take(layout, n, T);
   w->L = layout_take(layout, n * n, T);
   w->small = layout_take(layout, squares, T);
-  if (tier_of(w) == TIER_WARP)
+  if (w->solver == CUDA_JACOBI_WARP)
     return;
   w->W = layout_take(layout, squares, T);
   w->norms = layout_take(layout, n, T); /* and tau of the completion */
   w->order = layout_take(layout, n, sizeof(int32_t));
-  if (tier_of(w) == TIER_BLOCKED)
+  if (w->solver == CUDA_JACOBI_BLOCKED)
     jacobi_blocked_take(&w->blocked, layout, w->kernels, n);
 }
 
@@ -62,8 +53,8 @@ static cudaError_t solve_by_warp(const tall_svd_t *w, int64_t batch_count, int m
 static cudaError_t rotate(const tall_svd_t *w, int64_t batch_count, int max_sweeps, cudaStream_t stream) {
   const rotate_args_t args = {
       .batch_count = batch_count, .n = w->columns, .A = w->L, .W = w->W, .left = w->failed, .max_sweeps = max_sweeps};
-  return tier_of(w) == TIER_PANELS ? w->kernels->jacobi_panels(&args, stream)
-                                   : jacobi_blocked_run(&w->blocked, &args, stream);
+  return w->solver == CUDA_JACOBI_PANELS ? w->kernels->jacobi_panels(&args, stream)
+                                         : jacobi_blocked_run(&w->blocked, &args, stream);
 }
 
 /* Columns of Y that belong to a zero S. */
@@ -105,7 +96,7 @@ static cudaError_t apply_q(const tall_svd_t *w, int64_t batch_count, cudaStream_
                                .tau = w->tau,
                                .order = w->order,
                                .small = w->small,
-                               .adjoint = tier_of(w) == TIER_WARP,
+                               .adjoint = w->solver == CUDA_JACOBI_WARP,
                                .X = w->X,
                                .x_stride = w->rows * w->wanted};
   return w->kernels->apply_q(&args, stream);
@@ -114,7 +105,7 @@ static cudaError_t apply_q(const tall_svd_t *w, int64_t batch_count, cudaStream_
 cudaError_t tall_svd_run(const tall_svd_t *w, int64_t batch_count, int max_sweeps, cudaStream_t stream) {
   cudaError_t error = factor(w, batch_count, stream);
   if (!error)
-    error = tier_of(w) == TIER_WARP ? solve_by_warp(w, batch_count, max_sweeps, stream)
-                                    : solve_by_rotation(w, batch_count, max_sweeps, stream);
+    error = w->solver == CUDA_JACOBI_WARP ? solve_by_warp(w, batch_count, max_sweeps, stream)
+                                          : solve_by_rotation(w, batch_count, max_sweeps, stream);
   return error || !w->vectors ? error : apply_q(w, batch_count, stream);
 }

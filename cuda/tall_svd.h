@@ -4,10 +4,12 @@
  * sweeps than on A and hardly depends on the condition number; X = Q W.  The launches are the same whatever the data. */
 #ifndef SVDGRAD_CUDA_TALL_SVD_H
 #define SVDGRAD_CUDA_TALL_SVD_H
+#include "cuda_choice.h"
 #include "jacobi_blocked.h"
 
 typedef struct tall_svd {
   const cuda_kernels_t *kernels;
+  cuda_algorithm_t solver;       /* of the triangular factor: CUDA_JACOBI_WARP, _PANELS or _BLOCKED */
   int64_t rows, columns, wanted; /* columns of X: all rows with full_matrices */
   int vectors;
   void *A;         /* the caller's of this: rows-by-columns, entries such that squares are safe; out: reflectors */
@@ -19,7 +21,7 @@ typedef struct tall_svd {
   jacobi_blocked_t blocked;
 } tall_svd_t;
 
-/* Takes everything but A from the layout; kernels, rows, columns, wanted and vectors are set. */
+/* Takes everything but A from the layout; kernels, solver, rows, columns, wanted and vectors are set. */
 void tall_svd_take(tall_svd_t *w, cuda_layout_t *layout);
 
 cudaError_t tall_svd_run(const tall_svd_t *w, int64_t batch_count, int max_sweeps, cudaStream_t stream);

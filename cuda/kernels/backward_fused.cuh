@@ -83,7 +83,7 @@ __device__ inline void project(const side_view<T> &basis, const side_view<T> &co
     for (int64_t j = threadIdx.x; j < k; j += blockDim.x) {
       R sum = f.column_sums[j];
       for (int r = 0; r < FUSED_ROWS; r++)
-        sum += abs2(f.cotangent[j * FUSED_ROWS + r]);
+        sum = plus_abs2(sum, f.cotangent[j * FUSED_ROWS + r]);
       f.column_sums[j] = sum;
     }
     __syncthreads();

@@ -68,7 +68,7 @@ template <class T> __global__ void backward_load_kernel(steps_args_t args) {
 template <class T> __device__ inline real_t<T> column_square(int64_t rows, const T *x) {
   real_t<T> sum = 0;
   for (int64_t i = lane_index(); i < rows; i += WARP)
-    sum += abs2(x[i]);
+    sum = plus_abs2(sum, x[i]);
   return warp_sum(sum);
 }
 

@@ -27,7 +27,7 @@ template <class T> __device__ inline T make_reflector(int64_t m, int64_t j, T *a
   typedef real_t<T> R;
   R below = 0;
   for (int64_t i = j + 1 + threadIdx.x; i < m; i += blockDim.x)
-    below += abs2(a[i]);
+    below = plus_abs2(below, a[i]);
   below = block_reduce<sum_of<R>>(below, scratch);
   const T alpha = a[j];
   const R square = abs2(alpha) + below;
@@ -76,7 +76,7 @@ template <class T> __device__ inline void order_by_norm(int64_t m, int64_t n, co
   for (int64_t j = warp_index(); j < n; j += warp_count()) {
     R square = 0;
     for (int64_t i = lane_index(); i < m; i += WARP)
-      square += abs2(A[j * m + i]);
+      square = plus_abs2(square, A[j * m + i]);
     square = warp_sum(square);
     if (lane_index() == 0)
       norms[j] = from_real<T>(square);

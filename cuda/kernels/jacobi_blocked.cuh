@@ -215,7 +215,7 @@ __device__ __forceinline__ void fold_column_step(int j, fold_shared<T> &shared, 
       d = d + shared.products[s][k];
       square += re(shared.products[s][j]);
     }
-    square += abs2(head);
+    square = plus_abs2(square, head);
     const bool negligible = square < limits<R>::smallest_square();
     const R beta = negligible ? 0 : -copysign(sqrt(square), re(head));
     if (k > j && !negligible) {

@@ -4,7 +4,7 @@
  * A warp holds two panels x, y of B columns of A and of W, rows over lanes.  Block shape: 32 ceil(n / 2B) threads; the
  * matrix is padded with zero columns to 2B per warp, with zero rows to 32 ROWS.  Registers: 4 B ROWS elements (half of
  * it without W), at most 128 of 32 bits, and 45 to 120 more.  Shared memory: per warp a panel of A and W with its norms,
- * which moves between warps; 64 ROWS norms of the whole matrix.
+ * which moves between warps.
  *
  * Ordering: odd-even transposition of the 2 * warps panels, in which neighbours meet and then change places (F. T. Luk
  * and H. Park, SIAM J. Matrix Anal. Appl. 10, 1989): as many steps as panels, in which every two meet once, and the
@@ -13,7 +13,8 @@
  * sweep all 2B columns of a warp meet each other, by odd-even transposition again (a round robin took a sweep more), in
  * the others each column of x meets each one of y.  B pairs at a time: their products are summed over the warp all at
  * once, each group of 32/B lanes computes one rotation, and the rotations are broadcast.  Squared norms are computed
- * once per sweep and then follow from the rotations, unless one loses nine tenths.
+ * once per sweep and then follow from the rotations; what is lost to cancellation where a column becomes much shorter
+ * costs one sweep in a hundred.
  *
  * Per sweep n^2/2 pairs of 5 n multiply-adds, 4 n more with W; only n where nothing is left to rotate. */
 #pragma once
@@ -96,7 +97,7 @@ template <class T, int B, int ROWS> __device__ __forceinline__ real_t<T> panel_n
     square[i] = abs2(x[i][0]);
 #pragma unroll
     for (int r = 1; r < ROWS; r++)
-      square[i] += abs2(x[i][r]);
+      square[i] = plus_abs2(square[i], x[i][r]);
   }
   return scatter_sums<WARP, B>(square);
 }
@@ -113,19 +114,6 @@ __device__ __forceinline__ T panel_products(const T (&x)[B][ROWS], const T (&y)[
       d[i] = fused(d[i], conj(x[i][r]), y[i][r]);
   }
   return scatter_sums<WARP, B>(d);
-}
-
-/* rotate_row of rotation.cuh with the products by s first: then sums go where x and y were, without moves. */
-template <class R> __device__ __forceinline__ void rotate_in_place(R &x, R &y, R c, R s) {
-  const R from_y = s * y, from_x = s * x;
-  x = fused(-from_y, c, x);
-  y = fused(from_x, c, y);
-}
-template <class R>
-__device__ __forceinline__ void rotate_in_place(complex_t<R> &x, complex_t<R> &y, R c, complex_t<R> s) {
-  const complex_t<R> from_y = conj(s) * y, from_x = s * x;
-  x = {fused(-from_y.re, c, x.re), fused(-from_y.im, c, x.im)};
-  y = {fused(from_x.re, c, y.re), fused(from_x.im, c, y.im)};
 }
 
 /* The pairs x_i, y_i.  Returns how many were rotated. */
@@ -148,13 +136,8 @@ __device__ __forceinline__ int rotate_pairs(panels<T, ROWS, VECTORS> &p, real_t<
         rotate_in_place(p.wx[i][r], p.wy[i][r], c, s);
     }
   }
-  const R shorter = p.a < p.b ? p.a : p.b;
   p.a -= mine.gain;
   p.b += mine.gain;
-  if (__any_sync(FULL_WARP, fabs(mine.gain) > (R)0.9 * shorter)) {
-    p.a = panel_norms(p.x);
-    p.b = panel_norms(p.y);
-  }
   return __popc(rotating) / P::GROUP;
 }
 
@@ -273,33 +256,6 @@ __device__ __forceinline__ void move_up(panels<T, ROWS, VECTORS> &p, bool end, S
   }
 }
 
-/* Column i becomes zero where lanes of group i say so. */
-template <class T, int B, int ROWS> __device__ __forceinline__ void clear_columns(T (&x)[B][ROWS], bool clear) {
-  const unsigned lanes = __ballot_sync(FULL_WARP, clear);
-  if (lanes)
-#pragma unroll
-    for (int i = 0; i < B; i++)
-#pragma unroll
-      for (int r = 0; r < ROWS; r++)
-        x[i][r] = lanes >> (i * (WARP / B)) & 1 ? from_real<T>(0) : x[i][r];
-}
-
-/* Squared norms at the beginning of a sweep.  What a sweep leaves of a column that depends on the others is rounding
- * noise, which may depend on them again, and be smaller by eps with every further sweep: at once zero.  `norms`:
- * of all columns at the beginning of this sweep and of the last one, which has reversed their order. */
-template <class T, int B, int ROWS>
-__device__ __forceinline__ real_t<T> measure_panel(T (&x)[B][ROWS], int position, int sweep,
-                                                   real_t<T> (*norms)[WARP * ROWS]) {
-  typedef real_t<T> R;
-  const int lane = lane_index(), column = position * B + lane / (WARP / B);
-  const R square = panel_norms(x), noise = ROWS * WARP * limits<R>::epsilon();
-  const bool drop = sweep > 0 && square <= noise * noise * norms[1 - sweep % 2][2 * B * warp_count() - 1 - column];
-  clear_columns(x, drop);
-  if (lane % (WARP / B) == 0)
-    norms[sweep % 2][column] = drop ? 0 : square;
-  return drop ? 0 : square;
-}
-
 /* One sweep: returns the number of rotated pairs of the whole matrix.  `counts`: one per warp. */
 template <class T, int ROWS, bool VECTORS, class Slot>
 __device__ __forceinline__ int panels_sweep(panels<T, ROWS, VECTORS> &p, real_t<T> tolerance, Slot *slots,
@@ -397,7 +353,6 @@ __global__ void __launch_bounds__(WARP *panel_warps<T, ROWS>(ROWS *WARP), panel_
   typedef panel_slot<T, ROWS, VECTORS> slot_t;
   SIMT_DYN_SHARED(slot_t, slots);
   __shared__ int counts[WARP];
-  __shared__ real_t<T> norms[2][WARP * ROWS];
   const real_t<T> tolerance = jacobi_tolerance<real_t<T>>(args.rows ? args.rows : args.n);
   for (int64_t batch = blockIdx.x; batch < args.batch_count; batch += gridDim.x) {
     if (args.skip && args.skip[batch])
@@ -406,8 +361,8 @@ __global__ void __launch_bounds__(WARP *panel_warps<T, ROWS>(ROWS *WARP), panel_
     load_matrix(args, batch, p);
     int sweeps = 0, rotated = 1;
     for (; sweeps < args.max_sweeps && rotated; sweeps++) {
-      p.a = measure_panel(p.x, 2 * warp_index() + 1, sweeps, norms);
-      p.b = measure_panel(p.y, 2 * warp_index(), sweeps, norms);
+      p.a = panel_norms(p.x);
+      p.b = panel_norms(p.y);
       rotated = panels_sweep(p, tolerance, slots, counts);
     }
     store_matrix(args, batch, sweeps, p);
@@ -419,9 +374,21 @@ __global__ void __launch_bounds__(WARP *panel_warps<T, ROWS>(ROWS *WARP), panel_
   }
 }
 
+template <class T, int ROWS, bool VECTORS> size_t panel_slots_bytes(int64_t n) {
+  return (size_t)panel_warps<T, ROWS>(n) * sizeof(panel_slot<T, ROWS, VECTORS>);
+}
+
+/* All of one block's: slots and counts. */
+template <class T, int ROWS = 1> size_t panels_shared_bytes(int64_t n) {
+  if constexpr (ROWS * WARP < jacobi_panels_limit<T>())
+    if (n > ROWS * WARP)
+      return panels_shared_bytes<T, ROWS + 1>(n);
+  return panel_slots_bytes<T, ROWS, true>(n) + WARP * sizeof(int);
+}
+
 template <class T, int ROWS, bool VECTORS> cudaError_t launch_panels(const rotate_args_t *args, cudaStream_t stream) {
   const int warps = panel_warps<T, ROWS>(args->n);
-  const size_t bytes = (size_t)warps * sizeof(panel_slot<T, ROWS, VECTORS>);
+  const size_t bytes = panel_slots_bytes<T, ROWS, VECTORS>(args->n);
   const size_t always = 40 * 1024; /* beside the kernel's own, static, shared memory */
   const auto kernel = jacobi_panels_kernel<T, ROWS, VECTORS>;
   const cudaError_t error = bytes <= always

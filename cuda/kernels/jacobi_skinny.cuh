@@ -15,6 +15,7 @@
  * small_svd, N^2 elements for C, and 96 bytes of rows at most. */
 #pragma once
 #include "direct.cuh"
+#include "grid.cuh"
 #include "lanes.cuh"
 #include "small_svd.cuh"
 
@@ -113,7 +114,7 @@ __device__ __forceinline__ void reflect_head(skinny_shared<T, N> &shared, const 
   R square = abs2(alpha) + re(dot[C]);
 #pragma unroll
   for (int i = C + 1; i < N; i++)
-    square += abs2(pivot_column[i]);
+    square = plus_abs2(square, pivot_column[i]);
   const bool negligible = is_null(square);
   const R beta = negligible ? 0 : -copysign(sqrt(square), re(alpha));
   const T pivot = alpha - from_real<T>(beta);
@@ -528,8 +529,8 @@ __global__ void __launch_bounds__(SKINNY_THREADS, 1) jacobi_skinny_kernel(direct
 
 template <class T, int N> cudaError_t jacobi_skinny_start(const direct_args_t *args, cudaStream_t stream) {
   const int64_t tiles = (args->rows - N + skinny_body<T, N>::TILE - 1) / skinny_body<T, N>::TILE;
-  const dim3 block(tiles <= 32 ? 32u : tiles <= 64 ? 64u : tiles <= 128 ? 128u : 256u);
-  const dim3 grid((unsigned)(args->batch_count < 0x7fffffff ? args->batch_count : 0x7fffffff));
+  const dim3 block(threads_for(tiles));
+  const dim3 grid = grid_of(args->batch_count);
   if (args->U.data || args->Vh.data)
     return SIMT_LAUNCH((jacobi_skinny_kernel<T, N, true>), grid, block, 0, stream, *args);
   return SIMT_LAUNCH((jacobi_skinny_kernel<T, N, false>), grid, block, 0, stream, *args);

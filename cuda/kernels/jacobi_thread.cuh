@@ -7,6 +7,7 @@
  * for each other.  Registers: those of small_svd.  Global memory is touched once per element of A, U, S and Vh. */
 #pragma once
 #include "direct.cuh"
+#include "grid.cuh"
 #include "lanes.cuh"
 #include "small_svd.cuh"
 
@@ -231,7 +232,7 @@ __global__ void __launch_bounds__(THREAD_WARPS *WARP, 1) jacobi_thread_kernel(di
 
 template <class T, int N> cudaError_t jacobi_thread_start(const direct_args_t *args, cudaStream_t stream) {
   const int64_t blocks = (args->batch_count + THREAD_WARPS * WARP - 1) / (THREAD_WARPS * WARP);
-  const dim3 grid((unsigned)(blocks < 0x7fffffff ? blocks : 0x7fffffff)), block(THREAD_WARPS * WARP);
+  const dim3 grid = grid_of(blocks), block(THREAD_WARPS * WARP);
   if (args->U.data || args->Vh.data)
     return SIMT_LAUNCH((jacobi_thread_kernel<T, N, true>), grid, block, 0, stream, *args);
   return SIMT_LAUNCH((jacobi_thread_kernel<T, N, false>), grid, block, 0, stream, *args);

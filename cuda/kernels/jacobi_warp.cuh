@@ -215,7 +215,7 @@ __device__ __forceinline__ void read_sorted(const T *tile, const scaling<real_t<
     real_t<T> square = 0;
 #pragma unroll
     for (int i = 0; i < N; i++)
-      square += abs2(x[r][i]);
+      square = plus_abs2(square, x[r][i]);
     const int slot = lane + r * shape::GROUP;
     if (slot < N)
       shared.norms[slot] = square;
@@ -255,7 +255,7 @@ __device__ __forceinline__ real_t<T> make_reflector(int j, const T (&x)[N], T *v
   T alpha = from_real<T>(0);
 #pragma unroll
   for (int i = FIRST; i < N; i++) {
-    square += i >= j ? abs2(x[i]) : 0;
+    square = i >= j ? plus_abs2(square, x[i]) : square;
     if (i < FIRST + COUNT && i == j)
       alpha = x[i];
   }
@@ -335,7 +335,6 @@ template <class T, int N> struct warp_pairs {
   typedef warp_shape<T, N> shape;
   typedef real_t<T> R;
   R a[shape::OWN], b[shape::OWN];
-  bool stale; /* a norm has lost its leading digits to cancellation */
 
   __device__ static int owner() { return lane_in_group<shape::GROUP>() / shape::REPEAT; }
   __device__ static bool is_last(int s) { return owner() * shape::OWN + s == shape::PAIRS - 1; }
@@ -371,7 +370,7 @@ __device__ __forceinline__ real_t<T> square_column(int s, const T (&L)[ROWS][N])
     real_t<T> square = 0;
 #pragma unroll
     for (int r = 0; r < ROWS && p < shape::PAIRS; r++)
-      square += abs2(L[r][(2 * p + FIRST) % N]);
+      square = plus_abs2(square, L[r][(2 * p + FIRST) % N]);
     return square;
   });
 }
@@ -389,24 +388,17 @@ __device__ __forceinline__ T multiply_pair(int s, const T (&L)[ROWS][N]) {
   });
 }
 
-/* Norms from the columns, of the matrices that ask for it (a neighbour in the warp must not change a bit). */
-template <int FIRST, class T, int N, int ROWS>
-__device__ __forceinline__ void refresh_norms(const T (&L)[ROWS][N], warp_pairs<T, N> &pairs) {
+/* Norms from the columns, of pairs (2p, 2p+1): once per sweep.  Within it they follow from the rotations; what is lost to
+ * cancellation where a column becomes much shorter costs one sweep in a hundred. */
+template <class T, int N, int ROWS>
+__device__ __forceinline__ void measure_columns(const T (&L)[ROWS][N], warp_pairs<T, N> &pairs) {
   typedef warp_shape<T, N> shape;
-  const bool ours = group_any<shape::GROUP>(pairs.stale);
 #pragma unroll
-  for (int s = 0; s < shape::OWN; s++) {
-    const real_t<T> a = square_column<FIRST>(s, L);
-    pairs.a[s] = ours ? a : pairs.a[s];
-  }
-  if (!__any_sync(FULL_WARP, pairs.stale)) /* never; keeps the compiler from mixing both, which takes many registers */
-    return;
+  for (int s = 0; s < shape::OWN; s++)
+    pairs.a[s] = square_column<0>(s, L);
 #pragma unroll
-  for (int s = 0; s < shape::OWN; s++) {
-    const real_t<T> b = square_column<FIRST + 1>(s, L);
-    pairs.b[s] = ours ? b : pairs.b[s];
-  }
-  pairs.stale = false;
+  for (int s = 0; s < shape::OWN; s++)
+    pairs.b[s] = square_column<1>(s, L);
 }
 
 /* One step: true if this lane rotated a pair. */
@@ -415,8 +407,6 @@ __device__ __forceinline__ bool rotate_pairs(T (&L)[ROWS][N], T (&X)[ROWS][N], w
                                              real_t<T> tolerance) {
   typedef warp_shape<T, N> shape;
   typedef real_t<T> R;
-  if (__any_sync(FULL_WARP, pairs.stale))
-    refresh_norms<FIRST>(L, pairs);
   rotation<T> own[shape::OWN];
   bool rotated = false;
 #pragma unroll
@@ -425,7 +415,6 @@ __device__ __forceinline__ bool rotate_pairs(T (&L)[ROWS][N], T (&X)[ROWS][N], w
     const R a = pairs.a[s], b = pairs.b[s], new_a = a - own[s].gain, new_b = b + own[s].gain;
     const bool stays = FIRST == 1 && pairs.is_last(s);
     rotated |= rotates(own[s]);
-    pairs.stale |= new_a < (R)0.1 * a || new_b < (R)0.1 * b;
     pairs.a[s] = stays ? a : new_b;
     pairs.b[s] = stays ? b : new_a;
   }
@@ -464,9 +453,9 @@ __device__ __forceinline__ warp_sweeps orthogonalize(const direct_args_t &args, 
   R tolerance = jacobi_tolerance<R>(args.columns);
   bool active = true;
   int sweep = 0;
+  measure_columns(L, pairs);
   for (; sweep < args.max_sweeps && __any_sync(FULL_WARP, active); sweep++) {
     bool rotated = false;
-    pairs.stale = true;
 #pragma unroll 1
     for (int step = 0; step < N; step += 2) {
       rotated |= rotate_pairs<0, T, N, ROWS, VECTORS>(L, X, pairs, tolerance);
@@ -476,9 +465,8 @@ __device__ __forceinline__ warp_sweeps orthogonalize(const direct_args_t &args, 
     }
     active = group_any<warp_shape<T, N>::GROUP>(rotated);
     tolerance = active ? tolerance : (R)INFINITY; /* nothing is to rotate any more */
+    measure_columns(L, pairs);
   }
-  pairs.stale = true;
-  refresh_norms<0>(L, pairs);
   return {sweep % 2 != 0, active};
 }
 
@@ -532,7 +520,7 @@ template <class T, int N> __device__ inline int least_covered(int n, int c, cons
   for (int i = lane_in_group<shape::GROUP>(); i < n; i += shape::GROUP) {
     R covered = 0;
     for (int j = 0; j < c; j++)
-      covered += abs2(tile[j * shape::STRIDE + i]);
+      covered = plus_abs2(covered, tile[j * shape::STRIDE + i]);
     if (covered < least) {
       least = covered;
       where = i;
@@ -589,7 +577,7 @@ template <class T, int N> __device__ inline void complete_tile(int n, const real
     project<T, N>(n, c, ours, tile, products);
     R square = 0;
     for (int i = lane; i < n; i += shape::GROUP)
-      square += abs2(x[i]);
+      square = plus_abs2(square, x[i]);
     square = group_sum<shape::GROUP>(square);
     for (int i = lane; i < n && ours; i += shape::GROUP)
       x[i] = (1 / sqrt(square)) * x[i];

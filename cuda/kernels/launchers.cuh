@@ -98,6 +98,7 @@ template <class T> constexpr cuda_kernels_t make_kernels() {
           jacobi_thread_launch<T>,
           jacobi_skinny_launch<T>,
           jacobi_warp_launch<T>,
+          panels_shared_bytes<T>,
           jacobi_panels_launch<T>,
           blocked_begin_launch<T>,
           blocked_factor_launch<T>,

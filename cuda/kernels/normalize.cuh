@@ -19,7 +19,7 @@ template <class T> __global__ void normalize_kernel(normalize_args_t args) {
     for (int64_t j = warp_index(); j < n; j += warp_count()) {
       R square = 0;
       for (int64_t i = lane_index(); i < n; i += WARP)
-        square += abs2(L[j * n + i]);
+        square = plus_abs2(square, L[j * n + i]);
       square = warp_sum(square);
       if (lane_index() == 0)
         norms[j] = is_null(square) ? 0 : sqrt(square);

@@ -44,19 +44,27 @@ template <class T> __device__ inline rotation<T> make_rotation(real_t<T> a, real
 
 template <class T> __device__ inline bool rotates(const rotation<T> &r) { return re(r.s) != 0 || im(r.s) != 0; }
 
-/* One row of two columns. */
-__device__ inline void rotate_row(float &x, float &y, float c, float s) {
-  const float old = x;
-  x = fmaf(-s, y, c * x);
-  y = fmaf(s, old, c * y);
+/* One row of two columns, where they then change places: products by c first. */
+template <class R> __device__ __forceinline__ void rotate_row(R &x, R &y, R c, R s) {
+  const R old = x;
+  x = fused(c * x, -s, y);
+  y = fused(c * y, s, old);
 }
-__device__ inline void rotate_row(double &x, double &y, double c, double s) {
-  const double old = x;
-  x = fma(-s, y, c * x);
-  y = fma(s, old, c * y);
-}
-template <class R> __device__ inline void rotate_row(complex_t<R> &x, complex_t<R> &y, R c, complex_t<R> s) {
+template <class R> __device__ __forceinline__ void rotate_row(complex_t<R> &x, complex_t<R> &y, R c, complex_t<R> s) {
   const complex_t<R> old = x;
   x = fused(c * x, -conj(s), y);
   y = fused(c * y, s, old);
+}
+
+/* The same, where they stay: products by s first, so that sums go where x and y were, without moves. */
+template <class R> __device__ __forceinline__ void rotate_in_place(R &x, R &y, R c, R s) {
+  const R from_y = s * y, from_x = s * x;
+  x = fused(-from_y, c, x);
+  y = fused(from_x, c, y);
+}
+template <class R>
+__device__ __forceinline__ void rotate_in_place(complex_t<R> &x, complex_t<R> &y, R c, complex_t<R> s) {
+  const complex_t<R> from_y = conj(s) * y, from_x = s * x;
+  x = {fused(-from_y.re, c, x.re), fused(-from_y.im, c, x.im)};
+  y = {fused(from_x.re, c, y.re), fused(from_x.im, c, y.im)};
 }

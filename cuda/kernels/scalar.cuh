@@ -41,10 +41,28 @@ template <class R> __device__ inline complex_t<R> operator-(complex_t<R> x, comp
   return {x.re - y.re, x.im - y.im};
 }
 template <class R> __device__ inline complex_t<R> operator-(complex_t<R> x) { return {-x.re, -x.im}; }
-template <class R> __device__ inline complex_t<R> operator*(complex_t<R> x, complex_t<R> y) {
-  return {x.re * y.re - x.im * y.im, x.re * y.im + x.im * y.re};
-}
 template <class R> __device__ inline complex_t<R> operator*(R x, complex_t<R> y) { return {x * y.re, x * y.im}; }
+
+/* x + y z.  Sums of products say where they are fused: left to the compiler, the same expression might have other bits
+ * in another kernel. */
+__device__ inline float fused(float x, float y, float z) { return fmaf(y, z, x); }
+__device__ inline double fused(double x, double y, double z) { return fma(y, z, x); }
+template <class R> __device__ inline complex_t<R> fused(complex_t<R> x, complex_t<R> y, complex_t<R> z) {
+  return {fused(fused(x.re, y.re, z.re), -y.im, z.im), fused(fused(x.im, y.re, z.im), y.im, z.re)};
+}
+template <class R> __device__ inline complex_t<R> operator*(complex_t<R> x, complex_t<R> y) {
+  return {fused(x.re * y.re, -x.im, y.im), fused(x.re * y.im, x.im, y.re)};
+}
+
+/* sum + |x|^2 */
+__device__ inline float plus_abs2(float sum, float x) { return fused(sum, x, x); }
+__device__ inline double plus_abs2(double sum, double x) { return fused(sum, x, x); }
+template <class R> __device__ inline R plus_abs2(R sum, complex_t<R> x) {
+  return fused(fused(sum, x.re, x.re), x.im, x.im);
+}
+__device__ inline float abs2(float x) { return x * x; }
+__device__ inline double abs2(double x) { return x * x; }
+template <class R> __device__ inline R abs2(complex_t<R> x) { return plus_abs2(x.re * x.re, x.im); }
 
 __device__ inline float re(float x) { return x; }
 __device__ inline double re(double x) { return x; }
@@ -55,9 +73,6 @@ template <class R> __device__ inline R im(complex_t<R> x) { return x.im; }
 __device__ inline float conj(float x) { return x; }
 __device__ inline double conj(double x) { return x; }
 template <class R> __device__ inline complex_t<R> conj(complex_t<R> x) { return {x.re, -x.im}; }
-__device__ inline float abs2(float x) { return x * x; }
-__device__ inline double abs2(double x) { return x * x; }
-template <class R> __device__ inline R abs2(complex_t<R> x) { return x.re * x.re + x.im * x.im; }
 
 /* |x| without over- or underflow of its square. */
 __device__ inline float magnitude(float x) { return fabsf(x); }
@@ -83,13 +98,6 @@ template <class R> struct make<complex_t<R>> {
 /* A real number as a T. */
 template <class T> __device__ inline T from_real(real_t<T> x) { return make<T>::of(x, 0); }
 template <class T> __device__ inline T not_a_number() { return make<T>::of((real_t<T>)NAN, (real_t<T>)NAN); }
-
-/* x + y z */
-__device__ inline float fused(float x, float y, float z) { return fmaf(y, z, x); }
-__device__ inline double fused(double x, double y, double z) { return fma(y, z, x); }
-template <class R> __device__ inline complex_t<R> fused(complex_t<R> x, complex_t<R> y, complex_t<R> z) {
-  return {fused(fused(x.re, y.re, z.re), -y.im, z.im), fused(fused(x.im, y.re, z.im), y.im, z.re)};
-}
 
 /* 2^exponent x in two steps: 2^exponent itself may over- or underflow. */
 template <class R> __device__ inline R times_power(R x, int exponent) {

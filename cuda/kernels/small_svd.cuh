@@ -34,7 +34,7 @@ private:
     R sum = 0;
 #pragma unroll
     for (int i = 0; i < N; i++)
-      sum += abs2(X[j][i]);
+      sum = plus_abs2(sum, X[j][i]);
     return sum;
   }
 
@@ -153,7 +153,7 @@ private:
       R taken = 0;
 #pragma unroll
       for (int c = 0; c < j; c++)
-        taken += abs2(X[c][i]);
+        taken = plus_abs2(taken, X[c][i]);
       row = taken < least ? i : row;
       least = taken < least ? taken : least;
     }

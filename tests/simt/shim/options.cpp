@@ -23,6 +23,10 @@ static Options read() {
   o.async = number("SIMT_ASYNC", 0) != 0;
   o.no_gpu = number("SIMT_NOGPU", 0) != 0;
   o.devices = number("SIMT_DEVICES", 1);
+  const int most_kib = o.shared_kib;
+  o.shared_kib = number("SIMT_SHARED_KIB", most_kib);
+  if (o.shared_kib < 48 || o.shared_kib > most_kib)
+    o.shared_kib = most_kib;
   o.warn_shuffle = number("SIMT_WARN_SHFL", 1) != 0;
   return o;
 }

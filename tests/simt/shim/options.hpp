@@ -12,6 +12,7 @@ struct Options {
   bool async = false;       // SIMT_ASYNC=1: queued work runs only when something waits for it
   bool no_gpu = false;      // SIMT_NOGPU=1: every call fails as on a machine without a driver
   int devices = 1;          // SIMT_DEVICES=n
+  int shared_kib = 227;     // SIMT_SHARED_KIB=n: shared memory that a block can have, 48 to 227
   bool warn_shuffle = true; // SIMT_WARN_SHFL=0: do not report shuffles from lanes outside the mask
 };
 

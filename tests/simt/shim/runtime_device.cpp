@@ -168,7 +168,6 @@ static const struct {
     {cudaDevAttrComputeCapabilityMinor, 0},
     {cudaDevAttrMaxSharedMemoryPerMultiprocessor, 233472},
     {cudaDevAttrMaxRegistersPerMultiprocessor, 65536},
-    {cudaDevAttrMaxSharedMemoryPerBlockOptin, 232448},
     {cudaDevAttrMaxBlocksPerMultiprocessor, 32},
     {cudaDevAttrReservedSharedMemoryPerBlock, 1024},
     {cudaDevAttrMemoryPoolsSupported, 1},
@@ -178,6 +177,10 @@ SIMT_API cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, int o
   SIMT_ENTER;
   if (of < 0 || of >= options().devices)
     return fail(cudaErrorInvalidDevice);
+  if (attribute == cudaDevAttrMaxSharedMemoryPerBlockOptin) {
+    *value = options().shared_kib * 1024;
+    return cudaSuccess;
+  }
   for (const auto &a : attributes)
     if (a.attribute == attribute) {
       *value = a.value;

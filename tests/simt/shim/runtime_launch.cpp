@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Launching kernels: the limits of a launch, and the attributes that raise them.
 #include "device_memory.hpp"
+#include "options.hpp"
 #include "runtime.hpp"
 #include "scheduler.hpp"
 #include "simt_queue.hpp"
@@ -55,7 +56,7 @@ SIMT_API cudaFuncSetAttribute(const void *function, enum cudaFuncAttribute attri
   SIMT_ENTER;
   if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize)
     return cudaSuccess; // the carveout is a hint
-  if (value < 0 || static_cast<size_t>(value) > max_shared_bytes)
+  if (value < 0 || value > options().shared_kib * 1024)
     return fail(cudaErrorInvalidValue);
   shared_limits()[{current_device(), function}] = static_cast<size_t>(value);
   return cudaSuccess;
