@@ -87,7 +87,7 @@ static size_t cuda_workspace_size(const context_t *context, svdgrad_op_t op, con
   const cuda_algorithm_t algorithm = cuda_choose(cuda_state(context), op, p);
   device_guard_t guard;
   if (op == SVDGRAD_OP_SVD_BACKWARD)
-    return cuda_backward_workspace(algorithm, p);
+    return cuda_backward_workspace(cuda_state(context), p);
   cusolver_pool_t *pool = cusolver_for(context, algorithm);
   if (cuda_algorithm_is_vendor(algorithm) && !pool)
     return SIZE_MAX;
@@ -127,7 +127,7 @@ static svdgrad_status_t cuda_svd_backward(const context_t *context, const svd_ba
     return cuda_status(function, error);
   const svdgrad_status_t status =
       call->p.mn == 0 ? cuda_status(function, empty(&call->p, none, none, NULL, call->report, call->stream))
-                      : cuda_backward(cuda_choose(cuda_state(context), SVDGRAD_OP_SVD_BACKWARD, &call->p), call);
+                      : cuda_backward(cuda_state(context), call);
   device_leave(&guard);
   return status;
 }

@@ -15,7 +15,7 @@ typedef struct backward {
   cudaError_t error;   /* the first one; nothing is launched after it */
 } backward_t;
 
-static void backward_take(backward_t *w, cuda_layout_t *layout, const problem_t *p) {
+static void backward_take(backward_t *w, cuda_layout_t *layout, const cuda_state_t *state, const problem_t *p) {
   const size_t T = cuda_kernels_of(p->dtype)->element_size, R = cuda_kernels_of(p->dtype)->real_size;
   const int64_t m = p->m, n = p->n, k = p->k, extra_u = p->u_cols - k, extra_v = p->vh_rows - k;
   steps_args_t *a = &w->a;
@@ -48,8 +48,13 @@ static void backward_take(backward_t *w, cuda_layout_t *layout, const problem_t 
   if (a->truncated) {
     a->rest = layout_take(layout, m * n, T);
     const int64_t rows = m < n ? n : m;
-    w->rest = (tall_svd_t){
-        .kernels = w->kernels, .rows = rows, .columns = p->mn, .wanted = p->mn, .vectors = 1, .A = a->rest};
+    w->rest = (tall_svd_t){.kernels = w->kernels,
+                           .solver = cuda_choose_solver(state, p->dtype, p->mn),
+                           .rows = rows,
+                           .columns = p->mn,
+                           .wanted = p->mn,
+                           .vectors = 1,
+                           .A = a->rest};
     tall_svd_take(&w->rest, layout);
     a->rest_S = w->rest.S;
     a->rest_failed = w->rest.failed;
@@ -60,12 +65,12 @@ static void backward_take(backward_t *w, cuda_layout_t *layout, const problem_t 
   }
 }
 
-size_t cuda_backward_workspace(cuda_algorithm_t algorithm, const problem_t *p) {
+size_t cuda_backward_workspace(const cuda_state_t *state, const problem_t *p) {
   backward_t w;
   cuda_layout_t layout = {NULL, p->batch_count, 0, 0, 0};
-  if (algorithm == CUDA_BACKWARD_FUSED)
+  if (cuda_choose(state, SVDGRAD_OP_SVD_BACKWARD, p) == CUDA_BACKWARD_FUSED)
     return 0;
-  backward_take(&w, &layout, p);
+  backward_take(&w, &layout, state, p);
   return layout_bytes(&layout);
 }
 
@@ -204,10 +209,10 @@ static void fill_call(backward_t *w, const svd_backward_call_t *call) {
   w->stream = call->stream;
 }
 
-static cudaError_t backward_steps(const svd_backward_call_t *call) {
+static cudaError_t backward_steps(const cuda_state_t *state, const svd_backward_call_t *call) {
   backward_t w;
   cuda_layout_t layout = {call->work, call->p.batch_count, 0, 0, 0};
-  backward_take(&w, &layout, &call->p);
+  backward_take(&w, &layout, state, &call->p);
   fill_call(&w, call);
   step(&w, w.kernels->backward_load);
   split_side(&w, w.a.m, w.a.u_cols, w.a.U, w.a.gU, w.a.P, w.a.outside_U, w.a.extra_U);
@@ -244,7 +249,7 @@ static cudaError_t backward_fused(const svd_backward_call_t *call) {
   return cuda_kernels_of(p->dtype)->backward_fused(&args, call->stream);
 }
 
-svdgrad_status_t cuda_backward(cuda_algorithm_t algorithm, const svd_backward_call_t *call) {
-  return cuda_status("svdgrad_svd_backward",
-                     algorithm == CUDA_BACKWARD_FUSED ? backward_fused(call) : backward_steps(call));
+svdgrad_status_t cuda_backward(const cuda_state_t *state, const svd_backward_call_t *call) {
+  const int fused = cuda_choose(state, SVDGRAD_OP_SVD_BACKWARD, &call->p) == CUDA_BACKWARD_FUSED;
+  return cuda_status("svdgrad_svd_backward", fused ? backward_fused(call) : backward_steps(state, call));
 }

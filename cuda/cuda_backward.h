@@ -4,7 +4,7 @@
 #define SVDGRAD_CUDA_BACKWARD_H
 #include "cuda_choice.h"
 
-size_t cuda_backward_workspace(cuda_algorithm_t algorithm, const problem_t *problem); /* SIZE_MAX: too many bytes */
-svdgrad_status_t cuda_backward(cuda_algorithm_t algorithm, const svd_backward_call_t *call);
+size_t cuda_backward_workspace(const cuda_state_t *state, const problem_t *problem); /* SIZE_MAX: too many bytes */
+svdgrad_status_t cuda_backward(const cuda_state_t *state, const svd_backward_call_t *call);
 
 #endif

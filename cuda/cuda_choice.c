@@ -19,6 +19,14 @@ static cuda_algorithm_t choose_vendor(const problem_t *p) {
   return p->mn <= GESVDJ_LIMIT ? CUDA_GESVDJ : CUDA_GESVD;
 }
 
+cuda_algorithm_t cuda_choose_solver(const cuda_state_t *state, svdgrad_dtype_t dtype, int64_t columns) {
+  const cuda_kernels_t *kernels = cuda_kernels_of(dtype);
+  if (columns <= kernels->warp_limit)
+    return CUDA_JACOBI_WARP;
+  const int fits = columns <= kernels->panels_limit && kernels->panels_shared_bytes(columns) <= state->shared_bytes;
+  return fits ? CUDA_JACOBI_PANELS : CUDA_JACOBI_BLOCKED;
+}
+
 /* JACOBI, and AUTO: nothing of it waits, allocates or falls off a cliff, and no measurement speaks against it yet.  With
  * rows = max(m, n) and columns = min(m, n), the first line that fits:
  *
@@ -30,14 +38,10 @@ static cuda_algorithm_t choose_vendor(const problem_t *p) {
  *                                                                 columns <= 120; 80; 56)
  *   any                                                 blocked   many blocks per matrix, on the triangular factor */
 static cuda_algorithm_t choose_jacobi(const cuda_state_t *state, const problem_t *p) {
-  const cuda_kernels_t *kernels = cuda_kernels_of(p->dtype);
   const int64_t rows = p->m < p->n ? p->n : p->m;
   if (p->mn <= TINY)
     return rows <= TINY ? CUDA_JACOBI_THREAD : CUDA_JACOBI_SKINNY;
-  if (p->mn <= kernels->warp_limit)
-    return CUDA_JACOBI_WARP;
-  const int fits = p->mn <= kernels->panels_limit && kernels->panels_shared_bytes(p->mn) <= state->shared_bytes;
-  return fits ? CUDA_JACOBI_PANELS : CUDA_JACOBI_BLOCKED;
+  return cuda_choose_solver(state, p->dtype, p->mn);
 }
 
 static cuda_algorithm_t choose_backward(const cuda_state_t *state, const problem_t *p) {

@@ -20,6 +20,8 @@ typedef enum cuda_algorithm {
 } cuda_algorithm_t;
 
 cuda_algorithm_t cuda_choose(const cuda_state_t *state, svdgrad_op_t op, const problem_t *problem);
+/* The one of CUDA_JACOBI_WARP, _PANELS, _BLOCKED that solves triangular factors of so many columns. */
+cuda_algorithm_t cuda_choose_solver(const cuda_state_t *state, svdgrad_dtype_t dtype, int64_t columns);
 const char *cuda_algorithm_string(cuda_algorithm_t algorithm); /* NULL for CUDA_NONE */
 int cuda_algorithm_is_vendor(cuda_algorithm_t algorithm);      /* needs cuSOLVER */
 

@@ -2,7 +2,8 @@
 #include "jacobi_blocked.h"
 
 void jacobi_blocked_take(jacobi_blocked_t *w, cuda_layout_t *layout, const cuda_kernels_t *kernels, int64_t n) {
-  const int64_t needed = (n + CUDA_PANEL_COLUMNS - 1) / CUDA_PANEL_COLUMNS, panels = needed < 2 ? 2 : needed;
+  const int64_t most = kernels->element_size == 16 ? 28 : CUDA_PANEL_COLUMNS; /* a pair fits into 64 KiB (sm_75) */
+  const int64_t needed = (n + most - 1) / most, panels = needed < 2 ? 2 : needed;
   const int64_t pairs = panels / 2, columns = 2 * ((n + panels - 1) / panels);
   *w = (jacobi_blocked_t){.kernels = kernels, .panels = (int)panels, .columns = (int)columns};
   w->R = layout_take(layout, pairs * columns * columns, kernels->element_size);
