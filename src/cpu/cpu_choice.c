@@ -12,20 +12,21 @@ static int fits_lapack(const problem_t *p) {
   return mx < INT_MAX / 64.0 && (4 * mn + 64) * mn + 2 * mx < INT_MAX;
 }
 
-/* Largest min(m, n) for which AUTO puts matrices into lanes. */
-static int64_t lanes_limit(svdgrad_dtype_t dtype) {
-  static const int64_t limit[] = {[SVDGRAD_F32] = 64, [SVDGRAD_F64] = 48, [SVDGRAD_C64] = 48, [SVDGRAD_C128] = 32};
-  return limit[dtype];
+/* Largest min(m, n) for which AUTO puts matrices into lanes: where the table changes sides.  Time of gesdd over that of
+ * lanes, one thread, full groups, m = n, AVX-512 of Zen 4, OpenBLAS 0.3.21; tall ones are the same or better. */
+static int64_t lanes_limit(svdgrad_op_t op, svdgrad_dtype_t dtype) {
+  static const int64_t with_vectors[] = {64, 48, 48, 32}, values[] = {64, 40, 40, 24}; /* by svdgrad_dtype_t */
+  return op == SVDGRAD_OP_SVDVALS ? values[dtype] : with_vectors[dtype];
 }
 
 /* Beyond, the scale factors of rotations in single precision might overflow (lanes/rotate.inc). */
 enum { LANES_MOST = 64 };
 
-static cpu_algorithm_t choose_svd(const problem_t *p) {
+static cpu_algorithm_t choose_svd(svdgrad_op_t op, const problem_t *p) {
   switch (p->algo) {
   case SVDGRAD_ALGO_JACOBI: return p->mn <= LANES_MOST ? CPU_LANES : CPU_NONE;
   case SVDGRAD_ALGO_VENDOR: return fits_lapack(p) ? CPU_GESDD : CPU_NONE;
-  default: return p->mn <= lanes_limit(p->dtype) ? CPU_LANES : fits_lapack(p) ? CPU_GESDD : CPU_NONE;
+  default: return p->mn <= lanes_limit(op, p->dtype) ? CPU_LANES : fits_lapack(p) ? CPU_GESDD : CPU_NONE;
   }
 }
 
@@ -45,7 +46,7 @@ static cpu_algorithm_t choose_backward(const problem_t *p) {
 cpu_algorithm_t cpu_choose(svdgrad_op_t op, const problem_t *p) {
   switch (op) {
   case SVDGRAD_OP_SVD:
-  case SVDGRAD_OP_SVDVALS: return choose_svd(p);
+  case SVDGRAD_OP_SVDVALS: return choose_svd(op, p);
   case SVDGRAD_OP_SVD_BACKWARD: return choose_backward(p);
   case SVDGRAD_OP_SVD_JVP: break;
   }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* 128-bit registers of AArch64. */
 #include <arm_neon.h>
-#include <string.h>
 
 #define LANES_BYTES 16
 
@@ -21,16 +20,4 @@ static inline v_f64 rsqrt_f64(v_f64 x) { return 1 / sqrt_f64(x); }
 static inline int any_lane_f32(v_f32 mask) { return vmaxvq_u32((uint32x4_t)mask) != 0; }
 static inline int any_lane_f64(v_f64 mask) { return vmaxvq_u32((uint32x4_t)mask) != 0; }
 
-/* The first `count` lanes, zero in the others; and only those. */
-static inline v_f32 load_part_f32(const float *x, int count) {
-  v_f32 v = {0};
-  memcpy(&v, x, (size_t)count * sizeof *x);
-  return v;
-}
-static inline v_f64 load_part_f64(const double *x, int count) {
-  v_f64 v = {0};
-  memcpy(&v, x, (size_t)count * sizeof *x);
-  return v;
-}
-static inline void store_part_f32(float *x, int count, v_f32 v) { memcpy(x, &v, (size_t)count * sizeof *x); }
-static inline void store_part_f64(double *x, int count, v_f64 v) { memcpy(x, &v, (size_t)count * sizeof *x); }
+#include "load_part.h"

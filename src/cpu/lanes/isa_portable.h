@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* 128-bit registers of whatever the compiler makes of vectors. */
 #include <math.h>
-#include <string.h>
 
 #define LANES_BYTES 16
 
@@ -35,16 +34,4 @@ static inline int any_lane_f64(v_f64 mask) {
   return any;
 }
 
-/* The first `count` lanes, zero in the others; and only those. */
-static inline v_f32 load_part_f32(const float *x, int count) {
-  v_f32 v = {0};
-  memcpy(&v, x, (size_t)count * sizeof *x);
-  return v;
-}
-static inline v_f64 load_part_f64(const double *x, int count) {
-  v_f64 v = {0};
-  memcpy(&v, x, (size_t)count * sizeof *x);
-  return v;
-}
-static inline void store_part_f32(float *x, int count, v_f32 v) { memcpy(x, &v, (size_t)count * sizeof *x); }
-static inline void store_part_f64(double *x, int count, v_f64 v) { memcpy(x, &v, (size_t)count * sizeof *x); }
+#include "load_part.h"
