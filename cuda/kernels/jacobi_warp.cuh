@@ -42,7 +42,7 @@ template <class T, int N> struct warp_shape {
   static constexpr int PER_PACK = 16 / (int)sizeof(T), PACKS = (N / PER_PACK) | 1, STRIDE = PACKS * PER_PACK;
   static constexpr int TILE = SLOTS * PACKS + (GROUP + 32 - SLOTS * PACKS % 8) % 8;
   /* Blocks per multiprocessor that registers must suffice for. */
-  static constexpr int WORDS = 2 * ROWS * N * (int)(sizeof(T) / 4), BLOCKS = WORDS <= 72 ? 16 : WORDS <= 96 ? 12 : 8;
+  static constexpr int WORDS = 2 * ROWS * N * (int)(sizeof(T) / 4), BLOCKS = WORDS <= 64 ? 16 : WORDS <= 96 ? 12 : 8;
   static_assert(N % 2 == 0 && N % PER_PACK == 0 && PAIRS % OWN == 0, "N");
 };
 

@@ -13,7 +13,19 @@ static int fits_lapack(const problem_t *p) {
 }
 
 /* Largest min(m, n) for which AUTO puts matrices into lanes: where the table changes sides.  Time of gesdd over that of
- * lanes, one thread, full groups, m = n, AVX-512 of Zen 4, OpenBLAS 0.3.21; tall ones are the same or better. */
+ * lanes, one thread, full groups, m = n, AVX-512 of Zen 4, OpenBLAS 0.3.21, 2026-11-22 (m = 4 n: from a quarter less at
+ * n = 4 to as much at 64):
+ *
+ *           with vectors                  values alone
+ *    n   f32   f64   c64   c128       f32   f64   c64   c128
+ *    4    30    14    22   9.6         26    12
+ *    8    14   7.4   9.0   4.6         12   5.9
+ *   16   8.3   4.3   4.5   2.4        5.7   2.7
+ *   24   6.7   3.3   3.5   1.8        4.0   1.9   2.3    1.2
+ *   32   4.1   2.2   2.2   1.2        3.0   1.4   1.7    0.9
+ *   40   3.1   1.7   1.8   1.0        2.2   1.1   1.3    0.7
+ *   48   2.7   1.5   1.5   0.9        1.8   0.9   1.0    0.6
+ *   64   1.7   1.1   1.1   0.7        1.3   0.7   0.8    0.5 */
 static int64_t lanes_limit(svdgrad_op_t op, svdgrad_dtype_t dtype) {
   static const int64_t with_vectors[] = {64, 48, 48, 32}, values[] = {64, 40, 40, 24}; /* by svdgrad_dtype_t */
   return op == SVDGRAD_OP_SVDVALS ? values[dtype] : with_vectors[dtype];
