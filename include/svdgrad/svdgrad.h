@@ -62,7 +62,15 @@ typedef enum {
   SVDGRAD_OP_SVD = 0,
   SVDGRAD_OP_SVDVALS = 1, /**< svdgrad_svd() with U and Vh NULL */
   SVDGRAD_OP_SVD_BACKWARD = 2,
-  SVDGRAD_OP_SVD_JVP = 3
+  SVDGRAD_OP_SVD_JVP = 3,
+  SVDGRAD_OP_SVD_BACKWARD_BACKWARD = 4,
+  SVDGRAD_OP_MATRIX_FUNCTION = 5,
+  SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD = 6,
+  SVDGRAD_OP_NORM = 7,          /**< svdgrad_norm() with gA NULL */
+  SVDGRAD_OP_NORM_GRADIENT = 8, /**< svdgrad_norm() with gA */
+  SVDGRAD_OP_POWER_ITERATION = 9,
+  SVDGRAD_OP_SPECTRAL_NORMALIZE = 10,
+  SVDGRAD_OP_SPECTRAL_NORMALIZE_BACKWARD = 11
 } svdgrad_op_t;
 
 /** Values of `info[b]`, the same on every backend. */
@@ -185,6 +193,179 @@ SVDGRAD_API svdgrad_status_t svdgrad_svd_backward(svdgrad_handle_t handle, void 
                                                   const svdgrad_matrix_t *gVh, double alpha, double beta,
                                                   const svdgrad_matrix_t *gA, svdgrad_report_t *report, void *work,
                                                   size_t work_bytes);
+
+/* ---- derivatives of the SVD beyond the first backward pass ------------------------------------------------------ */
+
+/** Tangents of the factors: with E = U^H dA V and Dm_ij = 1/(s_j - s_i) (0 for i = j), Dp_ij = 1/(s_i + s_j),
+ *    dS = Re diag(E),  dU = U (herm(E) Dm + skew(E) Dp) + (I - U U^H) dA V S^-1,
+ *                      dV = V (herm(E) Dm - skew(E) Dp) + (I - V V^H) dA^H U S^-1    (Dm, Dp elementwise),
+ *  the adjoint of svdgrad_svd_backward() under the same gap policy; NOISE_FLOOR acts as DEFAULT, since there is no
+ *  cotangent to look at.  For rank < min(m, n) the last terms are exact for the discarded spectrum too; with
+ *  full_matrices the further columns move only as far as orthogonality asks.
+ *  @param[in]  A          m-by-n, needed only when rank < min(m, n); NULL (or ignored) otherwise
+ *  @param[in]  S,U,Vh     factors as svdgrad_svd() returned them; the gauge may be any
+ *  @param[in]  dA         m-by-n
+ *  @param[out] dS,dU,dVh  shapes of S, U and Vh; each may be NULL
+ *  @param[out] report     batch_count reports (min_gap and amplification are those of herm(E) Dm), or NULL
+ *  @param      work       svdgrad_workspace_size(handle, SVDGRAD_OP_SVD_JVP, ...) bytes, aligned to 256 */
+SVDGRAD_API svdgrad_status_t svdgrad_svd_jvp(svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc,
+                                             const svdgrad_matrix_t *A, const svdgrad_vector_t *S,
+                                             const svdgrad_matrix_t *U, const svdgrad_matrix_t *Vh,
+                                             const svdgrad_matrix_t *dA, const svdgrad_vector_t *dS,
+                                             const svdgrad_matrix_t *dU, const svdgrad_matrix_t *dVh,
+                                             svdgrad_report_t *report, void *work, size_t work_bytes);
+
+/** Backward pass of svdgrad_svd_backward() (alpha 1, beta 0): given ggA, the gradient of a loss with respect to its gA,
+ *  the gradients with respect to its inputs.  ggS, ggU and ggVh are the JVP along ggA; that with respect to A, through
+ *  the factors, is gA = alpha * (gradient) + beta * gA.  The rank must be 0 (or min(m, n)), full_matrices 0.
+ *  @param[in]  S,U,Vh        factors as svdgrad_svd() returned them
+ *  @param[in]  gS,gU,gVh     what svdgrad_svd_backward() got; each may be NULL, meaning zero
+ *  @param[in]  ggA           m-by-n
+ *  @param[out] ggS,ggU,ggVh  shapes of S, U and Vh; each may be NULL
+ *  @param      gA            m-by-n; NULL if not wanted
+ *  @param[out] report        batch_count reports of the gaps, or NULL
+ *  @param      work          svdgrad_workspace_size(handle, SVDGRAD_OP_SVD_BACKWARD_BACKWARD, ...) bytes, aligned to
+ *                            256
+ *  @return NOT_SUPPORTED for rank < min(m, n) and for full_matrices */
+SVDGRAD_API svdgrad_status_t svdgrad_svd_backward_backward(
+    svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc, const svdgrad_vector_t *S,
+    const svdgrad_matrix_t *U, const svdgrad_matrix_t *Vh, const svdgrad_vector_t *gS, const svdgrad_matrix_t *gU,
+    const svdgrad_matrix_t *gVh, const svdgrad_matrix_t *ggA, const svdgrad_vector_t *ggS, const svdgrad_matrix_t *ggU,
+    const svdgrad_matrix_t *ggVh, double alpha, double beta, const svdgrad_matrix_t *gA, svdgrad_report_t *report,
+    void *work, size_t work_bytes);
+
+/* ---- functions of the singular values ---------------------------------------------------------------------------- */
+
+/** f(s) of svdgrad_matrix_function(); `param` is t below.  Their gradients never divide by a gap that cancels: at ties
+ *  of values that f treats alike they are exact. */
+typedef enum {
+  SVDGRAD_FUNCTION_POLAR = 0,          /**< 1: the nearest matrix with orthonormal columns (rows) */
+  SVDGRAD_FUNCTION_RANK = 1,           /**< the leading t values, others 0; t is an integer in 0..min(m, n) */
+  SVDGRAD_FUNCTION_SOFT_THRESHOLD = 2, /**< max(s - t, 0), t >= 0: the proximal map of the nuclear norm */
+  SVDGRAD_FUNCTION_HARD_THRESHOLD = 3, /**< s where s > t, else 0, t >= 0 */
+  SVDGRAD_FUNCTION_CLIP = 4,           /**< min(s, t), t >= 0: projection on the ball of the spectral norm */
+  SVDGRAD_FUNCTION_POWER = 5,          /**< s^t, t finite; 1 is the identity.  For t < 0 values <= 4 eps s_1 give 0
+                                            (but under the policy EXACT) */
+  SVDGRAD_FUNCTION_INVERSE = 6,        /**< 1/s where s > t s_1, else 0, t >= 0; 0 means max(m, n) eps.  The conjugate
+                                            transpose of the pseudo-inverse */
+  SVDGRAD_FUNCTION_ROTATION = 7,       /**< 1, but for the last value det(U) det(Vh): the nearest rotation.  m = n, real
+                                            types, form UVH */
+  SVDGRAD_FUNCTION_CUSTOM = 8          /**< the caller's f(s_i) and f'(s_i) */
+} svdgrad_function_kind_t;
+
+typedef enum {
+  SVDGRAD_FORM_UVH = 0, /**< Y = U f(S) Vh, m-by-n */
+  SVDGRAD_FORM_VVH = 1  /**< Y = V f(S) Vh, n-by-n: a function of A^H A, such as its square root (POWER, t = 1) or
+                             inverse square root (INVERSE); what lies outside the rows of A maps to 0 */
+} svdgrad_form_t;
+
+/** A function.  Initialize with SVDGRAD_FUNCTION_INIT, then set fields.  Append-only. */
+typedef struct svdgrad_function {
+  size_t struct_size; /**< sizeof(svdgrad_function_t) as the caller was compiled */
+  svdgrad_function_kind_t kind;
+  svdgrad_form_t form;
+  double param;
+  svdgrad_vector_t f, df; /**< CUSTOM: f(s_i) and f'(s_i), length k, real, in the backend's memory; df is needed by the
+                               backward pass only.  f should be smooth where values come close to each other */
+} svdgrad_function_t;
+#define SVDGRAD_FUNCTION_INIT                                                                                          \
+  { sizeof(svdgrad_function_t), SVDGRAD_FUNCTION_POLAR, SVDGRAD_FORM_UVH, 0.0, {0, 0, 0}, {0, 0, 0} }
+
+/** Y = U f(S) Vh, or V f(S) Vh.  desc->rank < min(m, n): of the leading triplets alone.
+ *  @param[in]  S,U,Vh  factors as svdgrad_svd() returned them (with full_matrices, too); U may be NULL for the form VVH
+ *  @param[out] Y       m-by-n, or n-by-n
+ *  @param      work    svdgrad_workspace_size(handle, SVDGRAD_OP_MATRIX_FUNCTION, ...) bytes, aligned to 256 */
+SVDGRAD_API svdgrad_status_t svdgrad_matrix_function(svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc,
+                                                     const svdgrad_function_t *function, const svdgrad_vector_t *S,
+                                                     const svdgrad_matrix_t *U, const svdgrad_matrix_t *Vh,
+                                                     const svdgrad_matrix_t *Y, void *work, size_t work_bytes);
+
+/** gA = alpha * (gradient of the loss with respect to A) + beta * gA.  For the form UVH, with P = U^H gY V,
+ *    f1_ij = (f(s_i) - f(s_j)) / (s_i - s_j)  (f'(s_i) at a tie),  f2_ij = (f(s_i) + f(s_j)) / (s_i + s_j),
+ *    gA = U (f1 herm(P) + f2 skew(P)) Vh + (I - U U^H) gY V (f(S)/S) Vh + U (f(S)/S) U^H gY (I - V V^H)
+ *  (Daleckii and Krein's divided differences on the Hermitian dilation of A; Noferini, SIAM J. Matrix Anal. Appl. 38,
+ *  2017).  The map gY -> gA is self-adjoint: the same call turns a tangent dA into dY, and with f = F' into the product
+ *  of the Hessian of sum F(s_i) with dA.  For the form VVH, with G = herm(gY), P = V^H G V:
+ *    gA = 2 U (s_i f1_ij / (s_i + s_j) P) Vh + 2 U (f(S)/S) V^H G (I - V V^H).
+ *  A quotient whose divisor is <= c*eps*s_1 and is not cancelled by f is dropped and reported, but under the gap policy
+ *  EXACT; MASK, NOISE_FLOOR and LORENTZ act as DEFAULT.  The rank must be 0 (or min(m, n)).
+ *  @param[in]  S,U,Vh  factors as svdgrad_svd() returned them (with full_matrices, too)
+ *  @param[in]  gY      shape of Y
+ *  @param      gA      m-by-n
+ *  @param[out] report  batch_count reports, or NULL: min_gap and amplification are of the divisors above that f leaves;
+ *                      flag 2 says that a threshold or cut of f splits a cluster
+ *  @param      work    svdgrad_workspace_size(handle, SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD, ...) bytes, aligned to 256
+ *  @return NOT_SUPPORTED for rank < min(m, n) */
+SVDGRAD_API svdgrad_status_t svdgrad_matrix_function_backward(
+    svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc, const svdgrad_function_t *function,
+    const svdgrad_vector_t *S, const svdgrad_matrix_t *U, const svdgrad_matrix_t *Vh, const svdgrad_matrix_t *gY,
+    double alpha, double beta, const svdgrad_matrix_t *gA, svdgrad_report_t *report, void *work, size_t work_bytes);
+
+typedef enum {
+  SVDGRAD_NORM_NUCLEAR = 0,        /**< sum of s_i */
+  SVDGRAD_NORM_SPECTRAL = 1,       /**< s_1 */
+  SVDGRAD_NORM_SCHATTEN = 2,       /**< (sum of s_i^p)^(1/p), p > 0 */
+  SVDGRAD_NORM_LOG_DETERMINANT = 3 /**< sum of log s_i: log |det A| where m = n */
+} svdgrad_norm_kind_t;
+
+/** Value of a norm of each matrix and, if asked, its gradient: gA = alpha * g * (gradient) + beta * gA.
+ *  Where the norm has a kink it is the subgradient of least norm: NUCLEAR counts values > max(m, n) eps s_1, SPECTRAL
+ *  shares alike between values within 4 eps s_1 of the first, SCHATTEN and LOG_DETERMINANT drop negative powers of
+ *  values <= 4 eps s_1 (but under the policy EXACT); a zero matrix has gradient 0.
+ *  @param[in]  p      of SCHATTEN, finite and > 0; ignored otherwise
+ *  @param[in]  A      m-by-n
+ *  @param[out] value  one real number per matrix: element (b, 0)
+ *  @param[in]  g      gradient of the loss with respect to `value`, one real number per matrix; NULL means 1
+ *  @param      gA     m-by-n; NULL: values only
+ *  @param[out] info   batch_count status words (SVDGRAD_INFO_*)
+ *  @param      work   svdgrad_workspace_size(handle, SVDGRAD_OP_NORM_GRADIENT, ...) bytes, SVDGRAD_OP_NORM if gA is
+ *                     NULL; aligned to 256 */
+SVDGRAD_API svdgrad_status_t svdgrad_norm(svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc,
+                                          svdgrad_norm_kind_t kind, double p, const svdgrad_matrix_t *A,
+                                          const svdgrad_vector_t *value, const svdgrad_vector_t *g, double alpha,
+                                          double beta, const svdgrad_matrix_t *gA, int32_t *info, void *work,
+                                          size_t work_bytes);
+
+/* ---- the largest singular value by iteration ---------------------------------------------------------------------- */
+
+/** `iterations` times v = A^H u / |A^H u|, u = A v / |A v|; then sigma = Re(u^H A v).  A is read iterations + 1 times.
+ *  No iteration: sigma of the u and v given.  An iterate that A maps to zero stays what it was.
+ *  @param[in]     A         m-by-n, of any size
+ *  @param[in]     iterations  >= 0
+ *  @param[in,out] u         length m, element type; the start: any vector that is not zero, or the last call's
+ *  @param[in,out] v         length n, element type; read only if `iterations` is 0
+ *  @param[out]    sigma     one real number per matrix: element (b, 0)
+ *  @param[out]    residual  sqrt(|A v - sigma u|^2 + |A^H u - sigma v|^2), one real number per matrix; a singular value
+ *                           lies within it of sigma; or NULL
+ *  @param[out]    info      batch_count status words; with a NaN or Inf in A or u, all outputs of that matrix are NaN
+ *  @param         work      svdgrad_workspace_size(handle, SVDGRAD_OP_POWER_ITERATION, ...) bytes, aligned to 256 */
+SVDGRAD_API svdgrad_status_t svdgrad_power_iteration(svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc,
+                                                     const svdgrad_matrix_t *A, int32_t iterations,
+                                                     const svdgrad_vector_t *u, const svdgrad_vector_t *v,
+                                                     const svdgrad_vector_t *sigma, const svdgrad_vector_t *residual,
+                                                     int32_t *info, void *work, size_t work_bytes);
+
+/** svdgrad_power_iteration(), and Y = A / sigma (Miyato et al., ICLR 2018); Y = 0 where sigma is 0.
+ *  @param[out] Y     m-by-n
+ *  @param      work  svdgrad_workspace_size(handle, SVDGRAD_OP_SPECTRAL_NORMALIZE, ...) bytes, aligned to 256 */
+SVDGRAD_API svdgrad_status_t svdgrad_spectral_normalize(svdgrad_handle_t handle, void *stream,
+                                                        const svdgrad_desc_t *desc, const svdgrad_matrix_t *A,
+                                                        int32_t iterations, const svdgrad_vector_t *u,
+                                                        const svdgrad_vector_t *v, const svdgrad_vector_t *sigma,
+                                                        const svdgrad_vector_t *residual, const svdgrad_matrix_t *Y,
+                                                        int32_t *info, void *work, size_t work_bytes);
+
+/** gA = alpha * (gY / sigma - Re<gY, A> / sigma^2 u v^H) + beta * gA: the gradient of A / Re(u^H A v) with u and v held,
+ *  which is that of A / s_1 where they have converged.  The gradient is 0 where sigma is 0.
+ *  @param[in] A,u,v,sigma  as svdgrad_spectral_normalize() left them
+ *  @param[in] gY           m-by-n
+ *  @param     gA           m-by-n
+ *  @param     work         svdgrad_workspace_size(handle, SVDGRAD_OP_SPECTRAL_NORMALIZE_BACKWARD, ...) bytes, aligned to
+ *                          256 */
+SVDGRAD_API svdgrad_status_t svdgrad_spectral_normalize_backward(
+    svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc, const svdgrad_matrix_t *A,
+    const svdgrad_vector_t *u, const svdgrad_vector_t *v, const svdgrad_vector_t *sigma, const svdgrad_matrix_t *gY,
+    double alpha, double beta, const svdgrad_matrix_t *gA, void *work, size_t work_bytes);
 #ifdef __cplusplus
 }
 #endif
