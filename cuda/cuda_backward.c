@@ -15,7 +15,7 @@ typedef struct backward {
   cudaError_t error;   /* the first one; nothing is launched after it */
 } backward_t;
 
-static void backward_take(backward_t *w, cuda_layout_t *layout, const cuda_state_t *state, const problem_t *p) {
+static void backward_take(backward_t *w, batch_layout_t *layout, const cuda_state_t *state, const problem_t *p) {
   const size_t T = cuda_kernels_of(p->dtype)->element_size, R = cuda_kernels_of(p->dtype)->real_size;
   const int64_t m = p->m, n = p->n, k = p->k, extra_u = p->u_cols - k, extra_v = p->vh_rows - k;
   steps_args_t *a = &w->a;
@@ -67,7 +67,7 @@ static void backward_take(backward_t *w, cuda_layout_t *layout, const cuda_state
 
 size_t cuda_backward_workspace(const cuda_state_t *state, const problem_t *p) {
   backward_t w;
-  cuda_layout_t layout = {NULL, p->batch_count, 0, 0, 0};
+  batch_layout_t layout = {NULL, p->batch_count, 0, 0, 0};
   if (cuda_choose(state, SVDGRAD_OP_SVD_BACKWARD, p) == CUDA_BACKWARD_FUSED)
     return 0;
   backward_take(&w, &layout, state, p);
@@ -211,7 +211,7 @@ static void fill_call(backward_t *w, const svd_backward_call_t *call) {
 
 static cudaError_t backward_steps(const cuda_state_t *state, const svd_backward_call_t *call) {
   backward_t w;
-  cuda_layout_t layout = {call->work, call->p.batch_count, 0, 0, 0};
+  batch_layout_t layout = {call->work, call->p.batch_count, 0, 0, 0};
   backward_take(&w, &layout, state, &call->p);
   fill_call(&w, call);
   step(&w, w.kernels->backward_load);

@@ -33,7 +33,7 @@ static cusolver_routine_t routine_of(cuda_algorithm_t algorithm) {
 }
 
 /* 0 if cuSOLVER could not be asked for its workspace. */
-static int forward_take(forward_t *w, cuda_layout_t *layout, cuda_algorithm_t algorithm, const problem_t *p,
+static int forward_take(forward_t *w, batch_layout_t *layout, cuda_algorithm_t algorithm, const problem_t *p,
                         int vectors, cusolver_pool_t *pool) {
   const cuda_kernels_t *kernels = cuda_kernels_of(p->dtype);
   const int64_t rows = p->m < p->n ? p->n : p->m, columns = p->mn, wanted = p->full_matrices ? rows : columns;
@@ -67,7 +67,7 @@ static int forward_take(forward_t *w, cuda_layout_t *layout, cuda_algorithm_t al
 
 size_t cuda_forward_workspace(cuda_algorithm_t algorithm, const problem_t *p, int vectors, cusolver_pool_t *pool) {
   forward_t w;
-  cuda_layout_t layout = {NULL, p->batch_count, 0, 0, 0};
+  batch_layout_t layout = {NULL, p->batch_count, 0, 0, 0};
   if (is_direct(algorithm, p)) {
     if (algorithm == CUDA_JACOBI_SKINNY)
       (void)layout_take(&layout, p->m * p->n, cuda_kernels_of(p->dtype)->element_size);
@@ -152,7 +152,7 @@ svdgrad_status_t cuda_forward(cuda_algorithm_t algorithm, const svd_call_t *call
   const problem_t *p = &call->p;
   const int vectors = call->U.data || call->Vh.data;
   forward_t w;
-  cuda_layout_t layout = {call->work, p->batch_count, 0, 0, 0};
+  batch_layout_t layout = {call->work, p->batch_count, 0, 0, 0};
   if (is_direct(algorithm, p))
     return cuda_status(function, direct(algorithm, call));
   if (!forward_take(&w, &layout, algorithm, p, vectors, pool))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "jacobi_blocked.h"
 
-void jacobi_blocked_take(jacobi_blocked_t *w, cuda_layout_t *layout, const cuda_kernels_t *kernels, int64_t n) {
+void jacobi_blocked_take(jacobi_blocked_t *w, batch_layout_t *layout, const cuda_kernels_t *kernels, int64_t n) {
   const int64_t most = kernels->element_size == 16 ? 28 : CUDA_PANEL_COLUMNS; /* a pair fits into 64 KiB (sm_75) */
   const int64_t needed = (n + most - 1) / most, panels = needed < 2 ? 2 : needed;
   const int64_t pairs = panels / 2, columns = 2 * ((n + panels - 1) / panels);

@@ -6,7 +6,7 @@
  * most matrices: the rest, 600 launches at n = 512 and 24 sweeps, finds nothing to do and takes about 2 us each. */
 #ifndef SVDGRAD_CUDA_JACOBI_BLOCKED_H
 #define SVDGRAD_CUDA_JACOBI_BLOCKED_H
-#include "cuda_layout.h"
+#include "../src/batch_layout.h"
 #include "launch.h"
 
 typedef struct jacobi_blocked {
@@ -19,7 +19,7 @@ typedef struct jacobi_blocked {
   int32_t *done; /* per matrix */
 } jacobi_blocked_t;
 
-void jacobi_blocked_take(jacobi_blocked_t *w, cuda_layout_t *layout, const cuda_kernels_t *kernels, int64_t n);
+void jacobi_blocked_take(jacobi_blocked_t *w, batch_layout_t *layout, const cuda_kernels_t *kernels, int64_t n);
 
 cudaError_t jacobi_blocked_run(const jacobi_blocked_t *w, const rotate_args_t *args, cudaStream_t stream);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "tall_svd.h"
 
-void tall_svd_take(tall_svd_t *w, cuda_layout_t *layout) {
+void tall_svd_take(tall_svd_t *w, batch_layout_t *layout) {
   const size_t T = w->kernels->element_size, R = w->kernels->real_size;
   const int64_t n = w->columns, squares = w->vectors ? n * n : 0;
   w->S = layout_take(layout, n, R);

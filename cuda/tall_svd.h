@@ -22,7 +22,7 @@ typedef struct tall_svd {
 } tall_svd_t;
 
 /* Takes everything but A from the layout; kernels, solver, rows, columns, wanted and vectors are set. */
-void tall_svd_take(tall_svd_t *w, cuda_layout_t *layout);
+void tall_svd_take(tall_svd_t *w, batch_layout_t *layout);
 
 cudaError_t tall_svd_run(const tall_svd_t *w, int64_t batch_count, int max_sweeps, cudaStream_t stream);
 

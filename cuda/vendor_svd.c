@@ -13,7 +13,7 @@ static cusolver_call_t call_of(const vendor_svd_t *w, int batch_count) {
                            .batch_count = batch_count};
 }
 
-int vendor_svd_take(vendor_svd_t *w, cuda_layout_t *layout) {
+int vendor_svd_take(vendor_svd_t *w, batch_layout_t *layout) {
   const size_t T = w->kernels->element_size, R = w->kernels->real_size;
   const int64_t rows = w->rows, n = w->columns;
   w->by_qr = w->routine == CUSOLVER_GESVDJ_BATCHED ? rows > n : rows >= 2 * n;

@@ -3,7 +3,7 @@
  * again and again, by our QR first. */
 #ifndef SVDGRAD_CUDA_VENDOR_SVD_H
 #define SVDGRAD_CUDA_VENDOR_SVD_H
-#include "cuda_layout.h"
+#include "../src/batch_layout.h"
 #include "cusolver.h"
 
 typedef struct vendor_svd {
@@ -24,7 +24,7 @@ typedef struct vendor_svd {
 } vendor_svd_t;
 
 /* Takes everything but A from the layout; kernels to vectors are set.  0 if cuSOLVER could not be asked. */
-int vendor_svd_take(vendor_svd_t *w, cuda_layout_t *layout);
+int vendor_svd_take(vendor_svd_t *w, batch_layout_t *layout);
 
 svdgrad_status_t vendor_svd_run(const vendor_svd_t *w, int64_t batch_count, int max_sweeps, cudaStream_t stream);
 

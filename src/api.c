@@ -2,6 +2,7 @@
 /* The public functions: validate, then hand the call to the backend.  Nothing else happens here. */
 #include "backend.h"
 #include "error.h"
+#include "operation.h"
 #include "validate.h"
 
 #include <stdlib.h>
@@ -88,14 +89,14 @@ const char *svdgrad_algorithm_name(svdgrad_handle_t handle, svdgrad_op_t op, con
   problem_t problem;
   if (validate_problem("svdgrad_algorithm_name", handle, op, desc, &problem))
     return NULL;
-  return handle->backend->algorithm_name(handle, op, &problem);
+  return operation_algorithm(handle, op, &problem);
 }
 
 int svdgrad_is_capturable(svdgrad_handle_t handle, svdgrad_op_t op, const svdgrad_desc_t *desc) {
   problem_t problem;
   if (validate_problem("svdgrad_is_capturable", handle, op, desc, &problem))
     return 0;
-  return handle->backend->is_capturable(handle, op, &problem);
+  return operation_is_capturable(handle, op, &problem);
 }
 
 svdgrad_status_t svdgrad_svd(svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc,

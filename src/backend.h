@@ -44,6 +44,11 @@ typedef struct svd_backward_call {
 
 typedef struct svdgrad_context context_t;
 
+/* What functions of the SVD are made of (functions/machine.h, functions/calls.h). */
+typedef struct program program_t;
+typedef struct power_call power_call_t;
+typedef struct normalize_backward_call normalize_backward_call_t;
+
 typedef struct backend {
   const char *name;
   /* Sets context->state.  May allocate; sets the error message where it fails. */
@@ -52,10 +57,16 @@ typedef struct backend {
   /* Name of the algorithm, or NULL with a message if this backend has none for (op, problem). */
   const char *(*algorithm_name)(const context_t *context, svdgrad_op_t op, const problem_t *problem);
   int (*is_capturable)(const context_t *context, svdgrad_op_t op, const problem_t *problem);
-  /* Bytes, SIZE_MAX if they do not fit a size_t; pure, linear in batch_count.  algorithm_name() was not NULL. */
+  /* Of SVD, SVDVALS, SVD_BACKWARD and the power iteration.  Bytes, SIZE_MAX if they do not fit a size_t; pure, linear in
+   * batch_count.  algorithm_name() was not NULL. */
   size_t (*workspace_size)(const context_t *context, svdgrad_op_t op, const problem_t *problem);
   svdgrad_status_t (*svd)(const context_t *context, const svd_call_t *call);
   svdgrad_status_t (*svd_backward)(const context_t *context, const svd_backward_call_t *call);
+  /* A program for the whole batch; its workspace is as above, and none for an empty batch. */
+  size_t (*program_workspace)(const context_t *context, const program_t *program);
+  svdgrad_status_t (*program_run)(const context_t *context, const program_t *program, void *stream, void *work);
+  svdgrad_status_t (*power_iteration)(const context_t *context, const power_call_t *call);
+  svdgrad_status_t (*normalize_backward)(const context_t *context, const normalize_backward_call_t *call);
 } backend_t;
 
 struct svdgrad_context {

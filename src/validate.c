@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "validate.h"
 
+#include "element_size.h"
 #include "error.h"
-#include "operand.h"
+#include "operation.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -11,15 +12,7 @@
 enum { WORK_ALIGNMENT = 256 };
 
 /* A quick return: no element is read or written. */
-static int is_empty(const problem_t *p) { return p->mn == 0 || p->batch_count == 0; }
-
-static size_t real_size(svdgrad_dtype_t dtype) {
-  return dtype == SVDGRAD_F32 || dtype == SVDGRAD_C64 ? sizeof(float) : sizeof(double);
-}
-
-static size_t element_size(svdgrad_dtype_t dtype) {
-  return dtype == SVDGRAD_F32 || dtype == SVDGRAD_F64 ? real_size(dtype) : 2 * real_size(dtype);
-}
+int validate_is_empty(const problem_t *p) { return p->mn == 0 || p->batch_count == 0; }
 
 static svdgrad_status_t invalid_range(const char *function, const char *argument, int64_t value, int64_t least,
                                       int64_t most) {
@@ -33,8 +26,8 @@ static svdgrad_status_t invalid_negative(const char *function, const char *argum
 }
 
 static svdgrad_status_t check_enums(const char *function, svdgrad_op_t op, const svdgrad_desc_t *desc) {
-  if ((int)op < SVDGRAD_OP_SVD || op > SVDGRAD_OP_SVD_JVP)
-    return invalid_range(function, "op", (int)op, SVDGRAD_OP_SVD, SVDGRAD_OP_SVD_JVP);
+  if ((int)op < SVDGRAD_OP_SVD || op > SVDGRAD_OP_SPECTRAL_NORMALIZE_BACKWARD)
+    return invalid_range(function, "op", (int)op, SVDGRAD_OP_SVD, SVDGRAD_OP_SPECTRAL_NORMALIZE_BACKWARD);
   if ((int)desc->dtype < SVDGRAD_F32 || desc->dtype > SVDGRAD_C128)
     return invalid_range(function, "desc.dtype", (int)desc->dtype, SVDGRAD_F32, SVDGRAD_C128);
   if ((int)desc->algo < SVDGRAD_ALGO_AUTO || desc->algo > SVDGRAD_ALGO_VENDOR)
@@ -120,10 +113,22 @@ static svdgrad_status_t check_struct_size(const char *function, const svdgrad_de
   return SVDGRAD_STATUS_SUCCESS;
 }
 
+/* Some operations take no leading triplets. */
+static svdgrad_status_t check_rank(const char *function, svdgrad_op_t op, const problem_t *p) {
+  const int whole = op == SVDGRAD_OP_SVD_BACKWARD_BACKWARD || op == SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD ||
+                    op == SVDGRAD_OP_NORM || op == SVDGRAD_OP_NORM_GRADIENT;
+  if (whole && p->k < p->mn)
+    return error_status(SVDGRAD_STATUS_NOT_SUPPORTED, "%s: desc.rank is %lld, must be 0 or min(m, n) = %lld", function,
+                        (long long)p->k, (long long)p->mn);
+  if (op == SVDGRAD_OP_SVD_BACKWARD_BACKWARD && p->full_matrices)
+    return error_status(SVDGRAD_STATUS_NOT_SUPPORTED, "%s: desc.full_matrices is 1, must be 0", function);
+  return SVDGRAD_STATUS_SUCCESS;
+}
+
 static svdgrad_status_t check_algorithm(const char *function, svdgrad_handle_t handle, svdgrad_op_t op,
                                         const problem_t *problem) {
   static const char *const names[] = {"AUTO", "JACOBI", "VENDOR"};
-  if (!handle->backend->algorithm_name(handle, op, problem))
+  if (!operation_algorithm(handle, op, problem))
     return error_status(SVDGRAD_STATUS_NOT_SUPPORTED,
                         "%s: op %d with desc.algo %s is not supported by the %s backend at m = %lld, n = %lld",
                         function, (int)op, names[problem->algo], handle->backend->name, (long long)problem->m,
@@ -142,12 +147,12 @@ svdgrad_status_t validate_problem(const char *function, svdgrad_handle_t handle,
       (status = check_sizes(function, desc)))
     return status;
   problem_from_desc(desc, problem);
-  return check_algorithm(function, handle, op, problem);
+  return (status = check_rank(function, op, problem)) ? status : check_algorithm(function, handle, op, problem);
 }
 
 svdgrad_status_t validate_workspace_bytes(const char *function, svdgrad_handle_t handle, svdgrad_op_t op,
                                           const problem_t *problem, size_t *bytes) {
-  const size_t need = is_empty(problem) ? 0 : handle->backend->workspace_size(handle, op, problem);
+  const size_t need = operation_workspace(handle, op, problem);
   if (need == SIZE_MAX)
     return error_status(
         SVDGRAD_STATUS_INVALID_ARGUMENT,
@@ -157,8 +162,8 @@ svdgrad_status_t validate_workspace_bytes(const char *function, svdgrad_handle_t
   return SVDGRAD_STATUS_SUCCESS;
 }
 
-static svdgrad_status_t check_workspace(const char *function, svdgrad_handle_t handle, svdgrad_op_t op,
-                                        const problem_t *problem, const void *work, size_t work_bytes) {
+svdgrad_status_t validate_workspace(const char *function, svdgrad_handle_t handle, svdgrad_op_t op,
+                                    const problem_t *problem, const void *work, size_t work_bytes) {
   size_t need = 0;
   const svdgrad_status_t status = validate_workspace_bytes(function, handle, op, problem, &need);
   if (status)
@@ -176,31 +181,27 @@ static svdgrad_status_t check_workspace(const char *function, svdgrad_handle_t h
 
 /* Empty matrices (quick returns) may come with any pointers and strides; but where there is memory, the identity may be
  * written to it: U of an m-by-0 matrix with full_matrices. */
-static svdgrad_status_t check_operands(const char *function, const problem_t *p, const operand_t *operands, int count) {
+svdgrad_status_t validate_operands(const char *function, const problem_t *p, const operand_t *operands, int count) {
   svdgrad_status_t status;
   for (int i = 0; i < count; i++)
-    if ((!is_empty(p) || operands[i].data) && (status = operand_check_strides(function, &operands[i])))
+    if ((!validate_is_empty(p) || operands[i].data) && (status = operand_check_strides(function, &operands[i])))
       return status;
-  for (int i = 0; i < count && !is_empty(p); i++)
+  for (int i = 0; i < count && !validate_is_empty(p); i++)
     if ((status = operand_check_pointer(function, &operands[i])))
       return status;
   return SVDGRAD_STATUS_SUCCESS;
 }
 
-static svdgrad_status_t check_stream(const char *function, svdgrad_handle_t handle, const void *stream) {
+svdgrad_status_t validate_stream(const char *function, svdgrad_handle_t handle, const void *stream) {
   if (stream && handle->id != SVDGRAD_BACKEND_CUDA)
     return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: stream is %p, must be NULL for the %s backend", function,
                         stream, handle->backend->name);
   return SVDGRAD_STATUS_SUCCESS;
 }
 
-static svdgrad_matrix_t matrix_or_none(const svdgrad_matrix_t *matrix) {
-  return matrix ? *matrix : (svdgrad_matrix_t){0};
-}
+svdgrad_matrix_t matrix_or_none(const svdgrad_matrix_t *matrix) { return matrix ? *matrix : (svdgrad_matrix_t){0}; }
 
-static svdgrad_vector_t vector_or_none(const svdgrad_vector_t *vector) {
-  return vector ? *vector : (svdgrad_vector_t){0};
-}
+svdgrad_vector_t vector_or_none(const svdgrad_vector_t *vector) { return vector ? *vector : (svdgrad_vector_t){0}; }
 
 svdgrad_status_t validate_svd(svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc,
                               const svdgrad_matrix_t *A, const svdgrad_vector_t *S, const svdgrad_matrix_t *U,
@@ -210,7 +211,7 @@ svdgrad_status_t validate_svd(svdgrad_handle_t handle, void *stream, const svdgr
   const svdgrad_op_t op = U || Vh ? SVDGRAD_OP_SVD : SVDGRAD_OP_SVDVALS;
   problem_t *p = &call->p;
   svdgrad_status_t status = validate_problem(function, handle, op, desc, p);
-  if (status || (status = check_stream(function, handle, stream)))
+  if (status || (status = validate_stream(function, handle, stream)))
     return status;
   const size_t element = element_size(p->dtype), real = real_size(p->dtype);
   const extent_t m = {"m", p->m}, n = {"n", p->n}, k = {"k", p->k};
@@ -222,12 +223,12 @@ svdgrad_status_t validate_svd(svdgrad_handle_t handle, void *stream, const svdgr
       operand_matrix("U", OPERAND_OUTPUT, 0, U, m, u_cols, p->batch_count, element),
       operand_matrix("Vh", OPERAND_OUTPUT, 0, Vh, vh_rows, n, p->batch_count, element),
   };
-  if ((status = check_operands(function, p, operands, (int)(sizeof operands / sizeof *operands))))
+  if ((status = validate_operands(function, p, operands, (int)(sizeof operands / sizeof *operands))))
     return status;
-  if (!info && !is_empty(p))
+  if (!info && !validate_is_empty(p))
     return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: info is NULL, must have batch_count = %lld words",
                         function, (long long)p->batch_count);
-  if ((status = check_workspace(function, handle, op, p, work, work_bytes)))
+  if ((status = validate_workspace(function, handle, op, p, work, work_bytes)))
     return status;
   call->stream = stream;
   call->A = matrix_or_none(A), call->U = matrix_or_none(U), call->Vh = matrix_or_none(Vh);
@@ -237,7 +238,7 @@ svdgrad_status_t validate_svd(svdgrad_handle_t handle, void *stream, const svdgr
   return SVDGRAD_STATUS_SUCCESS;
 }
 
-static svdgrad_status_t check_scalars(const char *function, double alpha, double beta) {
+svdgrad_status_t validate_scalars(const char *function, double alpha, double beta) {
   if (!isfinite(alpha))
     return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: alpha is %g, must be finite", function, alpha);
   if (!isfinite(beta))
@@ -254,7 +255,8 @@ svdgrad_status_t validate_svd_backward(svdgrad_handle_t handle, void *stream, co
   static const char function[] = "svdgrad_svd_backward";
   problem_t *p = &call->p;
   svdgrad_status_t status = validate_problem(function, handle, SVDGRAD_OP_SVD_BACKWARD, desc, p);
-  if (status || (status = check_stream(function, handle, stream)) || (status = check_scalars(function, alpha, beta)))
+  if (status || (status = validate_stream(function, handle, stream)) ||
+      (status = validate_scalars(function, alpha, beta)))
     return status;
   const int truncated = p->k < p->mn;
   const size_t element = element_size(p->dtype), real = real_size(p->dtype);
@@ -271,8 +273,8 @@ svdgrad_status_t validate_svd_backward(svdgrad_handle_t handle, void *stream, co
       operand_matrix("gVh", OPERAND_INPUT, 0, gVh, vh_rows, n, p->batch_count, element),
       operand_matrix("gA", OPERAND_OUTPUT, 1, gA, m, n, p->batch_count, element),
   };
-  if ((status = check_operands(function, p, operands, (int)(sizeof operands / sizeof *operands))) ||
-      (status = check_workspace(function, handle, SVDGRAD_OP_SVD_BACKWARD, p, work, work_bytes)))
+  if ((status = validate_operands(function, p, operands, (int)(sizeof operands / sizeof *operands))) ||
+      (status = validate_workspace(function, handle, SVDGRAD_OP_SVD_BACKWARD, p, work, work_bytes)))
     return status;
   call->stream = stream;
   call->A = truncated ? matrix_or_none(A) : (svdgrad_matrix_t){0};

@@ -4,13 +4,27 @@
  * bound. */
 #ifndef SVDGRAD_VALIDATE_H
 #define SVDGRAD_VALIDATE_H
-#include "backend.h"
+#include "functions/calls.h"
+#include "operand.h"
 
 svdgrad_status_t validate_problem(const char *function, svdgrad_handle_t handle, svdgrad_op_t op,
                                   const svdgrad_desc_t *desc, problem_t *problem);
 
 svdgrad_status_t validate_workspace_bytes(const char *function, svdgrad_handle_t handle, svdgrad_op_t op,
                                           const problem_t *problem, size_t *bytes);
+
+/* The parts, in their order. */
+svdgrad_status_t validate_stream(const char *function, svdgrad_handle_t handle, const void *stream);
+svdgrad_status_t validate_scalars(const char *function, double alpha, double beta);
+svdgrad_status_t validate_operands(const char *function, const problem_t *p, const operand_t *operands, int count);
+svdgrad_status_t validate_workspace(const char *function, svdgrad_handle_t handle, svdgrad_op_t op,
+                                    const problem_t *problem, const void *work, size_t work_bytes);
+
+/* A quick return: no element is read or written. */
+int validate_is_empty(const problem_t *p);
+
+svdgrad_matrix_t matrix_or_none(const svdgrad_matrix_t *matrix);
+svdgrad_vector_t vector_or_none(const svdgrad_vector_t *vector);
 
 /* `call` comes with the operands filled in as the caller gave them; NULL operands as data == NULL. */
 svdgrad_status_t validate_svd(svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc,

@@ -269,7 +269,9 @@ typedef struct svdgrad_function {
                                backward pass only.  f should be smooth where values come close to each other */
 } svdgrad_function_t;
 #define SVDGRAD_FUNCTION_INIT                                                                                          \
-  { sizeof(svdgrad_function_t), SVDGRAD_FUNCTION_POLAR, SVDGRAD_FORM_UVH, 0.0, {0, 0, 0}, {0, 0, 0} }
+  {                                                                                                                    \
+    sizeof(svdgrad_function_t), SVDGRAD_FUNCTION_POLAR, SVDGRAD_FORM_UVH, 0.0, {0, 0, 0}, { 0, 0, 0 }                  \
+  }
 
 /** Y = U f(S) Vh, or V f(S) Vh.  desc->rank < min(m, n): of the leading triplets alone.
  *  @param[in]  S,U,Vh  factors as svdgrad_svd() returned them (with full_matrices, too); U may be NULL for the form VVH

@@ -5,6 +5,7 @@
 #include "blas_threads.h"
 #include "cpu_choice.h"
 #include "cpu_kernels.h"
+#include "cpu_machine.h"
 #include "lanes/lanes.h"
 
 static svdgrad_status_t cpu_create(context_t *context, int device) {
@@ -151,6 +152,31 @@ static svdgrad_status_t cpu_svd_backward(const context_t *context, const svd_bac
   return SVDGRAD_STATUS_SUCCESS;
 }
 
+/* Small matrices in groups; the type's lanes are as many as its registers have, so that operations fill them. */
+static batch_t program_batch(const context_t *context, const host_program_t *plan) {
+  const problem_t *p = plan->program->p;
+  const int lanes = cpu_choose(SVDGRAD_OP_SVD_JVP, p) == CPU_PROGRAM_LANES ? lanes_of(context, p)->lanes : 1;
+  return (batch_t){.task = host_program_task,
+                   .call = plan,
+                   .batch_count = p->batch_count,
+                   .group = lanes,
+                   .matrix_cost = cpu_cost(p, 200, 2),
+                   .scratch = host_program_scratch(plan)};
+}
+
+static size_t cpu_program_workspace(const context_t *context, const program_t *program) {
+  const host_program_t plan = {program, cpu_machine_ops[program->p->dtype]};
+  const batch_t batch = program_batch(context, &plan);
+  return workspace_of(&batch);
+}
+
+static svdgrad_status_t cpu_program_run(const context_t *context, const program_t *program, void *stream, void *work) {
+  (void)stream;
+  const host_program_t plan = {program, cpu_machine_ops[program->p->dtype]};
+  run_lapack(context, program_batch(context, &plan), work);
+  return SVDGRAD_STATUS_SUCCESS;
+}
+
 const backend_t cpu_backend = {
     .name = "cpu",
     .create = cpu_create,
@@ -160,4 +186,6 @@ const backend_t cpu_backend = {
     .workspace_size = cpu_workspace_size,
     .svd = cpu_svd,
     .svd_backward = cpu_svd_backward,
+    .program_workspace = cpu_program_workspace,
+    .program_run = cpu_program_run,
 };

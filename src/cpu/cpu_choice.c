@@ -55,14 +55,25 @@ static cpu_algorithm_t choose_backward(const problem_t *p) {
   return fits_lapack(p) ? CPU_BACKWARD : CPU_NONE;
 }
 
+/* Largest max(m, n) of programs in lanes. */
+enum { LANES_PROGRAM_MOST = 16 };
+
+static cpu_algorithm_t choose_program(const problem_t *p) {
+  if (p->m <= LANES_PROGRAM_MOST && p->n <= LANES_PROGRAM_MOST)
+    return CPU_PROGRAM_LANES;
+  return fits_lapack(p) ? CPU_PROGRAM : CPU_NONE;
+}
+
 cpu_algorithm_t cpu_choose(svdgrad_op_t op, const problem_t *p) {
   switch (op) {
   case SVDGRAD_OP_SVD:
   case SVDGRAD_OP_SVDVALS: return choose_svd(op, p);
   case SVDGRAD_OP_SVD_BACKWARD: return choose_backward(p);
-  case SVDGRAD_OP_SVD_JVP: break;
+  case SVDGRAD_OP_POWER_ITERATION:
+  case SVDGRAD_OP_SPECTRAL_NORMALIZE:
+  case SVDGRAD_OP_SPECTRAL_NORMALIZE_BACKWARD: return CPU_POWER_ITERATION;
+  default: return choose_program(p);
   }
-  return CPU_NONE;
 }
 
 const char *cpu_algorithm_string(cpu_algorithm_t algorithm) {
@@ -71,6 +82,9 @@ const char *cpu_algorithm_string(cpu_algorithm_t algorithm) {
   case CPU_LANES: return "jacobi-lanes";
   case CPU_BACKWARD: return "blas-backward";
   case CPU_LANES_BACKWARD: return "lanes-backward";
+  case CPU_PROGRAM: return "blas-program";
+  case CPU_PROGRAM_LANES: return "lanes-program";
+  case CPU_POWER_ITERATION: return "power-iteration";
   case CPU_NONE: break;
   }
   return NULL;

@@ -4,7 +4,16 @@
 #define SVDGRAD_CPU_CHOICE_H
 #include "../backend.h"
 
-typedef enum cpu_algorithm { CPU_NONE, CPU_GESDD, CPU_LANES, CPU_BACKWARD, CPU_LANES_BACKWARD } cpu_algorithm_t;
+typedef enum cpu_algorithm {
+  CPU_NONE,
+  CPU_GESDD,
+  CPU_LANES,
+  CPU_BACKWARD,
+  CPU_LANES_BACKWARD,
+  CPU_PROGRAM,
+  CPU_PROGRAM_LANES,
+  CPU_POWER_ITERATION
+} cpu_algorithm_t;
 
 cpu_algorithm_t cpu_choose(svdgrad_op_t op, const problem_t *problem);
 const char *cpu_algorithm_string(cpu_algorithm_t algorithm); /* NULL for CPU_NONE */

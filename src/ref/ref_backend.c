@@ -2,7 +2,9 @@
 /* The reference backend: the plainest code that is right, in one precision more than asked for; the oracle that every
  * other backend is tested against.  Read ref_jacobi.inc, ref_svd.inc, ref_backward.inc. */
 #include "../empty.h"
+#include "../error.h"
 #include "ref_kernels.h"
+#include "ref_machine.h"
 
 static svdgrad_status_t ref_create(context_t *context, int device) {
   (void)context;
@@ -14,11 +16,15 @@ static void ref_destroy(context_t *context) { (void)context; }
 
 static const char *ref_algorithm_name(const context_t *context, svdgrad_op_t op, const problem_t *problem) {
   (void)context;
-  if (op == SVDGRAD_OP_SVD_JVP)
-    return NULL;
-  if (op == SVDGRAD_OP_SVD_BACKWARD)
-    return "reference-backward";
-  return problem->algo == SVDGRAD_ALGO_VENDOR ? NULL : "reference-jacobi";
+  switch (op) {
+  case SVDGRAD_OP_SVD:
+  case SVDGRAD_OP_SVDVALS: return problem->algo == SVDGRAD_ALGO_VENDOR ? NULL : "reference-jacobi";
+  case SVDGRAD_OP_SVD_BACKWARD: return "reference-backward";
+  case SVDGRAD_OP_POWER_ITERATION:
+  case SVDGRAD_OP_SPECTRAL_NORMALIZE:
+  case SVDGRAD_OP_SPECTRAL_NORMALIZE_BACKWARD: return "reference-power-iteration";
+  default: return "reference-program";
+  }
 }
 
 static int ref_is_capturable(const context_t *context, svdgrad_op_t op, const problem_t *problem) {
@@ -70,6 +76,31 @@ static svdgrad_status_t ref_svd_backward(const context_t *context, const svd_bac
   return SVDGRAD_STATUS_SUCCESS;
 }
 
+/* Every operation on each element costs about as much as in the backward pass. */
+static batch_t ref_program_batch(const host_program_t *plan, void *work) {
+  const problem_t *p = plan->program->p;
+  return (batch_t){.task = host_program_task,
+                   .call = plan,
+                   .batch_count = p->batch_count,
+                   .group = 1,
+                   .matrix_cost = ref_cost(p),
+                   .scratch = host_program_scratch(plan),
+                   .work = work};
+}
+
+static size_t ref_program_workspace(const context_t *context, const program_t *program) {
+  (void)context;
+  const host_program_t plan = {program, ref_machine_ops[program->p->dtype]};
+  return batch_workspace(program->p->batch_count, 1, host_program_scratch(&plan));
+}
+
+static svdgrad_status_t ref_program_run(const context_t *context, const program_t *program, void *stream, void *work) {
+  (void)stream;
+  const host_program_t plan = {program, ref_machine_ops[program->p->dtype]};
+  batch_run(&context->parallel, ref_program_batch(&plan, work));
+  return SVDGRAD_STATUS_SUCCESS;
+}
+
 const backend_t ref_backend = {
     .name = "ref",
     .create = ref_create,
@@ -79,4 +110,6 @@ const backend_t ref_backend = {
     .workspace_size = ref_workspace_size,
     .svd = ref_svd,
     .svd_backward = ref_svd_backward,
+    .program_workspace = ref_program_workspace,
+    .program_run = ref_program_run,
 };

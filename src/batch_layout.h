@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Carves a workspace into packed arrays of the whole batch.  Run without memory it measures; the size is exactly linear
  * in the batch: alignment of the arrays is paid for per matrix. */
-#ifndef SVDGRAD_CUDA_LAYOUT_H
-#define SVDGRAD_CUDA_LAYOUT_H
+#ifndef SVDGRAD_BATCH_LAYOUT_H
+#define SVDGRAD_BATCH_LAYOUT_H
 #include <stddef.h>
 #include <stdint.h>
 
-enum { CUDA_ARRAY_ALIGNMENT = 16, CUDA_SLOT_ALIGNMENT = 256 };
+enum { LAYOUT_ARRAY_ALIGNMENT = 16, LAYOUT_SLOT_ALIGNMENT = 256 };
 
-typedef struct cuda_layout {
+typedef struct batch_layout {
   unsigned char *base; /* NULL: only measure */
   int64_t batch_count;
   size_t used, per_matrix;
   int overflow;
-} cuda_layout_t;
+} batch_layout_t;
 
 /* `count` elements of `size` bytes for every matrix; NULL while measuring, and for none. */
-static inline void *layout_take(cuda_layout_t *layout, int64_t count, size_t size) {
+static inline void *layout_take(batch_layout_t *layout, int64_t count, size_t size) {
   const size_t batch = (size_t)(layout->batch_count > 0 ? layout->batch_count : 1);
-  const size_t most = SIZE_MAX / 4 / batch / size - CUDA_ARRAY_ALIGNMENT;
+  const size_t most = SIZE_MAX / 4 / batch / size - LAYOUT_ARRAY_ALIGNMENT;
   if (count <= 0)
     return NULL;
   if ((uint64_t)count > most || layout->used > SIZE_MAX / 4 || layout->per_matrix > SIZE_MAX / 4 / batch) {
@@ -26,14 +26,14 @@ static inline void *layout_take(cuda_layout_t *layout, int64_t count, size_t siz
     return NULL;
   }
   const size_t bytes = batch * (size_t)count * size, start = layout->used;
-  layout->used += (bytes + CUDA_ARRAY_ALIGNMENT - 1) / CUDA_ARRAY_ALIGNMENT * CUDA_ARRAY_ALIGNMENT;
-  layout->per_matrix += (size_t)count * size + CUDA_ARRAY_ALIGNMENT;
+  layout->used += (bytes + LAYOUT_ARRAY_ALIGNMENT - 1) / LAYOUT_ARRAY_ALIGNMENT * LAYOUT_ARRAY_ALIGNMENT;
+  layout->per_matrix += (size_t)count * size + LAYOUT_ARRAY_ALIGNMENT;
   return layout->base ? layout->base + start : NULL;
 }
 
 /* Bytes for the batch; SIZE_MAX if they do not fit. */
-static inline size_t layout_bytes(const cuda_layout_t *layout) {
-  const size_t slot = (layout->per_matrix + CUDA_SLOT_ALIGNMENT - 1) / CUDA_SLOT_ALIGNMENT * CUDA_SLOT_ALIGNMENT;
+static inline size_t layout_bytes(const batch_layout_t *layout) {
+  const size_t slot = (layout->per_matrix + LAYOUT_SLOT_ALIGNMENT - 1) / LAYOUT_SLOT_ALIGNMENT * LAYOUT_SLOT_ALIGNMENT;
   if (layout->overflow || (slot && (size_t)layout->batch_count > SIZE_MAX / 2 / slot))
     return SIZE_MAX;
   return slot * (size_t)layout->batch_count;

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The divided differences and the norms of the CPU backends, in double for every element type. */
+#ifndef SVDGRAD_FUNCTION_RULES_H
+#define SVDGRAD_FUNCTION_RULES_H
+#include "gap_policy.h"
+
+#include <stdint.h>
+
+#define REAL           double
+#define GAP_POLICY     gap_policy_t
+#define GAP_FUNCTION   static inline
+#define FUNCTION_RULE  function_rule_t
+#define FUNCTION_POINT function_point_t
+#define NORM_SUM       norm_sum_t
+#include "function_rules.inc"
+#include "norm_rules.inc"
+#undef REAL
+#undef GAP_POLICY
+#undef GAP_FUNCTION
+#undef FUNCTION_RULE
+#undef FUNCTION_POINT
+#undef NORM_SUM
+
+#endif

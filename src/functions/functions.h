@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The functions of the SVD that are made of a backend's svd, svd_backward and of programs (machine.h). */
+#ifndef SVDGRAD_FUNCTIONS_H
+#define SVDGRAD_FUNCTIONS_H
+#include "calls.h"
+
+/* Bytes of workspace; SIZE_MAX if they do not fit. */
+size_t svd_jvp_workspace(const context_t *context, const problem_t *p);
+size_t second_workspace(const context_t *context, const problem_t *p);
+size_t matrix_function_workspace(const context_t *context, const problem_t *p);
+size_t matrix_function_backward_workspace(const context_t *context, const problem_t *p);
+size_t norm_workspace(const context_t *context, const problem_t *p, int gradient);
+
+svdgrad_status_t svd_jvp(const context_t *context, const svd_jvp_call_t *call);
+svdgrad_status_t second(const context_t *context, const second_call_t *call);
+svdgrad_status_t matrix_function(const context_t *context, const function_call_t *call);
+svdgrad_status_t matrix_function_backward(const context_t *context, const function_call_t *call);
+svdgrad_status_t norm(const context_t *context, const norm_call_t *call);
+
+#endif

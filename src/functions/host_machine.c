@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "host_machine.h"
+
+static host_machine_t machine_of(const host_program_t *plan, int64_t first, int64_t count, arena_t scratch,
+                                 int measuring) {
+  return (host_machine_t){{plan->ops, plan->program->p, measuring}, first, count, scratch};
+}
+
+size_t host_program_scratch(const host_program_t *plan) {
+  host_machine_t machine = machine_of(plan, 0, 1, (arena_t){NULL, 0}, 1);
+  plan->program->run(&machine.base, plan->program->call);
+  return machine.arena.used;
+}
+
+void host_program_task(const void *argument, int64_t first, int64_t count, arena_t scratch) {
+  const host_program_t *plan = argument;
+  host_machine_t machine = machine_of(plan, first, count, scratch, 0);
+  plan->program->run(&machine.base, plan->program->call);
+}

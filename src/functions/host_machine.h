@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The machine of the CPU backends: runs a program for a group of matrices, each in a lane.  Element e of lane l of an
+ * array lies at e * lanes + l; with one lane that is a plain packed matrix, which a BLAS understands. */
+#ifndef SVDGRAD_HOST_MACHINE_H
+#define SVDGRAD_HOST_MACHINE_H
+#include "../arena.h"
+#include "machine.h"
+
+typedef struct host_machine {
+  machine_t base;
+  int64_t b;     /* the first matrix */
+  int64_t lanes; /* matrices */
+  arena_t arena;
+} host_machine_t;
+
+/* What a backend brings: the operations of an element type, and how many matrices it takes at once. */
+typedef struct host_program {
+  const program_t *program;
+  const machine_ops_t *ops;
+} host_program_t;
+
+/* Bytes of scratch for one matrix. */
+size_t host_program_scratch(const host_program_t *plan);
+
+/* A batch_task_t of which the call is a host_program_t. */
+void host_program_task(const void *plan, int64_t first, int64_t count, arena_t scratch);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Norms of A and their gradients U h(S) Vh: the backend's SVD into the workspace, and a program that sums it up. */
+#include "functions.h"
+#include "stages.h"
+
+/* The factors between the two. */
+typedef struct norm_stages {
+  const norm_call_t *call;
+  int gradient;
+  problem_t thin;
+  svdgrad_matrix_t U, Vh;
+  svdgrad_vector_t S;
+  stages_t stages;
+} norm_stages_t;
+
+static void norm_program(machine_t *machine, const void *argument) {
+  const norm_stages_t *between = argument;
+  const norm_call_t *call = between->call;
+  const problem_t *p = machine->p;
+  const machine_ops_t *ops = machine->ops;
+  const int64_t m = between->gradient ? p->m : 0, n = between->gradient ? p->n : 0;
+  const values_t values = ops->take_values(machine, p->k);
+  const reals_t value = ops->take_reals(machine, 1), g = ops->take_reals(machine, 1);
+  const reals_t weight = ops->take_reals(machine, between->gradient ? p->k : 0);
+  const tensor_t U = ops->take(machine, m, p->k), V = ops->take(machine, n, p->k), gA = ops->take(machine, m, n);
+  if (machine->measuring)
+    return;
+  const norm_form_t form = {.kind = call->kind,
+                            .p = call->exponent,
+                            .larger = p->m > p->n ? p->m : p->n,
+                            .values = values,
+                            .g = call->g.data ? g : (reals_t){NULL, 0},
+                            .value = value,
+                            .weight = weight};
+  ops->load_values(machine, between->S, values);
+  ops->load_reals(machine, call->g, g);
+  ops->form_norm(machine, &form);
+  ops->store_reals(machine, value, call->value);
+  if (!between->gradient)
+    return;
+  ops->load(machine, between->U, PLAIN, U);
+  ops->load(machine, between->Vh, HERMITIAN, V);
+  ops->scale_columns(machine, weight, U);
+  ops->multiply(machine, 1, PLAIN, U, HERMITIAN, V, 0, gA);
+  ops->store(machine, gA, PLAIN, call->alpha, call->beta, call->gA);
+}
+
+static norm_stages_t take_stages(const context_t *context, const problem_t *p, int gradient, void *work) {
+  norm_stages_t w = {.gradient = gradient, .thin = stages_thin(p)};
+  const program_t program = {"", p, &w, norm_program};
+  w.stages = stages_make(p, NULL, 0);
+  if (p->mn > 0)
+    stages_share(&w.stages,
+                 context->backend->workspace_size(context, gradient ? SVDGRAD_OP_SVD : SVDGRAD_OP_SVDVALS, &w.thin));
+  stages_share(&w.stages, context->backend->program_workspace(context, &program));
+  w.stages = stages_make(p, work, w.stages.shared);
+  w.S = stages_reals(&w.stages, p->mn);
+  if (gradient) {
+    w.U = stages_matrix(&w.stages, p->m, p->mn);
+    w.Vh = stages_matrix(&w.stages, p->mn, p->n);
+  }
+  return w;
+}
+
+size_t norm_workspace(const context_t *context, const problem_t *p, int gradient) {
+  const norm_stages_t w = take_stages(context, p, gradient, NULL);
+  return stages_bytes(&w.stages);
+}
+
+svdgrad_status_t norm(const context_t *context, const norm_call_t *call) {
+  norm_stages_t w = take_stages(context, &call->p, call->gA.data != NULL, call->work);
+  w.call = call;
+  const svd_call_t svd = {.p = w.thin,
+                          .stream = call->stream,
+                          .A = call->A,
+                          .U = w.U,
+                          .Vh = w.Vh,
+                          .S = w.S,
+                          .info = call->info,
+                          .work = call->work};
+  const program_t program = {"svdgrad_norm", &w.thin, &w, norm_program};
+  const svdgrad_status_t status = context->backend->svd(context, &svd);
+  return status ? status : context->backend->program_run(context, &program, call->stream, call->work);
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Second order: the backward pass of the backward pass.  With gA = U M Vh + (I - U U^H) gU S^-1 Vh + U S^-1 gV^H (I - V
+ * V^H) (svdgrad.h), G = ggA, Z = U^H G V, and Dm, Dp as in the JVP:
+ *   gradients of gU, gS, gV: the JVP along G;
+ *   of U:  Ub = G V M^H + gU (Xb^H - Xb),  Xb = (Dm + Dp) Z / 2
+ *   of V:  Vb = G^H U M + gV (Yb^H - Yb),  Yb = (Dm - Dp) Z / 2
+ *   of S:  sb_j, from the divisors s_j - s_i and s_i + s_j of M;
+ *   m > k: with W = (I - U U^H) gU and B = G V S^-1 also
+ *          Ub -= B (gU^H U) + gU (B^H U),  Vb += G^H W S^-1,  sb_j -= Re(W_j^H B_j) / s_j;   n > k: alike;
+ *   of A:  the first backward pass of (Ub, sb, Vb). */
+#include "functions.h"
+#include "stages.h"
+
+typedef struct second_stages {
+  const second_call_t *call;
+  svdgrad_matrix_t Ub, Vbh;
+  svdgrad_vector_t sb;
+  stages_t stages;
+} second_stages_t;
+
+/* What belongs to U, or to V. */
+typedef struct side {
+  tensor_t basis, g; /* U, gU */
+  tensor_t G;        /* ggA V, then the tangent of gU */
+  tensor_t inner;    /* U^H gU */
+  tensor_t bar;      /* Ub */
+  tensor_t W;        /* where there is an outside: (I - U U^H) gU, then W S^-1 */
+  tensor_t crossing; /* B^H U */
+} side_t;
+
+static side_t take_side(machine_t *machine, int64_t rows) {
+  const machine_ops_t *ops = machine->ops;
+  const int64_t k = machine->p->k, outside = rows > k ? k : 0;
+  return (side_t){.basis = ops->take(machine, rows, k),
+                  .g = ops->take(machine, rows, k),
+                  .G = ops->take(machine, rows, k),
+                  .inner = ops->take(machine, k, k),
+                  .bar = ops->take(machine, rows, k),
+                  .W = ops->take(machine, rows, outside),
+                  .crossing = ops->take(machine, k, outside)};
+}
+
+static int has_outside(const side_t *side) { return side->W.columns > 0; }
+
+/* inner and W from basis and g; D = W^H G. */
+static void split_side(machine_t *machine, const side_t *side, svdgrad_matrix_t g, machine_operation_t op, tensor_t D) {
+  const machine_ops_t *ops = machine->ops;
+  ops->multiply(machine, 1, HERMITIAN, side->basis, PLAIN, side->g, 0, side->inner);
+  if (!has_outside(side))
+    return;
+  ops->load(machine, g, op, side->W);
+  ops->multiply(machine, -1, PLAIN, side->basis, PLAIN, side->inner, 1, side->W);
+  ops->multiply(machine, 1, HERMITIAN, side->W, PLAIN, side->G, 0, D);
+}
+
+/* bar = G M + g X (M as op says), and where there is an outside bar -= B inner^H + g (B^H basis), B = G / s.  On return
+ * G holds the tangent basis K + (G - basis Z) / s. */
+static void finish_side(machine_t *machine, const side_t *side, const second_form_t *form, machine_operation_t op,
+                        tensor_t X, tensor_t K) {
+  const machine_ops_t *ops = machine->ops;
+  ops->multiply(machine, 1, PLAIN, side->G, op, form->M, 0, side->bar);
+  ops->multiply(machine, 1, PLAIN, side->g, PLAIN, X, 1, side->bar);
+  if (has_outside(side)) {
+    ops->scale_columns(machine, form->inverse, side->G);
+    ops->multiply(machine, -1, PLAIN, side->G, HERMITIAN, side->inner, 1, side->bar);
+    ops->multiply(machine, 1, HERMITIAN, side->G, PLAIN, side->basis, 0, side->crossing);
+    ops->multiply(machine, -1, PLAIN, side->g, PLAIN, side->crossing, 1, side->bar);
+    /* (G - basis Z) / s = B - basis (basis^H B), since Z = basis^H G. */
+    ops->multiply(machine, -1, PLAIN, side->basis, HERMITIAN, side->crossing, 1, side->G);
+    ops->scale_columns(machine, form->inverse, side->W);
+  }
+  ops->multiply(machine, 1, PLAIN, side->basis, PLAIN, K, has_outside(side), side->G);
+}
+
+static void load_sides(machine_t *machine, const second_call_t *call, const side_t *u, const side_t *v, tensor_t ggA) {
+  const machine_ops_t *ops = machine->ops;
+  ops->load(machine, call->U, PLAIN, u->basis);
+  ops->load(machine, call->Vh, HERMITIAN, v->basis);
+  ops->load(machine, call->gU, PLAIN, u->g);
+  ops->load(machine, call->gVh, HERMITIAN, v->g);
+  ops->load(machine, call->ggA, PLAIN, ggA);
+  ops->multiply(machine, 1, PLAIN, ggA, PLAIN, v->basis, 0, u->G);
+  ops->multiply(machine, 1, HERMITIAN, ggA, PLAIN, u->basis, 0, v->G);
+}
+
+static second_form_t take_form(machine_t *machine, const side_t *u, const side_t *v) {
+  const machine_ops_t *ops = machine->ops;
+  const int64_t k = machine->p->k;
+  const int outside = has_outside(u) || has_outside(v);
+  return (second_form_t){.values = ops->take_values(machine, k),
+                         .P = u->inner,
+                         .Q = v->inner,
+                         .Z = ops->take(machine, k, k),
+                         .gS = ops->take_reals(machine, k),
+                         .D = ops->take(machine, k, outside ? k : 0),
+                         .M = ops->take(machine, k, k),
+                         .K = ops->take(machine, k, k),
+                         .N = ops->take(machine, k, k),
+                         .X = ops->take(machine, k, k),
+                         .Y = ops->take(machine, k, k),
+                         .dS = ops->take_reals(machine, k),
+                         .sb = ops->take_reals(machine, k),
+                         .inverse = ops->take_reals(machine, k),
+                         .outside = outside};
+}
+
+static void second_program(machine_t *machine, const void *argument) {
+  const second_stages_t *w = argument;
+  const second_call_t *call = w->call;
+  const problem_t *p = machine->p;
+  const machine_ops_t *ops = machine->ops;
+  const side_t u = take_side(machine, p->m), v = take_side(machine, p->n);
+  const tensor_t ggA = ops->take(machine, p->m, p->n);
+  second_form_t form = take_form(machine, &u, &v);
+  form.report = call->report;
+  if (machine->measuring)
+    return;
+  load_sides(machine, call, &u, &v, ggA);
+  ops->load_values(machine, call->S, form.values);
+  ops->load_reals(machine, call->gS, form.gS);
+  ops->multiply(machine, 1, HERMITIAN, u.basis, PLAIN, u.G, 0, form.Z);
+  split_side(machine, &u, call->gU, PLAIN, form.D);
+  split_side(machine, &v, call->gVh, HERMITIAN, form.D);
+  ops->form_second(machine, &form);
+  finish_side(machine, &u, &form, HERMITIAN, form.X, form.K);
+  finish_side(machine, &v, &form, PLAIN, form.Y, form.N);
+  if (has_outside(&u))
+    ops->multiply(machine, 1, HERMITIAN, ggA, PLAIN, u.W, 1, v.bar);
+  if (has_outside(&v))
+    ops->multiply(machine, 1, PLAIN, ggA, PLAIN, v.W, 1, u.bar);
+  ops->store_reals(machine, form.dS, call->ggS);
+  ops->store(machine, u.G, PLAIN, 1, 0, call->ggU);
+  ops->store(machine, v.G, HERMITIAN, 1, 0, call->ggVh);
+  ops->store_reals(machine, form.sb, w->sb);
+  ops->store(machine, u.bar, PLAIN, 1, 0, w->Ub);
+  ops->store(machine, v.bar, HERMITIAN, 1, 0, w->Vbh);
+}
+
+static second_stages_t take_stages(const context_t *context, const problem_t *p, void *work) {
+  const second_call_t nothing = {.p = *p};
+  second_stages_t w = {.call = &nothing};
+  const program_t program = {"", p, &w, second_program};
+  w.stages = stages_make(p, NULL, 0);
+  stages_share(&w.stages, context->backend->program_workspace(context, &program));
+  if (p->mn > 0)
+    stages_share(&w.stages, context->backend->workspace_size(context, SVDGRAD_OP_SVD_BACKWARD, p));
+  w.stages = stages_make(p, work, w.stages.shared);
+  w.Ub = stages_matrix(&w.stages, p->m, p->k);
+  w.Vbh = stages_matrix(&w.stages, p->k, p->n);
+  w.sb = stages_reals(&w.stages, p->k);
+  return w;
+}
+
+size_t second_workspace(const context_t *context, const problem_t *p) {
+  const second_stages_t w = take_stages(context, p, NULL);
+  return stages_bytes(&w.stages);
+}
+
+svdgrad_status_t second(const context_t *context, const second_call_t *call) {
+  second_stages_t w = take_stages(context, &call->p, call->work);
+  const program_t program = {"svdgrad_svd_backward_backward", &call->p, &w, second_program};
+  w.call = call;
+  const svd_backward_call_t backward = {.p = call->p,
+                                        .stream = call->stream,
+                                        .U = call->U,
+                                        .Vh = call->Vh,
+                                        .S = call->S,
+                                        .gU = w.Ub,
+                                        .gVh = w.Vbh,
+                                        .gS = w.sb,
+                                        .gA = call->gA,
+                                        .alpha = call->alpha,
+                                        .beta = call->beta,
+                                        .work = call->work};
+  const svdgrad_status_t status = context->backend->program_run(context, &program, call->stream, call->work);
+  return status || !call->gA.data ? status : context->backend->svd_backward(context, &backward);
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Tangents of the factors (formula: svdgrad.h).  What moves out of the spans of U and V solves
+ *   X_ S - R Y_ = (I - U U^H) dA V,   Y_ S - R^H X_ = (I - V V^H) dA^H U,   R = A - U S Vh,
+ * the same system as in the backward pass; for full rank R is zero there, and 1/s does.  For truncated rank the SVD of R
+ * is the backend's. */
+#include "functions.h"
+#include "stages.h"
+
+/* The discarded part of the spectrum, times 2^-exponent. */
+typedef struct rest {
+  problem_t thin;
+  svdgrad_matrix_t R, U, Vh;
+  svdgrad_vector_t S;
+  int32_t *info;
+} rest_t;
+
+typedef struct jvp_stages {
+  const svd_jvp_call_t *call;
+  rest_t rest;
+  stages_t stages;
+} jvp_stages_t;
+
+static int is_truncated(const problem_t *p) { return p->k < p->mn; }
+
+static void rest_program(machine_t *machine, const void *argument) {
+  const jvp_stages_t *w = argument;
+  const svd_jvp_call_t *call = w->call;
+  const problem_t *p = machine->p;
+  const machine_ops_t *ops = machine->ops;
+  const values_t values = ops->take_values(machine, p->k);
+  const tensor_t U = ops->take(machine, p->m, p->k), V = ops->take(machine, p->n, p->k);
+  const tensor_t R = ops->take(machine, p->m, p->n);
+  if (machine->measuring)
+    return;
+  ops->load_values(machine, call->S, values);
+  ops->load(machine, call->U, PLAIN, U);
+  ops->load(machine, call->Vh, HERMITIAN, V);
+  ops->load(machine, call->A, PLAIN, R);
+  ops->normalize(machine, values, R);
+  ops->scale_columns(machine, values.s, U);
+  ops->multiply(machine, -1, PLAIN, U, HERMITIAN, V, 1, R);
+  ops->store(machine, R, PLAIN, 1, 0, w->rest.R);
+}
+
+/* What belongs to U, or to V: both sides are treated alike. */
+typedef struct side {
+  tensor_t basis;             /* all columns; the first k belong to S */
+  tensor_t tangent;           /* of those: first dA V, then X_, then dU */
+  tensor_t rest, in, out;     /* truncated: the discarded singular basis, the part outside in it, the solution in it */
+  tensor_t crossing, further; /* full_matrices: dU^H U2, and dU2 of the further columns U2 */
+} side_t;
+
+static side_t take_side(machine_t *machine, int64_t rows, int64_t columns) {
+  const problem_t *p = machine->p;
+  const machine_ops_t *ops = machine->ops;
+  const int64_t rest = is_truncated(p) ? p->mn : 0, further = columns - p->k;
+  return (side_t){.basis = ops->take(machine, rows, columns),
+                  .tangent = ops->take(machine, rows, p->k),
+                  .rest = ops->take(machine, rows, rest),
+                  .in = ops->take(machine, rest, p->k),
+                  .out = ops->take(machine, rest, p->k),
+                  .crossing = ops->take(machine, p->k, further),
+                  .further = ops->take(machine, rows, further)};
+}
+
+static int has_outside(const side_t *side) { return side->tangent.rows > side->tangent.columns; }
+
+/* What of dA V (op PLAIN), or dA^H U, lies outside the span of the basis, and that in the basis of the rest. */
+static void split_side(machine_t *machine, const side_t *side, tensor_t E, machine_operation_t op) {
+  const machine_ops_t *ops = machine->ops;
+  const tensor_t basis = columns_of(side->basis, 0, machine->p->k);
+  if (!has_outside(side))
+    return;
+  ops->multiply(machine, -1, PLAIN, basis, op, E, 1, side->tangent);
+  if (side->rest.columns > 0)
+    ops->multiply(machine, 1, HERMITIAN, side->rest, PLAIN, side->tangent, 0, side->in);
+}
+
+/* tangent = basis K + X_, with X_ = rest out + (outside - rest in) / s; further columns stay orthogonal to it. */
+static void finish_side(machine_t *machine, const side_t *side, tensor_t K, reals_t inverse) {
+  const machine_ops_t *ops = machine->ops;
+  const int64_t k = machine->p->k, further = side->further.columns;
+  const tensor_t basis = columns_of(side->basis, 0, k), U2 = columns_of(side->basis, k, further);
+  if (has_outside(side)) {
+    if (side->rest.columns > 0)
+      ops->multiply(machine, -1, PLAIN, side->rest, PLAIN, side->in, 1, side->tangent);
+    ops->scale_columns(machine, inverse, side->tangent);
+    if (side->rest.columns > 0)
+      ops->multiply(machine, 1, PLAIN, side->rest, PLAIN, side->out, 1, side->tangent);
+  }
+  ops->multiply(machine, 1, PLAIN, basis, PLAIN, K, has_outside(side), side->tangent);
+  if (further > 0) {
+    ops->multiply(machine, 1, HERMITIAN, side->tangent, PLAIN, U2, 0, side->crossing);
+    ops->multiply(machine, -1, PLAIN, basis, PLAIN, side->crossing, 0, side->further);
+  }
+}
+
+/* From column (row) k of the caller's matrix on. */
+static svdgrad_matrix_t from_column(const problem_t *p, svdgrad_matrix_t X, int64_t stride) {
+  if (X.data)
+    X.data = (unsigned char *)X.data + (size_t)(p->k * stride) * element_size(p->dtype);
+  return X;
+}
+
+static void store_side(machine_t *machine, const side_t *side, machine_operation_t op, svdgrad_matrix_t to) {
+  const machine_ops_t *ops = machine->ops;
+  const int64_t stride = op == PLAIN ? to.col_stride : to.row_stride;
+  ops->store(machine, side->tangent, op, 1, 0, to);
+  ops->store(machine, side->further, op, 1, 0, from_column(machine->p, to, stride));
+}
+
+static void load_sides(machine_t *machine, const jvp_stages_t *w, const side_t *u, const side_t *v) {
+  const machine_ops_t *ops = machine->ops;
+  ops->load(machine, w->call->U, PLAIN, u->basis);
+  ops->load(machine, w->call->Vh, HERMITIAN, v->basis);
+  if (is_truncated(machine->p)) {
+    ops->load(machine, w->rest.U, PLAIN, u->rest);
+    ops->load(machine, w->rest.Vh, HERMITIAN, v->rest);
+  }
+}
+
+static void jvp_program(machine_t *machine, const void *argument) {
+  const jvp_stages_t *w = argument;
+  const svd_jvp_call_t *call = w->call;
+  const problem_t *p = machine->p;
+  const machine_ops_t *ops = machine->ops;
+  const int64_t k = p->k;
+  const side_t u = take_side(machine, p->m, p->u_cols), v = take_side(machine, p->n, p->vh_rows);
+  const tensor_t dA = ops->take(machine, p->m, p->n);
+  jvp_form_t form = {.values = ops->take_values(machine, k), .p = u.in, .q = v.in, .x = u.out, .y = v.out};
+  form.E = ops->take(machine, k, k);
+  form.K = ops->take(machine, k, k);
+  form.N = ops->take(machine, k, k);
+  form.dS = ops->take_reals(machine, k);
+  form.inverse = ops->take_reals(machine, k);
+  form.rest = ops->take_reals(machine, u.rest.columns);
+  form.outside = has_outside(&u) || has_outside(&v);
+  form.failed = w->rest.info;
+  form.report = call->report;
+  if (machine->measuring)
+    return;
+  load_sides(machine, w, &u, &v);
+  ops->load_values(machine, call->S, form.values);
+  ops->load_reals(machine, w->rest.S, form.rest);
+  ops->load(machine, call->dA, PLAIN, dA);
+  ops->multiply(machine, 1, PLAIN, dA, PLAIN, columns_of(v.basis, 0, k), 0, u.tangent);
+  ops->multiply(machine, 1, HERMITIAN, dA, PLAIN, columns_of(u.basis, 0, k), 0, v.tangent);
+  ops->multiply(machine, 1, HERMITIAN, columns_of(u.basis, 0, k), PLAIN, u.tangent, 0, form.E);
+  split_side(machine, &u, form.E, PLAIN);
+  split_side(machine, &v, form.E, HERMITIAN);
+  ops->form_jvp(machine, &form);
+  finish_side(machine, &u, form.K, form.inverse);
+  finish_side(machine, &v, form.N, form.inverse);
+  ops->store_reals(machine, form.dS, call->dS);
+  store_side(machine, &u, PLAIN, call->dU);
+  store_side(machine, &v, HERMITIAN, call->dVh);
+}
+
+static jvp_stages_t take_stages(const context_t *context, const problem_t *p, void *work) {
+  const svd_jvp_call_t nothing = {.p = *p};
+  jvp_stages_t w = {.call = &nothing};
+  const program_t rest = {"", p, &w, rest_program}, jvp = {"", p, &w, jvp_program};
+  w.rest.thin = stages_thin(p);
+  w.rest.thin.algo = SVDGRAD_ALGO_AUTO;
+  w.stages = stages_make(p, NULL, 0);
+  stages_share(&w.stages, context->backend->program_workspace(context, &jvp));
+  if (is_truncated(p)) {
+    stages_share(&w.stages, context->backend->program_workspace(context, &rest));
+    stages_share(&w.stages, context->backend->workspace_size(context, SVDGRAD_OP_SVD, &w.rest.thin));
+  }
+  w.stages = stages_make(p, work, w.stages.shared);
+  if (is_truncated(p)) {
+    w.rest.R = stages_matrix(&w.stages, p->m, p->n);
+    w.rest.U = stages_matrix(&w.stages, p->m, p->mn);
+    w.rest.Vh = stages_matrix(&w.stages, p->mn, p->n);
+    w.rest.S = stages_reals(&w.stages, p->mn);
+    w.rest.info = stages_words(&w.stages);
+  }
+  return w;
+}
+
+size_t svd_jvp_workspace(const context_t *context, const problem_t *p) {
+  const jvp_stages_t w = take_stages(context, p, NULL);
+  return stages_bytes(&w.stages);
+}
+
+static svdgrad_status_t factorize_rest(const context_t *context, const jvp_stages_t *w) {
+  const svd_jvp_call_t *call = w->call;
+  const program_t program = {"svdgrad_svd_jvp", &call->p, w, rest_program};
+  const svd_call_t svd = {.p = w->rest.thin,
+                          .stream = call->stream,
+                          .A = w->rest.R,
+                          .U = w->rest.U,
+                          .Vh = w->rest.Vh,
+                          .S = w->rest.S,
+                          .info = w->rest.info,
+                          .work = call->work};
+  const svdgrad_status_t status = context->backend->program_run(context, &program, call->stream, call->work);
+  return status ? status : context->backend->svd(context, &svd);
+}
+
+svdgrad_status_t svd_jvp(const context_t *context, const svd_jvp_call_t *call) {
+  jvp_stages_t w = take_stages(context, &call->p, call->work);
+  const program_t program = {"svdgrad_svd_jvp", &call->p, &w, jvp_program};
+  w.call = call;
+  const svdgrad_status_t status = is_truncated(&call->p) ? factorize_rest(context, &w) : SVDGRAD_STATUS_SUCCESS;
+  return status ? status : context->backend->program_run(context, &program, call->stream, call->work);
+}
