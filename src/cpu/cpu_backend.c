@@ -152,28 +152,33 @@ static svdgrad_status_t cpu_svd_backward(const context_t *context, const svd_bac
   return SVDGRAD_STATUS_SUCCESS;
 }
 
-/* Small matrices in groups; the type's lanes are as many as its registers have, so that operations fill them. */
-static batch_t program_batch(const context_t *context, const host_program_t *plan) {
+/* Small matrices in lanes, others one by one. */
+static host_program_t plan_program(const context_t *context, const program_t *program) {
+  const problem_t *p = program->p;
+  const int in_lanes = cpu_choose(SVDGRAD_OP_SVD_JVP, p) == CPU_PROGRAM_LANES;
+  return (host_program_t){program, cpu_machine_ops[p->dtype], in_lanes ? &lanes_of(context, p)->group : NULL};
+}
+
+static batch_t program_batch(const host_program_t *plan) {
   const problem_t *p = plan->program->p;
-  const int lanes = cpu_choose(SVDGRAD_OP_SVD_JVP, p) == CPU_PROGRAM_LANES ? lanes_of(context, p)->lanes : 1;
   return (batch_t){.task = host_program_task,
                    .call = plan,
                    .batch_count = p->batch_count,
-                   .group = lanes,
-                   .matrix_cost = cpu_cost(p, 200, 2),
+                   .group = plan->group ? plan->group->lanes : 1,
+                   .matrix_cost = plan->group ? cpu_cost(p, 50, 1) : cpu_cost(p, 2000, 1),
                    .scratch = host_program_scratch(plan)};
 }
 
 static size_t cpu_program_workspace(const context_t *context, const program_t *program) {
-  const host_program_t plan = {program, cpu_machine_ops[program->p->dtype]};
-  const batch_t batch = program_batch(context, &plan);
+  const host_program_t plan = plan_program(context, program);
+  const batch_t batch = program_batch(&plan);
   return workspace_of(&batch);
 }
 
 static svdgrad_status_t cpu_program_run(const context_t *context, const program_t *program, void *stream, void *work) {
   (void)stream;
-  const host_program_t plan = {program, cpu_machine_ops[program->p->dtype]};
-  run_lapack(context, program_batch(context, &plan), work);
+  const host_program_t plan = plan_program(context, program);
+  run_lapack(context, program_batch(&plan), work);
   return SVDGRAD_STATUS_SUCCESS;
 }
 

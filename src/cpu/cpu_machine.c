@@ -3,6 +3,8 @@
 
 #include "../function_rules.h"
 
+#include <string.h>
+
 #define BODY "cpu/cpu_machine.inc"
 #include "../each_type.h"
 

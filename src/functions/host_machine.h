@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The machine of the CPU backends: runs a program for a group of matrices, each in a lane.  Element e of lane l of an
- * array lies at e * lanes + l; with one lane that is a plain packed matrix, which a BLAS understands. */
+/* The machine of the CPU backends: runs a program for a group of matrices, each in a lane.  Real number r of an array (two
+ * for a complex element) lies for lane l at r * lanes + l; with one lane that is a plain packed matrix, which a BLAS
+ * understands. */
 #ifndef SVDGRAD_HOST_MACHINE_H
 #define SVDGRAD_HOST_MACHINE_H
 #include "../arena.h"
+#include "group.h"
 #include "machine.h"
 
 typedef struct host_machine {
   machine_t base;
-  int64_t b;     /* the first matrix */
-  int64_t lanes; /* matrices */
+  int64_t b;                /* the first matrix */
+  int64_t lanes;            /* matrices */
+  const group_ops_t *group; /* NULL: one matrix at a time */
   arena_t arena;
 } host_machine_t;
 
@@ -17,6 +20,7 @@ typedef struct host_machine {
 typedef struct host_program {
   const program_t *program;
   const machine_ops_t *ops;
+  const group_ops_t *group; /* NULL: one matrix at a time */
 } host_program_t;
 
 /* Bytes of scratch for one matrix. */

@@ -60,11 +60,17 @@ static const double largest_f64 = 0x1.fffffffffffffp1023, largest_power_f64 = 0x
 #define BODY "cpu/lanes/each.inc"
 #include "../../each_type.h"
 
-const lane_isa_t LANES_PASTE(lanes, LANES_ISA) = {
-    .name = LANES_NAME,
-    .kernels = {
-        [SVDGRAD_F32] = {LANES_f32, svd_scratch_f32, svd_f32, backward_scratch_f32, backward_f32},
-        [SVDGRAD_F64] = {LANES_f64, svd_scratch_f64, svd_f64, backward_scratch_f64, backward_f64},
-        [SVDGRAD_C64] = {LANES_c64, svd_scratch_c64, svd_c64, backward_scratch_c64, backward_c64},
-        [SVDGRAD_C128] = {LANES_c128, svd_scratch_c128, svd_c128, backward_scratch_c128, backward_c128},
-    }};
+#define KERNELS(type)                                                                                                  \
+  {                                                                                                                    \
+    LANES_##type, svd_scratch_##type, svd_##type, backward_scratch_##type, backward_##type, {                          \
+      LANES_##type, group_load_##type, group_store_##type, group_multiply_##type, group_scale_columns_##type           \
+    }                                                                                                                  \
+  }
+
+const lane_isa_t LANES_PASTE(lanes, LANES_ISA) = {.name = LANES_NAME,
+                                                  .kernels = {
+                                                      [SVDGRAD_F32] = KERNELS(f32),
+                                                      [SVDGRAD_F64] = KERNELS(f64),
+                                                      [SVDGRAD_C64] = KERNELS(c64),
+                                                      [SVDGRAD_C128] = KERNELS(c128),
+                                                  }};

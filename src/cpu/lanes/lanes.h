@@ -3,6 +3,7 @@
 #ifndef SVDGRAD_LANES_H
 #define SVDGRAD_LANES_H
 #include "../../backend.h"
+#include "../../functions/group.h"
 
 typedef struct lane_kernels {
   int lanes;                                              /* matrices in a full group */
@@ -10,6 +11,7 @@ typedef struct lane_kernels {
   batch_task_t svd;                                       /* of a group; the argument is the svd_call_t */
   size_t (*backward_scratch)(const problem_t *p);
   batch_task_t backward; /* thin, of full rank; the argument is the svd_backward_call_t */
+  group_ops_t group;     /* of programs */
 } lane_kernels_t;
 
 typedef struct lane_isa {

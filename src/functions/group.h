@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The operations of a program that pay in SIMD lanes (cpu/lanes/group.inc): `count` matrices, first..first+count-1 of the
+ * batch, at most `lanes` of them.  Real number r of a packed array (two for a complex element) lies for all of them at
+ * r * count. */
+#ifndef SVDGRAD_GROUP_H
+#define SVDGRAD_GROUP_H
+#include <svdgrad/svdgrad.h>
+
+/* c = alpha op(A) op(B) + beta c, op(A) m-by-k. */
+typedef struct group_product {
+  int64_t m, n, k;
+  int hermitian_a, hermitian_b;
+  double alpha, beta;
+  const void *A, *B;
+  void *c;
+  int64_t lda, ldb, ldc;
+  int count;
+} group_product_t;
+
+/* op(from) in, alpha op(from) + beta to out. */
+typedef struct group_copy {
+  svdgrad_matrix_t matrix; /* the caller's */
+  void *packed;            /* rows-by-columns */
+  int64_t rows, columns;
+  int hermitian;
+  double alpha, beta;
+  int64_t first;
+  int count;
+} group_copy_t;
+
+typedef struct group_ops {
+  int lanes;
+  void (*load)(const group_copy_t *copy);
+  void (*store)(const group_copy_t *copy);
+  void (*multiply)(const group_product_t *product);
+  void (*scale_columns)(void *packed, int64_t rows, int64_t columns, const void *factor, int count);
+} group_ops_t;
+
+#endif
