@@ -6,6 +6,8 @@
 #define SVDGRAD_GROUP_H
 #include <svdgrad/svdgrad.h>
 
+enum { GROUP_MOST_LANES = 16 };
+
 /* c = alpha op(A) op(B) + beta c, op(A) m-by-k. */
 typedef struct group_product {
   int64_t m, n, k;

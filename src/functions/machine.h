@@ -72,6 +72,7 @@ typedef struct function_form {
   reals_t f, df;       /* CUSTOM: the caller's */
   reals_t determinant; /* ROTATION: the sign of det(U Vh) */
   reals_t result;      /* values: out, f(s_i) */
+  reals_t points;      /* pairs: scratch, 2 k */
   tensor_t P, M;       /* pairs: in, U^H gY V or V^H herm(gY) V; out */
   reals_t factor;      /* pairs: out, what is before the parts outside the spans */
   int outside;         /* there are such parts */

@@ -131,6 +131,7 @@ static void backward_program(machine_t *machine, const void *argument) {
   form.P = ops->take(machine, p->k, p->k);
   form.M = ops->take(machine, p->k, p->k);
   form.factor = ops->take_reals(machine, p->k);
+  form.points = ops->take_reals(machine, 2 * p->k);
   form.outside = X.rows > p->k;
   form.report = call->report;
   if (machine->measuring)
