@@ -55,7 +55,6 @@ typedef struct second_form {
   reals_t gS;       /* in */
   tensor_t D;       /* in: its diagonal is divided by s_j^2 and taken from sb; or none */
   tensor_t M, K, N; /* out: of the first pass, and of the JVP along ggA */
-  tensor_t X, Y;    /* out: Xb^H - Xb, Yb^H - Yb */
   reals_t dS, sb;   /* out */
   reals_t inverse;  /* out: what stands for 1/s_j */
   int outside;      /* m != n */

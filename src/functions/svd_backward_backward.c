@@ -2,8 +2,8 @@
 /* Second order: the backward pass of the backward pass.  With gA = U M Vh + (I - U U^H) gU S^-1 Vh + U S^-1 gV^H (I - V
  * V^H) (svdgrad.h), G = ggA, Z = U^H G V, and Dm, Dp as in the JVP:
  *   gradients of gU, gS, gV: the JVP along G;
- *   of U:  Ub = G V M^H + gU (Xb^H - Xb),  Xb = (Dm + Dp) Z / 2
- *   of V:  Vb = G^H U M + gV (Yb^H - Yb),  Yb = (Dm - Dp) Z / 2
+ *   of U:  Ub = G V M^H - gU K,  K = herm(Z) Dm + skew(Z) Dp as in the JVP
+ *   of V:  Vb = G^H U M - gV N,  N = herm(Z) Dm - skew(Z) Dp
  *   of S:  sb_j, from the divisors s_j - s_i and s_i + s_j of M;
  *   m > k: with W = (I - U U^H) gU and B = G V S^-1 also
  *          Ub -= B (gU^H U) + gU (B^H U),  Vb += G^H W S^-1,  sb_j -= Re(W_j^H B_j) / s_j;   n > k: alike;
@@ -53,13 +53,13 @@ static void split_side(machine_t *machine, const side_t *side, svdgrad_matrix_t 
   ops->multiply(machine, 1, HERMITIAN, side->W, PLAIN, side->G, 0, D);
 }
 
-/* bar = G M + g X (M as op says), and where there is an outside bar -= B inner^H + g (B^H basis), B = G / s.  On return
+/* bar = G M - g K (M as op says), and where there is an outside bar -= B inner^H + g (B^H basis), B = G / s.  On return
  * G holds the tangent basis K + (G - basis Z) / s. */
 static void finish_side(machine_t *machine, const side_t *side, const second_form_t *form, machine_operation_t op,
-                        tensor_t X, tensor_t K) {
+                        tensor_t K) {
   const machine_ops_t *ops = machine->ops;
   ops->multiply(machine, 1, PLAIN, side->G, op, form->M, 0, side->bar);
-  ops->multiply(machine, 1, PLAIN, side->g, PLAIN, X, 1, side->bar);
+  ops->multiply(machine, -1, PLAIN, side->g, PLAIN, K, 1, side->bar);
   if (has_outside(side)) {
     ops->scale_columns(machine, form->inverse, side->G);
     ops->multiply(machine, -1, PLAIN, side->G, HERMITIAN, side->inner, 1, side->bar);
@@ -96,8 +96,6 @@ static second_form_t take_form(machine_t *machine, const side_t *u, const side_t
                          .M = ops->take(machine, k, k),
                          .K = ops->take(machine, k, k),
                          .N = ops->take(machine, k, k),
-                         .X = ops->take(machine, k, k),
-                         .Y = ops->take(machine, k, k),
                          .dS = ops->take_reals(machine, k),
                          .sb = ops->take_reals(machine, k),
                          .inverse = ops->take_reals(machine, k),
@@ -122,8 +120,8 @@ static void second_program(machine_t *machine, const void *argument) {
   split_side(machine, &u, call->gU, PLAIN, form.D);
   split_side(machine, &v, call->gVh, HERMITIAN, form.D);
   ops->form_second(machine, &form);
-  finish_side(machine, &u, &form, HERMITIAN, form.X, form.K);
-  finish_side(machine, &v, &form, PLAIN, form.Y, form.N);
+  finish_side(machine, &u, &form, HERMITIAN, form.K);
+  finish_side(machine, &v, &form, PLAIN, form.N);
   if (has_outside(&u))
     ops->multiply(machine, 1, HERMITIAN, ggA, PLAIN, u.W, 1, v.bar);
   if (has_outside(&v))
