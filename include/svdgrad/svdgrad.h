@@ -136,7 +136,7 @@ SVDGRAD_API svdgrad_status_t svdgrad_destroy(svdgrad_handle_t handle); /**< NULL
 
 /** CPU backends: run body(first, last, arg) over [0, count) in disjoint pieces, each of at least `grain` items
  *  where that many are left.  Replaces the built-in threads, so that a framework can lend its own pool.
- *  Must return only when every piece has run.  A piece needs 32 KiB of stack beside LAPACK's. */
+ *  Must return only when every piece has run.  A piece needs 256 KiB of stack beside LAPACK's. */
 typedef void (*svdgrad_parallel_for_t)(void *pool, int64_t count, int64_t grain,
                                        void (*body)(int64_t first, int64_t last, void *arg), void *arg);
 /** `run` NULL gives the built-in threads back.  Not while another thread uses the handle. */

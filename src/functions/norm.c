@@ -62,12 +62,30 @@ static norm_stages_t take_stages(const context_t *context, const problem_t *p, i
   return w;
 }
 
-size_t norm_workspace(const context_t *context, const problem_t *p, int gradient) {
-  const norm_stages_t w = take_stages(context, p, gradient, NULL);
+static size_t bytes_of_values(const context_t *context, const problem_t *p) {
+  const norm_stages_t w = take_stages(context, p, 0, NULL);
   return stages_bytes(&w.stages);
 }
 
-svdgrad_status_t norm(const context_t *context, const norm_call_t *call) {
+static size_t bytes_of_gradient(const context_t *context, const problem_t *p) {
+  const norm_stages_t w = take_stages(context, p, 1, NULL);
+  return stages_bytes(&w.stages);
+}
+
+static norm_call_t part_of(const norm_call_t *call, int64_t first, int64_t count, void *work) {
+  const svdgrad_dtype_t dtype = call->p.dtype;
+  norm_call_t part = *call;
+  part.p.batch_count = count;
+  part.A = matrix_from(call->A, first, dtype), part.gA = matrix_from(call->gA, first, dtype);
+  part.value = reals_from(call->value, first, dtype), part.g = reals_from(call->g, first, dtype);
+  part.info = call->info ? call->info + first : NULL;
+  part.work = work;
+  return part;
+}
+
+static svdgrad_status_t norm_part(const context_t *context, const void *argument, int64_t first, int64_t count,
+                                  void *work) {
+  const norm_call_t part = part_of(argument, first, count, work), *call = &part;
   norm_stages_t w = take_stages(context, &call->p, call->gA.data != NULL, call->work);
   w.call = call;
   const svd_call_t svd = {.p = w.thin,
@@ -81,4 +99,13 @@ svdgrad_status_t norm(const context_t *context, const norm_call_t *call) {
   const program_t program = {"svdgrad_norm", &w.thin, &w, norm_program};
   const svdgrad_status_t status = context->backend->svd(context, &svd);
   return status ? status : context->backend->program_run(context, &program, call->stream, call->work);
+}
+
+size_t norm_workspace(const context_t *context, const problem_t *p, int gradient) {
+  return stages_workspace(context, p, gradient ? bytes_of_gradient : bytes_of_values);
+}
+
+svdgrad_status_t norm(const context_t *context, const norm_call_t *call) {
+  return stages_run(context, &call->p, call->gA.data ? bytes_of_gradient : bytes_of_values, norm_part, call,
+                    call->work);
 }

@@ -48,4 +48,29 @@ static inline problem_t stages_thin(const problem_t *p) {
   return thin;
 }
 
+/* Bytes that the stages need for a problem. */
+typedef size_t (*stages_bytes_t)(const context_t *context, const problem_t *p);
+
+/* Runs the stages for matrices first..first+count-1 of the call. */
+typedef svdgrad_status_t (*stages_part_t)(const context_t *context, const void *call, int64_t first, int64_t count,
+                                          void *work);
+
+/* On the CPU the stages run piece by piece, small enough for the cache; on CUDA for the whole batch. */
+size_t stages_workspace(const context_t *context, const problem_t *p, stages_bytes_t bytes);
+svdgrad_status_t stages_run(const context_t *context, const problem_t *p, stages_bytes_t bytes, stages_part_t part,
+                            const void *call, void *work);
+
+/* Operands from matrix `first` of the batch on. */
+static inline svdgrad_matrix_t matrix_from(svdgrad_matrix_t X, int64_t first, svdgrad_dtype_t dtype) {
+  if (X.data)
+    X.data = (unsigned char *)X.data + (ptrdiff_t)(first * X.batch_stride) * (ptrdiff_t)element_size(dtype);
+  return X;
+}
+
+static inline svdgrad_vector_t reals_from(svdgrad_vector_t x, int64_t first, svdgrad_dtype_t dtype) {
+  if (x.data)
+    x.data = (unsigned char *)x.data + (ptrdiff_t)(first * x.batch_stride) * (ptrdiff_t)real_size(dtype);
+  return x;
+}
+
 #endif

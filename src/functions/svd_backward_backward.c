@@ -149,12 +149,29 @@ static second_stages_t take_stages(const context_t *context, const problem_t *p,
   return w;
 }
 
-size_t second_workspace(const context_t *context, const problem_t *p) {
+static size_t bytes_of_stages(const context_t *context, const problem_t *p) {
   const second_stages_t w = take_stages(context, p, NULL);
   return stages_bytes(&w.stages);
 }
 
-svdgrad_status_t second(const context_t *context, const second_call_t *call) {
+static second_call_t part_of(const second_call_t *call, int64_t first, int64_t count, void *work) {
+  const svdgrad_dtype_t dtype = call->p.dtype;
+  second_call_t part = *call;
+  part.p.batch_count = count;
+  part.U = matrix_from(call->U, first, dtype), part.Vh = matrix_from(call->Vh, first, dtype);
+  part.gU = matrix_from(call->gU, first, dtype), part.gVh = matrix_from(call->gVh, first, dtype);
+  part.ggU = matrix_from(call->ggU, first, dtype), part.ggVh = matrix_from(call->ggVh, first, dtype);
+  part.ggA = matrix_from(call->ggA, first, dtype), part.gA = matrix_from(call->gA, first, dtype);
+  part.S = reals_from(call->S, first, dtype), part.gS = reals_from(call->gS, first, dtype);
+  part.ggS = reals_from(call->ggS, first, dtype);
+  part.report = call->report ? call->report + first : NULL;
+  part.work = work;
+  return part;
+}
+
+static svdgrad_status_t second_part(const context_t *context, const void *argument, int64_t first, int64_t count,
+                                    void *work) {
+  const second_call_t part = part_of(argument, first, count, work), *call = &part;
   second_stages_t w = take_stages(context, &call->p, call->work);
   const program_t program = {"svdgrad_svd_backward_backward", &call->p, &w, second_program};
   w.call = call;
@@ -172,4 +189,12 @@ svdgrad_status_t second(const context_t *context, const second_call_t *call) {
                                         .work = call->work};
   const svdgrad_status_t status = context->backend->program_run(context, &program, call->stream, call->work);
   return status || !call->gA.data ? status : context->backend->svd_backward(context, &backward);
+}
+
+size_t second_workspace(const context_t *context, const problem_t *p) {
+  return stages_workspace(context, p, bytes_of_stages);
+}
+
+svdgrad_status_t second(const context_t *context, const second_call_t *call) {
+  return stages_run(context, &call->p, bytes_of_stages, second_part, call, call->work);
 }

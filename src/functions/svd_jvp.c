@@ -179,7 +179,7 @@ static jvp_stages_t take_stages(const context_t *context, const problem_t *p, vo
   return w;
 }
 
-size_t svd_jvp_workspace(const context_t *context, const problem_t *p) {
+static size_t bytes_of_stages(const context_t *context, const problem_t *p) {
   const jvp_stages_t w = take_stages(context, p, NULL);
   return stages_bytes(&w.stages);
 }
@@ -199,10 +199,33 @@ static svdgrad_status_t factorize_rest(const context_t *context, const jvp_stage
   return status ? status : context->backend->svd(context, &svd);
 }
 
-svdgrad_status_t svd_jvp(const context_t *context, const svd_jvp_call_t *call) {
+static svd_jvp_call_t part_of(const svd_jvp_call_t *call, int64_t first, int64_t count, void *work) {
+  const svdgrad_dtype_t dtype = call->p.dtype;
+  svd_jvp_call_t part = *call;
+  part.p.batch_count = count;
+  part.A = matrix_from(call->A, first, dtype), part.dA = matrix_from(call->dA, first, dtype);
+  part.U = matrix_from(call->U, first, dtype), part.Vh = matrix_from(call->Vh, first, dtype);
+  part.dU = matrix_from(call->dU, first, dtype), part.dVh = matrix_from(call->dVh, first, dtype);
+  part.S = reals_from(call->S, first, dtype), part.dS = reals_from(call->dS, first, dtype);
+  part.report = call->report ? call->report + first : NULL;
+  part.work = work;
+  return part;
+}
+
+static svdgrad_status_t jvp_part(const context_t *context, const void *argument, int64_t first, int64_t count,
+                                 void *work) {
+  const svd_jvp_call_t part = part_of(argument, first, count, work), *call = &part;
   jvp_stages_t w = take_stages(context, &call->p, call->work);
   const program_t program = {"svdgrad_svd_jvp", &call->p, &w, jvp_program};
   w.call = call;
   const svdgrad_status_t status = is_truncated(&call->p) ? factorize_rest(context, &w) : SVDGRAD_STATUS_SUCCESS;
   return status ? status : context->backend->program_run(context, &program, call->stream, call->work);
+}
+
+size_t svd_jvp_workspace(const context_t *context, const problem_t *p) {
+  return stages_workspace(context, p, bytes_of_stages);
+}
+
+svdgrad_status_t svd_jvp(const context_t *context, const svd_jvp_call_t *call) {
+  return stages_run(context, &call->p, bytes_of_stages, jvp_part, call, call->work);
 }
