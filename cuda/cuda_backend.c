@@ -4,6 +4,7 @@
 #include "cuda_backend.h"
 #include "cuda_backward.h"
 #include "cuda_forward.h"
+#include "cuda_machine.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -141,4 +142,6 @@ const backend_t cuda_backend = {
     .workspace_size = cuda_workspace_size,
     .svd = cuda_svd,
     .svd_backward = cuda_svd_backward,
+    .program_workspace = cuda_program_workspace,
+    .program_run = cuda_program_run,
 };

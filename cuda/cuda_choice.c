@@ -57,7 +57,11 @@ cuda_algorithm_t cuda_choose(const cuda_state_t *state, svdgrad_op_t op, const p
   case SVDGRAD_OP_SVD:
   case SVDGRAD_OP_SVDVALS: return p->algo == SVDGRAD_ALGO_VENDOR ? choose_vendor(p) : choose_jacobi(state, p);
   case SVDGRAD_OP_SVD_BACKWARD: return choose_backward(state, p);
-  case SVDGRAD_OP_SVD_JVP: break;
+  case SVDGRAD_OP_SVD_JVP:
+  case SVDGRAD_OP_SVD_BACKWARD_BACKWARD:
+  case SVDGRAD_OP_MATRIX_FUNCTION:
+  case SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD: return CUDA_PROGRAM;
+  default: break;
   }
   return CUDA_NONE;
 }
@@ -74,6 +78,7 @@ const char *cuda_algorithm_string(cuda_algorithm_t algorithm) {
   case CUDA_JACOBI_BLOCKED: return "jacobi-blocked";
   case CUDA_BACKWARD_FUSED: return "backward-fused";
   case CUDA_BACKWARD_STEPS: return "backward-steps";
+  case CUDA_PROGRAM: return "program-steps";
   case CUDA_NONE: break;
   }
   return NULL;

@@ -6,6 +6,8 @@
  * "Tall" is A, or A^H where m < n, so that rows >= columns always; its factors are X (left, rows) and Y (right). */
 #ifndef SVDGRAD_CUDA_LAUNCH_H
 #define SVDGRAD_CUDA_LAUNCH_H
+#include "../src/functions/forms.h"
+
 #include <cuda_runtime_api.h>
 #include <svdgrad/svdgrad.h>
 
@@ -172,6 +174,43 @@ typedef struct empty_args {
   svdgrad_report_t *report; /* or NULL */
 } empty_args_t;
 
+/* Operations of programs (src/functions/machine.h); tensors and real numbers are packed arrays of the whole batch. */
+typedef struct transfer_args {
+  int64_t batch_count;
+  svdgrad_matrix_t matrix; /* outside of the program; load: data NULL means zero */
+  machine_operation_t op;
+  tensor_t X;
+  double alpha, beta; /* store */
+} transfer_args_t;
+
+typedef struct transfer_reals_args {
+  int64_t batch_count;
+  svdgrad_vector_t vector; /* as above */
+  reals_t x;
+  int32_t *exponent; /* load, per matrix, out: x are singular values, normalized by 2^-exponent; or NULL */
+} transfer_reals_args_t;
+
+/* In place. */
+typedef struct tensor_args {
+  int64_t batch_count;
+  tensor_t X;
+  reals_t factor;          /* scale_columns */
+  const int32_t *exponent; /* normalize */
+  void *sign;              /* determinant_sign: out, one real number per matrix */
+} tensor_args_t;
+
+typedef struct form_args {
+  int64_t batch_count;
+  svdgrad_gap_policy_t gap_policy;
+  double gap_param;
+  union {
+    jvp_form_t jvp;
+    second_form_t second;
+    function_form_t function; /* values and pairs */
+    norm_form_t norm;
+  } form;
+} form_args_t;
+
 typedef struct cuda_kernels {
   size_t element_size, real_size;
   int scaled_exponent;
@@ -199,6 +238,18 @@ typedef struct cuda_kernels {
   cudaError_t (*backward_scale)(const steps_args_t *args, cudaStream_t stream);
   cudaError_t (*backward_store)(const steps_args_t *args, cudaStream_t stream);
   cudaError_t (*empty)(const empty_args_t *args, cudaStream_t stream);
+  cudaError_t (*program_load)(const transfer_args_t *args, cudaStream_t stream);
+  cudaError_t (*program_store)(const transfer_args_t *args, cudaStream_t stream);
+  cudaError_t (*program_load_reals)(const transfer_reals_args_t *args, cudaStream_t stream);
+  cudaError_t (*program_store_reals)(const transfer_reals_args_t *args, cudaStream_t stream);
+  cudaError_t (*program_scale)(const tensor_args_t *args, cudaStream_t stream);
+  cudaError_t (*program_normalize)(const tensor_args_t *args, cudaStream_t stream);
+  cudaError_t (*program_sign)(const tensor_args_t *args, cudaStream_t stream); /* NULL for complex types */
+  cudaError_t (*form_jvp)(const form_args_t *args, cudaStream_t stream);
+  cudaError_t (*form_second)(const form_args_t *args, cudaStream_t stream);
+  cudaError_t (*form_values)(const form_args_t *args, cudaStream_t stream);
+  cudaError_t (*form_pairs)(const form_args_t *args, cudaStream_t stream);
+  cudaError_t (*form_norm)(const form_args_t *args, cudaStream_t stream);
 } cuda_kernels_t;
 
 extern const cuda_kernels_t svdgrad_cuda_kernels_f32, svdgrad_cuda_kernels_f64, svdgrad_cuda_kernels_c64,

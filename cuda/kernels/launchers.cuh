@@ -5,6 +5,8 @@
 #include "backward_steps.cuh"
 #include "complete.cuh"
 #include "empty.cuh"
+#include "form_functions.cuh"
+#include "form_tangents.cuh"
 #include "gemm.cuh"
 #include "grid.cuh"
 #include "householder.cuh"
@@ -13,6 +15,7 @@
 #include "jacobi_skinny.cuh"
 #include "jacobi_thread.cuh"
 #include "jacobi_warp.cuh"
+#include "machine.cuh"
 #include "normalize.cuh"
 #include "prepare.cuh"
 #include "store.cuh"
@@ -86,6 +89,78 @@ template <class T> cudaError_t empty_launch(const empty_args_t *args, cudaStream
   return SIMT_LAUNCH(empty_kernel<T>, grid_of(args->batch_count), dim3(64), 0, stream, *args);
 }
 
+/* Operations of programs: four elements per thread, or one block per matrix. */
+static inline dim3 grid_of_elements(int64_t elements) { return grid_of((elements + 1023) / 1024); }
+
+template <class T> cudaError_t program_load_launch(const transfer_args_t *args, cudaStream_t stream) {
+  const dim3 grid = grid_of_elements(args->batch_count * args->X.rows * args->X.columns);
+  return SIMT_LAUNCH(program_load_kernel<T>, grid, dim3(256), 0, stream, *args);
+}
+
+template <class T> cudaError_t program_store_launch(const transfer_args_t *args, cudaStream_t stream) {
+  const dim3 grid = grid_of_elements(args->batch_count * args->X.rows * args->X.columns);
+  return SIMT_LAUNCH(program_store_kernel<T>, grid, dim3(256), 0, stream, *args);
+}
+
+template <class T> cudaError_t program_load_reals_launch(const transfer_reals_args_t *args, cudaStream_t stream) {
+  const dim3 grid = grid_of_elements(args->batch_count * (args->x.count > 0 ? args->x.count : 1));
+  return SIMT_LAUNCH(program_load_reals_kernel<T>, grid, dim3(256), 0, stream, *args);
+}
+
+template <class T> cudaError_t program_store_reals_launch(const transfer_reals_args_t *args, cudaStream_t stream) {
+  const dim3 grid = grid_of_elements(args->batch_count * args->x.count);
+  return SIMT_LAUNCH(program_store_reals_kernel<T>, grid, dim3(256), 0, stream, *args);
+}
+
+template <class T> cudaError_t program_scale_launch(const tensor_args_t *args, cudaStream_t stream) {
+  const dim3 grid = grid_of_elements(args->batch_count * args->X.rows * args->X.columns);
+  return SIMT_LAUNCH(program_scale_kernel<T>, grid, dim3(256), 0, stream, *args);
+}
+
+template <class T> cudaError_t program_normalize_launch(const tensor_args_t *args, cudaStream_t stream) {
+  const dim3 grid = grid_of_elements(args->batch_count * args->X.rows * args->X.columns);
+  return SIMT_LAUNCH(program_normalize_kernel<T>, grid, dim3(256), 0, stream, *args);
+}
+
+template <class R> cudaError_t program_sign_launch(const tensor_args_t *args, cudaStream_t stream) {
+  const dim3 block(threads_for(args->X.rows * args->X.rows));
+  return SIMT_LAUNCH(program_sign_kernel<R>, grid_of(args->batch_count), block, 0, stream, *args);
+}
+
+template <class T> cudaError_t form_jvp_launch(const form_args_t *args, cudaStream_t stream) {
+  const int64_t k = args->form.jvp.values.s.count, rest = args->form.jvp.rest.count;
+  const dim3 block(threads_for(k * (k + 1) / 2 + rest * k));
+  return SIMT_LAUNCH(form_jvp_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
+}
+
+template <class T> cudaError_t form_second_launch(const form_args_t *args, cudaStream_t stream) {
+  const dim3 block(threads_for(32 * args->form.second.values.s.count));
+  return SIMT_LAUNCH(form_second_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
+}
+
+template <class T> cudaError_t form_values_launch(const form_args_t *args, cudaStream_t stream) {
+  const dim3 block(threads_for(args->form.function.values.s.count));
+  return SIMT_LAUNCH(form_values_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
+}
+
+template <class T> cudaError_t form_pairs_launch(const form_args_t *args, cudaStream_t stream) {
+  const int64_t k = args->form.function.values.s.count;
+  const dim3 block(threads_for(k * (k + 1) / 2));
+  return SIMT_LAUNCH(form_pairs_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
+}
+
+template <class T> cudaError_t form_norm_launch(const form_args_t *args, cudaStream_t stream) {
+  const dim3 block(threads_for(args->form.norm.values.s.count));
+  return SIMT_LAUNCH(form_norm_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
+}
+
+template <class T> constexpr auto make_sign_launch() -> cudaError_t (*)(const tensor_args_t *, cudaStream_t) {
+  if constexpr (scalar<T>::is_complex)
+    return NULL;
+  else
+    return program_sign_launch<T>;
+}
+
 template <class T> constexpr cuda_kernels_t make_kernels() {
   return {sizeof(T),
           sizeof(real_t<T>),
@@ -114,5 +189,17 @@ template <class T> constexpr cuda_kernels_t make_kernels() {
           backward_form_launch<T>,
           backward_scale_launch<T>,
           backward_store_launch<T>,
-          empty_launch<T>};
+          empty_launch<T>,
+          program_load_launch<T>,
+          program_store_launch<T>,
+          program_load_reals_launch<T>,
+          program_store_reals_launch<T>,
+          program_scale_launch<T>,
+          program_normalize_launch<T>,
+          make_sign_launch<T>(),
+          form_jvp_launch<T>,
+          form_second_launch<T>,
+          form_values_launch<T>,
+          form_pairs_launch<T>,
+          form_norm_launch<T>};
 }

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "cuda_machine.h"
+
+#include "../src/batch_layout.h"
+#include "../src/functions/machine.h"
+#include "cuda_device.h"
+
+typedef struct cuda_machine {
+  machine_t base;
+  const cuda_kernels_t *kernels;
+  cudaStream_t stream;
+  batch_layout_t layout;
+  cudaError_t error; /* the first one; nothing is launched after it */
+} cuda_machine_t;
+
+static cuda_machine_t *cuda(machine_t *machine) { return (cuda_machine_t *)machine; }
+
+/* ---- memory --------------------------------------------------------------------------------------- */
+
+static tensor_t take(machine_t *machine, int64_t rows, int64_t columns) {
+  cuda_machine_t *c = cuda(machine);
+  const int64_t count = rows > 0 && columns > 0 ? rows * columns : 0;
+  return (tensor_t){layout_take(&c->layout, count, c->kernels->element_size), rows, columns, 0, columns};
+}
+
+static reals_t take_reals(machine_t *machine, int64_t count) {
+  cuda_machine_t *c = cuda(machine);
+  return (reals_t){layout_take(&c->layout, count, c->kernels->real_size), count};
+}
+
+static values_t take_values(machine_t *machine, int64_t count) {
+  const reals_t s = take_reals(machine, count);
+  return (values_t){s, layout_take(&cuda(machine)->layout, 1, sizeof(int32_t))};
+}
+
+/* ---- transfers ------------------------------------------------------------------------------------ */
+
+static void load(machine_t *machine, svdgrad_matrix_t from, machine_operation_t op, tensor_t to) {
+  cuda_machine_t *c = cuda(machine);
+  const transfer_args_t args = {.batch_count = machine->p->batch_count, .matrix = from, .op = op, .X = to};
+  if (!c->error && to.data)
+    c->error = c->kernels->program_load(&args, c->stream);
+}
+
+static void store(machine_t *machine, tensor_t from, machine_operation_t op, double alpha, double beta,
+                  svdgrad_matrix_t to) {
+  cuda_machine_t *c = cuda(machine);
+  const transfer_args_t args = {machine->p->batch_count, to, op, from, alpha, beta};
+  if (!c->error && from.data && to.data)
+    c->error = c->kernels->program_store(&args, c->stream);
+}
+
+static void load_reals(machine_t *machine, svdgrad_vector_t from, reals_t to) {
+  cuda_machine_t *c = cuda(machine);
+  const transfer_reals_args_t args = {machine->p->batch_count, from, to, NULL};
+  if (!c->error && to.data)
+    c->error = c->kernels->program_load_reals(&args, c->stream);
+}
+
+static void store_reals(machine_t *machine, reals_t from, svdgrad_vector_t to) {
+  cuda_machine_t *c = cuda(machine);
+  const transfer_reals_args_t args = {machine->p->batch_count, to, from, NULL};
+  if (!c->error && from.data && to.data)
+    c->error = c->kernels->program_store_reals(&args, c->stream);
+}
+
+/* Also where there are no values: their exponent is then 0. */
+static void load_values(machine_t *machine, svdgrad_vector_t S, values_t to) {
+  cuda_machine_t *c = cuda(machine);
+  const transfer_reals_args_t args = {machine->p->batch_count, S, to.s, to.exponent};
+  if (!c->error)
+    c->error = c->kernels->program_load_reals(&args, c->stream);
+}
+
+/* ---- on tensors ----------------------------------------------------------------------------------- */
+
+static void *start_of(const cuda_machine_t *c, tensor_t X) {
+  return X.data ? (char *)X.data + (size_t)(X.first * X.rows) * c->kernels->element_size : NULL;
+}
+
+static cuda_operation_t product_operation(machine_operation_t op) {
+  return op == HERMITIAN ? CUDA_HERMITIAN : CUDA_PLAIN;
+}
+
+static void multiply(machine_t *machine, double alpha, machine_operation_t op_a, tensor_t A, machine_operation_t op_b,
+                     tensor_t B, double beta, tensor_t C) {
+  cuda_machine_t *c = cuda(machine);
+  const gemm_args_t args = {.batch_count = machine->p->batch_count,
+                            .m = C.rows,
+                            .n = C.columns,
+                            .k = op_a == HERMITIAN ? A.rows : A.columns,
+                            .op_a = product_operation(op_a),
+                            .op_b = product_operation(op_b),
+                            .alpha = alpha,
+                            .beta = beta,
+                            .A = start_of(c, A),
+                            .B = start_of(c, B),
+                            .C = start_of(c, C),
+                            .lda = A.rows,
+                            .ldb = B.rows,
+                            .ldc = C.rows,
+                            .stride_a = A.rows * A.all,
+                            .stride_b = B.rows * B.all,
+                            .stride_c = C.rows * C.all};
+  if (!c->error && C.data && C.columns > 0)
+    c->error = c->kernels->gemm(&args, c->stream);
+}
+
+static void scale_columns(machine_t *machine, reals_t factor, tensor_t X) {
+  cuda_machine_t *c = cuda(machine);
+  const tensor_args_t args = {.batch_count = machine->p->batch_count, .X = X, .factor = factor};
+  if (!c->error && X.data)
+    c->error = c->kernels->program_scale(&args, c->stream);
+}
+
+static void normalize(machine_t *machine, values_t values, tensor_t X) {
+  cuda_machine_t *c = cuda(machine);
+  const tensor_args_t args = {.batch_count = machine->p->batch_count, .X = X, .exponent = values.exponent};
+  if (!c->error && X.data)
+    c->error = c->kernels->program_normalize(&args, c->stream);
+}
+
+static void determinant_sign(machine_t *machine, tensor_t X, reals_t sign) {
+  cuda_machine_t *c = cuda(machine);
+  const tensor_args_t args = {.batch_count = machine->p->batch_count, .X = X, .sign = sign.data};
+  if (!c->error)
+    c->error = c->kernels->program_sign(&args, c->stream);
+}
+
+/* ---- forms: also of no values, for the report ----------------------------------------------------- */
+
+static form_args_t form_of(const machine_t *machine) {
+  const problem_t *p = machine->p;
+  return (form_args_t){.batch_count = p->batch_count, .gap_policy = p->gap_policy, .gap_param = p->gap_param};
+}
+
+static void form(machine_t *machine, cudaError_t (*launch)(const form_args_t *, cudaStream_t),
+                 const form_args_t *args) {
+  cuda_machine_t *c = cuda(machine);
+  if (!c->error)
+    c->error = launch(args, c->stream);
+}
+
+static void form_jvp(machine_t *machine, const jvp_form_t *of) {
+  form_args_t args = form_of(machine);
+  args.form.jvp = *of;
+  form(machine, cuda(machine)->kernels->form_jvp, &args);
+}
+
+static void form_second(machine_t *machine, const second_form_t *of) {
+  form_args_t args = form_of(machine);
+  args.form.second = *of;
+  form(machine, cuda(machine)->kernels->form_second, &args);
+}
+
+static void form_values(machine_t *machine, const function_form_t *of) {
+  form_args_t args = form_of(machine);
+  args.form.function = *of;
+  form(machine, cuda(machine)->kernels->form_values, &args);
+}
+
+static void form_pairs(machine_t *machine, const function_form_t *of) {
+  form_args_t args = form_of(machine);
+  args.form.function = *of;
+  form(machine, cuda(machine)->kernels->form_pairs, &args);
+}
+
+static void form_norm(machine_t *machine, const norm_form_t *of) {
+  form_args_t args = form_of(machine);
+  args.form.norm = *of;
+  form(machine, cuda(machine)->kernels->form_norm, &args);
+}
+
+/* ---- programs ------------------------------------------------------------------------------------- */
+
+static const machine_ops_t cuda_machine_ops = {
+    take,          take_reals, take_values,      load,     load_reals,  load_values, store,      store_reals, multiply,
+    scale_columns, normalize,  determinant_sign, form_jvp, form_second, form_values, form_pairs, form_norm,
+};
+
+static cuda_machine_t machine_of(const program_t *program, void *stream, void *work, int measuring) {
+  const problem_t *p = program->p;
+  return (cuda_machine_t){.base = {&cuda_machine_ops, p, measuring},
+                          .kernels = cuda_kernels_of(p->dtype),
+                          .stream = stream,
+                          .layout = {work, p->batch_count, 0, 0, 0}};
+}
+
+size_t cuda_program_workspace(const context_t *context, const program_t *program) {
+  cuda_machine_t machine = machine_of(program, NULL, NULL, 1);
+  (void)context;
+  program->run(&machine.base, program->call);
+  return layout_bytes(&machine.layout);
+}
+
+svdgrad_status_t cuda_program_run(const context_t *context, const program_t *program, void *stream, void *work) {
+  cuda_machine_t machine = machine_of(program, stream, work, 0);
+  device_guard_t guard;
+  machine.error = device_enter(&guard, cuda_state(context)->device);
+  if (machine.error)
+    return cuda_status(program->function, machine.error);
+  program->run(&machine.base, program->call);
+  device_leave(&guard);
+  return cuda_status(program->function, machine.error);
+}

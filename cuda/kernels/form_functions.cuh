@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* f(S), its divided differences, and norms (svdgrad.h, src/functions/forms.h), one block per matrix. */
+#pragma once
+#include "form_tangents.cuh"
+#include "function.cuh"
+
+template <class R>
+__device__ inline function_rule<R> rule_of(const form_args_t &args, const function_form_t &form,
+                                           const form_scene<R> &scene) {
+  return function_make(form.kind, (R)form.param, args.gap_policy, limits<R>::epsilon(), scene.policy.s1, scene.exponent,
+                       form.larger);
+}
+
+template <class R>
+__device__ inline function_point_of<R> point_at(const function_form_t &form, const function_rule<R> &rule,
+                                                const form_scene<R> &scene, int64_t i) {
+  const bool custom = form.kind == SVDGRAD_FUNCTION_CUSTOM, rotation = form.kind == SVDGRAD_FUNCTION_ROTATION;
+  const R f = custom ? reals_of<R>(form.f, scene.b)[i] : 0;
+  const R df = custom ? (R)ldexp(reals_of<R>(form.df, scene.b)[i], scene.exponent) : 0;
+  const R sign = rotation ? *reals_of<R>(form.determinant, scene.b) : 1;
+  return function_point(&rule, scene.s[i], i, scene.k, f, df, sign, scene.policy.floor);
+}
+
+template <class T> __global__ void form_values_kernel(form_args_t args) {
+  typedef real_t<T> R;
+  const function_form_t &form = args.form.function;
+  for (int64_t b = blockIdx.x; b < args.batch_count; b += gridDim.x) {
+    const form_scene<R> scene = form_begin<R>(args, form.values, b);
+    const function_rule<R> rule = rule_of(args, form, scene);
+    const R scale = function_scale(rule.degree, scene.exponent);
+    for (int64_t i = threadIdx.x; i < scene.k; i += blockDim.x)
+      reals_of<R>(form.result, b)[i] = point_at(form, rule, scene, i).f * scale;
+  }
+}
+
+/* M at (i, j) and (j, i), i <= j: of U f(S) Vh. */
+template <class T>
+__device__ inline void pair_of_both(const function_rule<real_t<T>> &rule, function_point_of<real_t<T>> a,
+                                    function_point_of<real_t<T>> b, const T *P, int64_t i, int64_t j, real_t<T> scale,
+                                    form_scene<real_t<T>> *scene, T *M) {
+  typedef real_t<T> R;
+  const int64_t k = scene->k;
+  const int dropped = scene->policy.dropped;
+  const bool matters = i != j || scalar<T>::is_complex;
+  const matrix_parts<T> p = parts_at(k, P, i, j);
+  const R f1 = function_difference(&rule, a, b, &scene->policy) * scale;
+  const R f2 = matters ? function_sum(&rule, a, b, &scene->policy) * scale : 0;
+  if (scene->policy.dropped > dropped)
+    scene->policy.dropped = dropped + 1;
+  const T hermitian = f1 * p.hermitian, skew = f2 * p.skew;
+  M[j * k + i] = hermitian + skew;
+  if (i != j)
+    M[i * k + j] = conj(hermitian) - conj(skew);
+}
+
+/* Of V f(S) Vh, where P is Hermitian: 2 s_i (f(s_i) - f(s_j)) / (s_i^2 - s_j^2) P_ij. */
+template <class T>
+__device__ inline void pair_of_one(const function_rule<real_t<T>> &rule, function_point_of<real_t<T>> a,
+                                   function_point_of<real_t<T>> b, const T *P, int64_t i, int64_t j, real_t<T> scale,
+                                   form_scene<real_t<T>> *scene, T *M) {
+  typedef real_t<T> R;
+  const int64_t k = scene->k;
+  const R f1 = function_difference(&rule, a, b, &scene->policy);
+  const R phi = 2 * function_divide(&rule, f1, a.s + b.s, &scene->policy) * scale;
+  const T p = P[j * k + i];
+  M[j * k + i] = phi * a.s * p;
+  if (i != j)
+    M[i * k + j] = phi * b.s * conj(p);
+}
+
+template <class T> __global__ void form_pairs_kernel(form_args_t args) {
+  typedef real_t<T> R;
+  __shared__ R scratch[WARP];
+  const function_form_t &form = args.form.function;
+  const bool both = form.form == SVDGRAD_FORM_UVH;
+  for (int64_t b = blockIdx.x; b < args.batch_count; b += gridDim.x) {
+    form_scene<R> scene = form_begin<R>(args, form.values, b);
+    const function_rule<R> rule = rule_of(args, form, scene);
+    const R scale = function_scale(rule.degree - 1, scene.exponent);
+    const int64_t k = scene.k;
+    const T *P = tensor_of<T>(form.P, b);
+    T *M = tensor_of<T>(form.M, b);
+    for (int64_t e = threadIdx.x; e < k * (k + 1) / 2; e += blockDim.x) {
+      int64_t i, j;
+      pair_of(e, &i, &j);
+      const function_point_of<R> a = point_at(form, rule, scene, i), c = point_at(form, rule, scene, j);
+      if (both)
+        pair_of_both(rule, a, c, P, i, j, scale, &scene, M);
+      else
+        pair_of_one(rule, a, c, P, i, j, scale, &scene, M);
+    }
+    for (int64_t j = threadIdx.x; j < k; j += blockDim.x) {
+      const function_point_of<R> a = point_at(form, rule, scene, j);
+      reals_of<R>(form.factor, b)[j] =
+          form.outside ? function_ratio(&rule, a, &scene.policy) * scale * (both ? 1 : 2) : 0;
+    }
+    form_end(scene, form.report, scratch);
+  }
+}
+
+/* Every thread sums up some of the values, then all of them together. */
+template <class R>
+__device__ inline norm_sum<R> sum_values(const form_args_t &args, const norm_form_t &form, const form_scene<R> &scene,
+                                         R *scratch) {
+  norm_sum<R> sum = norm_begin(form.kind, (R)form.p, &scene.policy, limits<R>::epsilon(), form.larger);
+  for (int64_t i = threadIdx.x; i < scene.k; i += blockDim.x)
+    norm_add(&sum, scene.s[i]);
+  sum.sum = block_reduce<sum_of<R>>(sum.sum, scratch);
+  sum.members = (int64_t)block_reduce<sum_of<R>>((R)sum.members, scratch);
+  sum.count = scene.k;
+  return sum;
+}
+
+template <class T> __global__ void form_norm_kernel(form_args_t args) {
+  typedef real_t<T> R;
+  __shared__ R scratch[WARP];
+  const norm_form_t &form = args.form.norm;
+  for (int64_t b = blockIdx.x; b < args.batch_count; b += gridDim.x) {
+    const form_scene<R> scene = form_begin<R>(args, form.values, b);
+    const norm_sum<R> sum = sum_values(args, form, scene, scratch);
+    const R g = form.g.data ? *reals_of<R>(form.g, b) : 1;
+    if (threadIdx.x == 0)
+      *reals_of<R>(form.value, b) = norm_value(&sum, scene.exponent);
+    for (int64_t i = threadIdx.x; i < form.weight.count; i += blockDim.x)
+      reals_of<R>(form.weight, b)[i] = g * norm_weight(&sum, scene.s[i], scene.exponent);
+  }
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The k-by-k hearts of the JVP and of the second backward pass (svdgrad.h, src/functions/forms.h), one block per matrix.
+ * Singular values are normalized (src/gap_rules.inc); what is divided by one of them is multiplied by 2^-exponent
+ * last. */
+#pragma once
+#include "backward_core.cuh"
+#include "machine.cuh"
+
+/* What the forms have in common: k normalized singular values of matrix b, their power of two, the policy. */
+template <class R> struct form_scene {
+  int64_t b, k;
+  const R *s;
+  int exponent;
+  gap_policy<R> policy;
+};
+
+template <class R>
+__device__ inline form_scene<R> form_begin(const form_args_t &args, const values_t &values, int64_t b) {
+  const R *s = reals_of<R>(values.s, b);
+  const R s1 = values.s.count > 0 ? s[0] : 0;
+  /* There are no cotangents to compare with: nothing is gauge-dependent or noise. */
+  return {b, values.s.count, s, ((const int *)values.exponent)[b],
+          gap_policy_make(args.gap_policy, (R)args.gap_param, limits<R>::epsilon(), s1, (R)INFINITY, (R)0)};
+}
+
+/* By the whole block. */
+template <class R> __device__ inline void form_end(const form_scene<R> &scene, svdgrad_report_t *report, R *scratch) {
+  if (!report)
+    return;
+  const gap_policy<R> policy = gap_combine(scene.policy, scratch);
+  if (threadIdx.x == 0)
+    report[scene.b] = gap_report(&policy, scene.exponent);
+}
+
+/* What stands for 1/s_j. */
+template <class R> __device__ inline R form_inverse_of(form_scene<R> *scene, int64_t j, int outside, R scale) {
+  return outside ? scale * gap_outside(&scene->policy, scene->s[j], (R)1) : 0;
+}
+
+/* Hermitian and skew-Hermitian part of X at (i, j). */
+template <class T> struct matrix_parts { T hermitian, skew; };
+template <class T> __device__ inline matrix_parts<T> parts_at(int64_t k, const T *X, int64_t i, int64_t j) {
+  typedef real_t<T> R;
+  const T x = X[j * k + i], y = conj(X[i * k + j]);
+  return {(R)0.5 * (x + y), (R)0.5 * (x - y)};
+}
+
+/* K = herm(E) Dm + skew(E) Dp and N = herm(E) Dm - skew(E) Dp at (i, j) and (j, i), i <= j. */
+template <class T>
+__device__ inline void form_tangents(form_scene<real_t<T>> *scene, const T *E, int64_t i, int64_t j, real_t<T> scale,
+                                     T *K, T *N) {
+  typedef real_t<T> R;
+  const int64_t k = scene->k;
+  const matrix_parts<T> e = parts_at(k, E, i, j);
+  const gap_factors<R> f = gap_pair(&scene->policy, scene->s[i], scene->s[j], i == j ? 0 : 2 * magnitude(e.hermitian),
+                                    2 * magnitude(e.skew));
+  const T x = scale * ((i == j ? 0 : f.minus) * e.hermitian), y = scale * (f.plus * e.skew);
+  K[j * k + i] = x + y;
+  N[j * k + i] = x - y;
+  if (i != j) {
+    K[i * k + j] = conj(-x - y);
+    N[i * k + j] = conj(y - x);
+  }
+}
+
+/* For each value r_i of the discarded spectrum: x_i s_j - r_i y_i = p_i, y_i s_j - r_i x_i = q_i. */
+template <class T>
+__device__ inline void form_rest(const jvp_form_t &form, form_scene<real_t<T>> *scene, real_t<T> scale) {
+  typedef real_t<T> R;
+  const int64_t b = scene->b, k = scene->k, rest = form.rest.count;
+  const R *r = reals_of<R>(form.rest, b);
+  const T *p = tensor_of<T>(form.p, b), *q = tensor_of<T>(form.q, b);
+  T *x = tensor_of<T>(form.x, b), *y = tensor_of<T>(form.y, b);
+  for (int64_t e = threadIdx.x; e < rest * k; e += blockDim.x) {
+    const T sum = p[e] + q[e], difference = p[e] - q[e];
+    const gap_factors<R> f =
+        gap_pair(&scene->policy, r[e % rest], scene->s[e / rest], magnitude(sum), magnitude(difference));
+    const T half_sum = scale * (f.minus / 2 * sum), half_difference = scale * (f.plus / 2 * difference);
+    x[e] = half_sum + half_difference;
+    y[e] = half_sum - half_difference;
+  }
+  if (threadIdx.x == 0 && rest > 0 && k > 0)
+    gap_cut(&scene->policy, scene->s[k - 1], r[0]);
+}
+
+template <class T> __global__ void form_jvp_kernel(form_args_t args) {
+  typedef real_t<T> R;
+  __shared__ R scratch[WARP];
+  const jvp_form_t &form = args.form.jvp;
+  for (int64_t b = blockIdx.x; b < args.batch_count; b += gridDim.x) {
+    form_scene<R> scene = form_begin<R>(args, form.values, b);
+    const bool failed = form.failed && form.failed[b]; /* loud, where nothing else can say so */
+    const R scale = failed ? (R)NAN : (R)ldexp((R)1, -scene.exponent);
+    const int64_t k = scene.k;
+    const T *E = tensor_of<T>(form.E, b);
+    for (int64_t e = threadIdx.x; e < k * (k + 1) / 2; e += blockDim.x) {
+      int64_t i, j;
+      pair_of(e, &i, &j);
+      form_tangents(&scene, E, i, j, scale, tensor_of<T>(form.K, b), tensor_of<T>(form.N, b));
+    }
+    for (int64_t j = threadIdx.x; j < k; j += blockDim.x) {
+      reals_of<R>(form.dS, b)[j] = re(E[j * k + j]);
+      reals_of<R>(form.inverse, b)[j] = form_inverse_of(&scene, j, form.outside, scale);
+    }
+    form_rest<T>(form, &scene, scale);
+    form_end(scene, form.report, scratch);
+  }
+}
+
+/* Arrays of one matrix. */
+template <class T> struct second_arrays {
+  const T *P, *Q, *Z;
+  T *M, *K, *N;
+};
+
+/* M, K and N at (i, j) of the second backward pass.  Returns the element's share of sb_j: from d/ds of 1/(s_j - s_i) and
+ * of 1/(s_i + s_j) in M.  Elements (i, j) and (j, i) both take the pair i <= j, that one tallies it. */
+template <class T>
+__device__ inline real_t<T> second_element(form_scene<real_t<T>> *scene, const second_arrays<T> &a, int64_t i,
+                                           int64_t j, real_t<T> scale) {
+  typedef real_t<T> R;
+  const int64_t k = scene->k, low = i < j ? i : j, high = i < j ? j : i;
+  const bool mirrored = i > j;
+  const matrix_parts<T> p = parts_at(k, a.P, low, high), q = parts_at(k, a.Q, low, high),
+                        z = parts_at(k, a.Z, low, high);
+  const T sum = (R)2 * (p.skew + q.skew), difference = (R)2 * (p.skew - q.skew); /* X + Y, X - Y */
+  gap_policy<R> policy = scene->policy;
+  const gap_factors<R> f =
+      gap_pair(&policy, scene->s[low], scene->s[high], i == j ? 0 : magnitude(sum) + magnitude(z.hermitian),
+               magnitude(difference) + magnitude(z.skew));
+  if (!mirrored)
+    scene->policy = policy;
+  const R minus = i == j ? 0 : f.minus;
+  const T x = scale * (minus * z.hermitian), y = scale * (f.plus * z.skew);
+  const T symmetric = scale * (minus / 2 * sum), skew = scale * (f.plus / 2 * difference);
+  a.M[j * k + i] = mirrored ? conj(symmetric) - conj(skew) : symmetric + skew;
+  a.K[j * k + i] = mirrored ? conj(-x - y) : x + y;
+  a.N[j * k + i] = mirrored ? conj(y - x) : x - y;
+  const R along = re(conj(x) * symmetric), across = re(conj(y) * skew);
+  return 2 * ((mirrored ? along : -along) - across);
+}
+
+/* One warp per column j, so that sb_j is summed up in one order. */
+template <class T> __global__ void form_second_kernel(form_args_t args) {
+  typedef real_t<T> R;
+  __shared__ R scratch[WARP];
+  const second_form_t &form = args.form.second;
+  for (int64_t b = blockIdx.x; b < args.batch_count; b += gridDim.x) {
+    form_scene<R> scene = form_begin<R>(args, form.values, b);
+    const R scale = (R)ldexp((R)1, -scene.exponent);
+    const int64_t k = scene.k;
+    const second_arrays<T> a = {tensor_of<T>(form.P, b), tensor_of<T>(form.Q, b), tensor_of<T>(form.Z, b),
+                                tensor_of<T>(form.M, b), tensor_of<T>(form.K, b), tensor_of<T>(form.N, b)};
+    for (int64_t j = warp_index(); j < k; j += warp_count()) {
+      R sb = 0;
+      for (int64_t i = lane_index(); i < k; i += WARP) {
+        sb += second_element(&scene, a, i, j, scale);
+        if (i == j)
+          a.M[j * k + j] = a.M[j * k + j] + from_real<T>(reals_of<R>(form.gS, b)[j]);
+      }
+      sb = warp_sum(sb);
+      if (lane_index() != 0)
+        continue;
+      const R inverse = form_inverse_of(&scene, j, form.outside, scale);
+      reals_of<R>(form.inverse, b)[j] = inverse;
+      reals_of<R>(form.dS, b)[j] = re(a.Z[j * k + j]);
+      reals_of<R>(form.sb, b)[j] = form.D.data ? sb - re(tensor_of<T>(form.D, b)[j * k + j]) * inverse * inverse : sb;
+    }
+    form_end(scene, form.report, scratch);
+  }
+}

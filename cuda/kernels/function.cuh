@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Divided differences (src/function_rules.inc) and norms (src/norm_rules.inc) in the precision of the elements. */
+#pragma once
+#include "gap.cuh"
+
+#define GAP_FUNCTION   static __device__ inline
+#define REAL           float
+#define GAP_POLICY     gap_policy_f32
+#define FUNCTION_RULE  function_rule_f32
+#define FUNCTION_POINT function_point_f32
+#define NORM_SUM       norm_sum_f32
+#include "../../src/function_rules.inc"
+#include "../../src/norm_rules.inc"
+#undef REAL
+#undef GAP_POLICY
+#undef FUNCTION_RULE
+#undef FUNCTION_POINT
+#undef NORM_SUM
+#define REAL           double
+#define GAP_POLICY     gap_policy_f64
+#define FUNCTION_RULE  function_rule_f64
+#define FUNCTION_POINT function_point_f64
+#define NORM_SUM       norm_sum_f64
+#include "../../src/function_rules.inc"
+#include "../../src/norm_rules.inc"
+#undef REAL
+#undef GAP_POLICY
+#undef FUNCTION_RULE
+#undef FUNCTION_POINT
+#undef NORM_SUM
+#undef GAP_FUNCTION
+
+template <class R> struct function_types;
+template <> struct function_types<float> {
+  typedef function_rule_f32 rule;
+  typedef function_point_f32 point;
+  typedef norm_sum_f32 norm;
+};
+template <> struct function_types<double> {
+  typedef function_rule_f64 rule;
+  typedef function_point_f64 point;
+  typedef norm_sum_f64 norm;
+};
+template <class R> using function_rule = typename function_types<R>::rule;
+template <class R> using function_point_of = typename function_types<R>::point;
+template <class R> using norm_sum = typename function_types<R>::norm;

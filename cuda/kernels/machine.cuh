@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Operations of programs (src/functions/machine.h) on packed arrays of the whole batch: transfers from and to the
+ * caller's operands, scalings, and the sign of a determinant.  Products are gemm.cuh, forms form_*.cuh. */
+#pragma once
+#include "gap.cuh"
+#include "strided.cuh"
+
+/* Matrix b of a tensor, and number b of an array of real numbers. */
+template <class T> __device__ inline T *tensor_of(const tensor_t &X, int64_t b) {
+  return (T *)X.data + (b * X.all + X.first) * X.rows;
+}
+template <class R> __device__ inline R *reals_of(const reals_t &x, int64_t b) { return (R *)x.data + b * x.count; }
+
+/* Calls visit(b, e) for e in [0, count) of every matrix, each thread on its own: no block belongs to a matrix, so that
+ * neither many small ones nor a few large ones leave threads idle. */
+template <class Visit> __device__ inline void visit_batch(int64_t batch_count, int64_t count, Visit visit) {
+  const int64_t threads = (int64_t)gridDim.x * blockDim.x;
+  for (int64_t e = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; e < batch_count * count; e += threads)
+    visit(e / count, e % count);
+}
+
+/* The same with visit(b, i, j) for the places of a tensor, neighbouring threads along the smaller stride of the other
+ * side of a transfer. */
+template <class Visit> __device__ inline void visit_transfer(const transfer_args_t &args, Visit visit) {
+  const svdgrad_matrix_t &matrix = args.matrix;
+  const bool plain = args.op == PLAIN;
+  const int64_t along_rows = plain ? matrix.row_stride : matrix.col_stride;
+  const int64_t along_columns = plain ? matrix.col_stride : matrix.row_stride;
+  const bool rows_first = along_rows <= along_columns || args.X.columns == 1;
+  const int64_t inner = rows_first ? args.X.rows : args.X.columns;
+  visit_batch(args.batch_count, args.X.rows * args.X.columns, [&](int64_t b, int64_t e) {
+    const int64_t major = e / inner, minor = e - major * inner;
+    visit(b, rows_first ? minor : major, rows_first ? major : minor);
+  });
+}
+
+template <class T> __device__ inline T *transfer_element(const transfer_args_t &args, int64_t b, int64_t i, int64_t j) {
+  return args.op == PLAIN ? element<T>(args.matrix, b, i, j) : element<T>(args.matrix, b, j, i);
+}
+
+template <class T> __global__ void program_load_kernel(transfer_args_t args) {
+  visit_transfer(args, [&](int64_t b, int64_t i, int64_t j) {
+    const T x = args.matrix.data ? *transfer_element<T>(args, b, i, j) : from_real<T>(0);
+    tensor_of<T>(args.X, b)[j * args.X.rows + i] = args.op == PLAIN ? x : conj(x);
+  });
+}
+
+template <class T> __global__ void program_store_kernel(transfer_args_t args) {
+  typedef real_t<T> R;
+  visit_transfer(args, [&](int64_t b, int64_t i, int64_t j) {
+    const T x = tensor_of<T>(args.X, b)[j * args.X.rows + i];
+    const T scaled = (R)args.alpha * (args.op == PLAIN ? x : conj(x));
+    T *y = transfer_element<T>(args, b, i, j);
+    *y = args.beta == 0 ? scaled : scaled + (R)args.beta * *y;
+  });
+}
+
+/* Singular values: every thread finds the exponent of its matrix for itself. */
+template <class T> __global__ void program_load_reals_kernel(transfer_reals_args_t args) {
+  typedef real_t<T> R;
+  const int64_t count = args.x.count;
+  visit_batch(args.batch_count, count, [&](int64_t b, int64_t i) {
+    const R x = args.vector.data ? *entry<R>(args.vector, b, i) : 0;
+    int exponent = 0;
+    if (args.exponent)
+      exponent = gap_exponent(*entry<R>(args.vector, b, 0), limits<R>::exponent_limit);
+    reals_of<R>(args.x, b)[i] = times_power(x, -exponent);
+    if (args.exponent && i == 0)
+      args.exponent[b] = exponent;
+  });
+  if (args.exponent && count == 0)
+    visit_batch(args.batch_count, 1, [&](int64_t b, int64_t) { args.exponent[b] = 0; });
+}
+
+template <class T> __global__ void program_store_reals_kernel(transfer_reals_args_t args) {
+  typedef real_t<T> R;
+  visit_batch(args.batch_count, args.x.count,
+              [&](int64_t b, int64_t i) { *entry<R>(args.vector, b, i) = reals_of<R>(args.x, b)[i]; });
+}
+
+template <class T> __global__ void program_scale_kernel(tensor_args_t args) {
+  visit_batch(args.batch_count, args.X.rows * args.X.columns, [&](int64_t b, int64_t e) {
+    T *x = tensor_of<T>(args.X, b) + e;
+    *x = reals_of<real_t<T>>(args.factor, b)[e / args.X.rows] * *x;
+  });
+}
+
+template <class T> __global__ void program_normalize_kernel(tensor_args_t args) {
+  visit_batch(args.batch_count, args.X.rows * args.X.columns, [&](int64_t b, int64_t e) {
+    T *x = tensor_of<T>(args.X, b) + e;
+    *x = times_power(*x, -args.exponent[b]);
+  });
+}
+
+/* Row of the largest entry of column p from row p on, of equal ones the first; by one warp. */
+template <class R> __device__ inline int find_pivot(const R *X, int n, int p) {
+  R most = -1;
+  int row = p;
+  for (int i = p + lane_index(); i < n; i += WARP) {
+    const R size = fabs(X[(int64_t)p * n + i]);
+    if (size > most) {
+      most = size;
+      row = i;
+    }
+  }
+  for (int offset = WARP / 2; offset; offset /= 2) {
+    const R size = __shfl_xor_sync(FULL_WARP, most, offset);
+    const int other = __shfl_xor_sync(FULL_WARP, row, offset);
+    if (size > most || (size == most && other < row)) {
+      most = size;
+      row = other;
+    }
+  }
+  return row;
+}
+
+/* Subtracts from the rows below p what clears column p, which is then left as it is. */
+template <class R> __device__ inline void eliminate(R *X, int n, int p) {
+  const int64_t rest = n - p - 1;
+  const R top = X[(int64_t)p * n + p];
+  if (top == 0)
+    return;
+  for (int64_t e = threadIdx.x; e < rest * rest; e += blockDim.x) {
+    const int64_t i = p + 1 + e % rest, j = p + 1 + e / rest;
+    X[j * n + i] = fused(X[j * n + i], -X[(int64_t)p * n + i] / top, X[j * n + p]);
+  }
+}
+
+/* Gaussian elimination with partial pivoting, one block per matrix. */
+template <class R> __global__ void program_sign_kernel(tensor_args_t args) {
+  __shared__ int pivot;
+  const int n = (int)args.X.rows;
+  for (int64_t b = blockIdx.x; b < args.batch_count; b += gridDim.x) {
+    R *X = tensor_of<R>(args.X, b);
+    int negative = 0;
+    for (int p = 0; p < n; p++) {
+      if (warp_index() == 0) {
+        const int row = find_pivot(X, n, p);
+        if (lane_index() == 0)
+          pivot = row;
+      }
+      __syncthreads();
+      for (int j = p + (int)threadIdx.x; j < n && pivot != p; j += (int)blockDim.x) {
+        const R x = X[(int64_t)j * n + p];
+        X[(int64_t)j * n + p] = X[(int64_t)j * n + pivot];
+        X[(int64_t)j * n + pivot] = x;
+      }
+      negative ^= pivot != p;
+      __syncthreads();
+      negative ^= X[(int64_t)p * n + p] < 0;
+      eliminate(X, n, p);
+      __syncthreads();
+    }
+    if (threadIdx.x == 0)
+      ((R *)args.sign)[b] = negative ? -1 : 1;
+  }
+}
