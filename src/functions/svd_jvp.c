@@ -46,14 +46,15 @@ static void rest_program(machine_t *machine, const void *argument) {
 typedef struct side {
   tensor_t basis;             /* all columns; the first k belong to S */
   tensor_t tangent;           /* of those: first dA V, then X_, then dU */
-  tensor_t rest, in, out;     /* truncated: the discarded singular basis, the part outside in it, the solution in it */
+  tensor_t rest, in, out;     /* truncated: the discarded singular basis (R has mn - k values that are not zero), the
+                               * part outside in it, the solution in it */
   tensor_t crossing, further; /* full_matrices: dU^H U2, and dU2 of the further columns U2 */
 } side_t;
 
 static side_t take_side(machine_t *machine, int64_t rows, int64_t columns) {
   const problem_t *p = machine->p;
   const machine_ops_t *ops = machine->ops;
-  const int64_t rest = is_truncated(p) ? p->mn : 0, further = columns - p->k;
+  const int64_t rest = is_truncated(p) ? p->mn - p->k : 0, further = columns - p->k;
   return (side_t){.basis = ops->take(machine, rows, columns),
                   .tangent = ops->take(machine, rows, p->k),
                   .rest = ops->take(machine, rows, rest),
