@@ -74,3 +74,14 @@ void *device_call_memory(device_call_t *call, void *host, size_t bytes) {
 void device_call_end(device_call_t *call) { (void)call; }
 
 #endif
+
+svdgrad_matrix_t device_call_matrix(device_call_t *call, const buffer_t *buffer) {
+  svdgrad_matrix_t matrix = buffer->matrix;
+  unsigned char *memory = device_call_memory(call, buffer->memory, buffer->bytes);
+  matrix.data = memory + ((unsigned char *)buffer->matrix.data - buffer->memory);
+  return matrix;
+}
+
+svdgrad_vector_t device_call_vector(device_call_t *call, const buffer_t *buffer) {
+  return (svdgrad_vector_t){device_call_matrix(call, buffer).data, buffer->vector.stride, buffer->vector.batch_stride};
+}

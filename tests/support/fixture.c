@@ -3,12 +3,13 @@
 
 #include "device.h"
 #include "random.h"
+#include "workspace.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { CANARY = 0x5A, GUARD = 256 };
+enum { CANARY = 0x5A };
 
 #if TEST_ONLY_CUDA
 static const svdgrad_backend_t backends[] = {SVDGRAD_BACKEND_CUDA};
@@ -120,49 +121,11 @@ void fixture_free(fixture_t *f) {
   (void)svdgrad_destroy(f->handle);
 }
 
-/* Exactly `bytes` bytes of workspace between two guards. */
-typedef struct workspace {
-  unsigned char *memory, *work;
-  size_t bytes;
-} workspace_t;
-
-static workspace_t workspace_make(const fixture_t *f, svdgrad_op_t op) {
-  workspace_t w = {0};
-  if (svdgrad_workspace_size(f->handle, op, &f->desc, &w.bytes)) {
-    fprintf(stderr, "test: %s\n", svdgrad_last_error_message());
-    abort();
-  }
-  w.memory = checked(malloc(w.bytes + 3 * GUARD));
-  memset(w.memory, CANARY, w.bytes + 3 * GUARD);
-  w.work = w.memory + 2 * GUARD - (uintptr_t)w.memory % GUARD;
-  memset(w.work, f->fill, w.bytes);
-  return w;
-}
-
-static int workspace_free(workspace_t *w) {
-  int intact = 1;
-  const unsigned char *end = w->work + w->bytes;
-  for (const unsigned char *p = w->memory; p < w->memory + w->bytes + 3 * GUARD; p++)
-    intact &= (p >= w->work && p < end) || *p == CANARY;
-  free(w->memory);
-  return intact;
-}
-
-static svdgrad_matrix_t matrix_on(device_call_t *call, const buffer_t *buffer) {
-  svdgrad_matrix_t matrix = buffer->matrix;
-  unsigned char *memory = device_call_memory(call, buffer->memory, buffer->bytes);
-  matrix.data = memory + ((unsigned char *)buffer->matrix.data - buffer->memory);
-  return matrix;
-}
-
-static svdgrad_vector_t vector_on(device_call_t *call, const buffer_t *buffer) {
-  return (svdgrad_vector_t){matrix_on(call, buffer).data, buffer->vector.stride, buffer->vector.batch_stride};
-}
-
 svdgrad_status_t fixture_call_forward(const fixture_t *f, int with, void *work, size_t bytes) {
   device_call_t call = device_call_begin(f->backend);
-  const svdgrad_matrix_t A = matrix_on(&call, &f->A), U = matrix_on(&call, &f->U), Vh = matrix_on(&call, &f->Vh);
-  const svdgrad_vector_t S = vector_on(&call, &f->S);
+  const svdgrad_matrix_t A = device_call_matrix(&call, &f->A), U = device_call_matrix(&call, &f->U),
+                         Vh = device_call_matrix(&call, &f->Vh);
+  const svdgrad_vector_t S = device_call_vector(&call, &f->S);
   int32_t *info = device_call_memory(&call, f->info, ((size_t)f->desc.batch_count + 1) * sizeof *f->info);
   void *device_work = device_call_memory(&call, work, bytes);
   const svdgrad_status_t status = svdgrad_svd(f->handle, call.stream, &f->desc, &A, &S, with & WITH_U ? &U : NULL,
@@ -176,9 +139,11 @@ svdgrad_status_t fixture_call_backward(const fixture_t *f, int with, double alph
   const int64_t mn = f->desc.m < f->desc.n ? f->desc.m : f->desc.n;
   const int truncated = f->desc.rank && f->desc.rank < mn;
   device_call_t call = device_call_begin(f->backend);
-  const svdgrad_matrix_t A = matrix_on(&call, &f->A), U = matrix_on(&call, &f->U), Vh = matrix_on(&call, &f->Vh);
-  const svdgrad_matrix_t gU = matrix_on(&call, &f->gU), gVh = matrix_on(&call, &f->gVh), gA = matrix_on(&call, &f->gA);
-  const svdgrad_vector_t S = vector_on(&call, &f->S), gS = vector_on(&call, &f->gS);
+  const svdgrad_matrix_t A = device_call_matrix(&call, &f->A), U = device_call_matrix(&call, &f->U),
+                         Vh = device_call_matrix(&call, &f->Vh);
+  const svdgrad_matrix_t gU = device_call_matrix(&call, &f->gU), gVh = device_call_matrix(&call, &f->gVh),
+                         gA = device_call_matrix(&call, &f->gA);
+  const svdgrad_vector_t S = device_call_vector(&call, &f->S), gS = device_call_vector(&call, &f->gS);
   svdgrad_report_t *report =
       device_call_memory(&call, f->report, ((size_t)f->desc.batch_count + 1) * sizeof *f->report);
   void *device_work = device_call_memory(&call, work, bytes);
@@ -190,7 +155,8 @@ svdgrad_status_t fixture_call_backward(const fixture_t *f, int with, double alph
 }
 
 svdgrad_status_t fixture_forward(fixture_t *f, int with) {
-  workspace_t w = workspace_make(f, with & WITH_VECTORS ? SVDGRAD_OP_SVD : SVDGRAD_OP_SVDVALS);
+  workspace_t w =
+      workspace_make(f->handle, with & WITH_VECTORS ? SVDGRAD_OP_SVD : SVDGRAD_OP_SVDVALS, &f->desc, f->fill);
   const svdgrad_status_t status = fixture_call_forward(f, with, w.bytes ? w.work : NULL, w.bytes);
   unsigned char canary[sizeof *f->info];
   memset(canary, CANARY, sizeof canary);
@@ -201,7 +167,7 @@ svdgrad_status_t fixture_forward(fixture_t *f, int with) {
 }
 
 svdgrad_status_t fixture_backward(fixture_t *f, int with, double alpha, double beta) {
-  workspace_t w = workspace_make(f, SVDGRAD_OP_SVD_BACKWARD);
+  workspace_t w = workspace_make(f->handle, SVDGRAD_OP_SVD_BACKWARD, &f->desc, f->fill);
   const svdgrad_status_t status = fixture_call_backward(f, with, alpha, beta, w.bytes ? w.work : NULL, w.bytes);
   f->intact &= buffer_padding_intact(&f->gA);
   f->intact &= workspace_free(&w);

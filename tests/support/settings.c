@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "settings.h"
+
+void settings_for_each(const spectrum_t *spectra, size_t count, setting_check_t check, worst_t *worst) {
+  for (int backend = 0; backend < test_backend_count; backend++)
+    for (svdgrad_dtype_t dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++)
+      for (size_t spectrum = 0; spectrum < count; spectrum++)
+        for (int shape = 0; shape < test_shape_count; shape++) {
+          const setting_t s = {test_backends[backend], dtype, spectra[spectrum], test_shapes[shape].m,
+                               test_shapes[shape].n};
+          check(&s, worst);
+        }
+}
+
+void settings_for_each_separated(setting_check_t check, worst_t *worst) {
+  static const spectrum_t spectra[] = {SPECTRUM_NORMAL, SPECTRUM_LINEAR};
+  settings_for_each(spectra, sizeof spectra / sizeof *spectra, check, worst);
+}
+
+void settings_for_each_hard(setting_check_t check, worst_t *worst) {
+  static const spectrum_t spectra[] = {SPECTRUM_NORMAL,   SPECTRUM_GEOMETRIC, SPECTRUM_CLUSTERED,
+                                       SPECTRUM_REPEATED, SPECTRUM_DEFICIENT, SPECTRUM_ZERO,
+                                       SPECTRUM_IDENTITY, SPECTRUM_ONES,      SPECTRUM_GRADED};
+  settings_for_each(spectra, sizeof spectra / sizeof *spectra, check, worst);
+}
+
+void settings_note(worst_t *worst, const setting_t *s, double ratio, const char *what) {
+  worst_note(worst, ratio, "%s %s %s %lldx%lld %s", backend_name(s->backend), dtype_name(s->dtype),
+             spectrum_name(s->spectrum), (long long)s->m, (long long)s->n, what);
+}
+
+dense_t settings_matrix(const setting_t *s) {
+  return make_matrix(s->spectrum, s->dtype, s->m, s->n, (uint64_t)(1000 * s->m + s->n));
+}

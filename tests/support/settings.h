@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the mathematical tests run over: every backend, element type and shape, and some spectra. */
+#ifndef TEST_SETTINGS_H
+#define TEST_SETTINGS_H
+#include "cases.h"
+#include "ratios.h"
+
+typedef struct setting {
+  svdgrad_backend_t backend;
+  svdgrad_dtype_t dtype;
+  spectrum_t spectrum;
+  int64_t m, n;
+} setting_t;
+
+typedef void (*setting_check_t)(const setting_t *setting, worst_t *worst);
+
+void settings_for_each(const spectrum_t *spectra, size_t count, setting_check_t check, worst_t *worst);
+/* Singular values are distinct and not small. */
+void settings_for_each_separated(setting_check_t check, worst_t *worst);
+/* Everything that cases.h has, but for what is near over- or underflow. */
+void settings_for_each_hard(setting_check_t check, worst_t *worst);
+
+/* Keeps the ratio with where it was seen. */
+void settings_note(worst_t *worst, const setting_t *setting, double ratio, const char *what);
+
+/* m-by-n matrix of the setting in long double, to be freed. */
+dense_t settings_matrix(const setting_t *setting);
+
+#endif
