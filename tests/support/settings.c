@@ -8,7 +8,8 @@ void settings_for_each(const spectrum_t *spectra, size_t count, setting_check_t 
         for (int shape = 0; shape < test_shape_count; shape++) {
           const setting_t s = {test_backends[backend], dtype, spectra[spectrum], test_shapes[shape].m,
                                test_shapes[shape].n};
-          check(&s, worst);
+          if (s.backend != SVDGRAD_BACKEND_REF || s.m * s.n <= 300) /* it takes its time */
+            check(&s, worst);
         }
 }
 
