@@ -141,11 +141,12 @@ def scaled_columns(X, values):
 
 
 def moved(x, rng, size):
-    """Every entry of an operand (matrix, list or None) times 1 + size * (number in -1..1)."""
-    if x is None:
-        return None
+    """Every entry of an operand (matrix or list) times 1 + size * (number in -1..1).
+
+    Values of a few bits, such as those at a threshold, are exact in every type: they stay.
+    """
     if isinstance(x, list):
-        return [y * (1 + size * rng.number() / 2) for y in x]
+        return [y if y == round_entry(y, 8) else y * (1 + size * rng.number() / 2) for y in x]
     return build(x.rows, x.cols, lambda i, j: x[i, j] * (1 + size * rng.number() / 2))
 
 
@@ -231,8 +232,10 @@ class Values:
         kind, t, s = self.function.kind, self.function.param, self.s[i]
         if kind in ("POLAR", "ROTATION"):
             return mpf(0)
-        if kind in ("RANK", "SOFT_THRESHOLD", "HARD_THRESHOLD"):
-            return mpf(1 if i < t else 0) if kind == "RANK" else mpf(1 if s > t else 0)
+        if kind == "RANK":
+            return mpf(1 if i < t else 0)
+        if kind in ("SOFT_THRESHOLD", "HARD_THRESHOLD"):  # at the threshold 0 both are the identity
+            return mpf(1 if s > t or t == 0 else 0)
         if kind == "CLIP":
             return mpf(1 if s < t else 0)
         if kind == "POWER":
@@ -244,7 +247,9 @@ class Values:
     def _linear(self, i):
         """f(s) = s from 0 to s_i."""
         kind, t = self.function.kind, self.function.param
-        return kind == "POWER" and t == 1 or kind == "CLIP" and self.s[i] <= t or kind == "RANK" and i < t
+        if kind in ("SOFT_THRESHOLD", "HARD_THRESHOLD"):
+            return t == 0
+        return kind == "POWER" and t == 1 or kind == "CLIP" and self.s[i] < t or kind == "RANK" and i < t
 
     def _apart(self, i, j):
         """Only one of the two lies beyond a jump of f."""
@@ -346,11 +351,17 @@ class FunctionCase:
         self.Y_error, self.gA_error = (bounds(self.name, evaluate, operands) + [mpf(0)])[:2]
         exact = [self.Y] if self.rank else [self.Y, self.gA]
         check_rounding(self.name, self._evaluate, operands, exact, (self.Y_error, self.gA_error), self.double_only)
-        if self.function.custom:  # from rounded values of f a difference quotient loses what cancels
-            s = self.T.s
-            gaps = [abs(x - y) for i, x in enumerate(s) for y in s[:i] if x != y]
-            if gaps:
-                self.gA_error += max(map(abs, self.f)) / min(gaps) * norm(self.gY)
+        if self.function.custom:
+            self.gA_error += self._custom_error() * norm(self.gY)
+
+    def _custom_error(self):
+        """What the better of the difference quotient of rounded f and the mean of f' loses at the closest pair."""
+        s, f = self.T.s, self.function.custom[1]
+        close = [(x - y, x) for x, y in zip(s, s[1:]) if x != y]
+        if not close:
+            return mpf(0)
+        gap, x = min(close)
+        return min(max(map(abs, self.f)) / gap, abs(mp.diff(f, x, 3)) * gap**2 / 12 / EPS)
 
     def _differences(self, well_posed):
         subject, function, gY = self.subject, self.function, self.gY
@@ -486,6 +497,7 @@ def deficient_functions(cases):
         functions = functions[::2] if subject.is_complex else functions
         add_functions(cases, subject, functions)
         add_functions(cases, subject, [Function("POLAR"), Function("POWER", 0.5)], differentiable=False)
+    add_functions(cases, subjects[2], [Function("RANK", 4), *threshold_zero()])
     ones = Subject("ones 4", build(4, 4, lambda i, j: mpf(1)))
     functions = [Function("POWER", 1), Function("POWER", 2), Function("RANK", 1), Function("SOFT_THRESHOLD", 1),
                  Function("CLIP", 1), Function("HARD_THRESHOLD", 1), Function("INVERSE"), Function("POWER", 2, "VVH"),
@@ -494,12 +506,17 @@ def deficient_functions(cases):
     add_functions(cases, ones, [Function("POLAR")], differentiable=False)
 
 
+def threshold_zero():
+    """The identity, twice, and 0: at any matrix these have their gradients."""
+    return [Function("SOFT_THRESHOLD", 0), Function("HARD_THRESHOLD", 0), Function("CLIP", 0)]
+
+
 def zero_functions(cases):
     for m, n in ((3, 2), (2, 3), (3, 3)):
         subject = Subject(f"zero {m}x{n}", matrix(m, n))
         functions = [Function("POWER", 1), Function("POWER", 2), Function("SOFT_THRESHOLD", 1),
-                     Function("HARD_THRESHOLD", 1), Function("CLIP", 1)]
-        add_functions(cases, subject, functions)
+                     Function("HARD_THRESHOLD", 1), Function("CLIP", 1), Function("RANK", min(m, n))]
+        add_functions(cases, subject, functions + threshold_zero())
         add_functions(cases, subject, [Function("INVERSE"), Function("POLAR")], differentiable=False)
 
 
@@ -533,6 +550,20 @@ def graded_functions(cases):
         subject = Subject(name, A, is_complex)
         functions = [Function("POLAR"), Function("POWER", 0.5), Function("POWER", -0.5), Function("INVERSE"),
                      Function("POWER", 1, "VVH"), Function("POWER", 0.5, "VVH")]
+        add_functions(cases, subject, functions, well_posed=False)
+
+
+def scaled_functions(cases):
+    """In float the squares of these values are no numbers; those of INVERSE must be, for its gradient."""
+    A = Random("scaled function").matrix(4, 3)
+    for e in (-51, 51):
+        add_functions(cases, Subject(f"times 2^{e} 4x3", A * mpf(2) ** e), both_forms("INVERSE"), well_posed=False)
+    for e in (-71, 71):
+        subject = Subject(f"times 2^{e} 4x3", A * mpf(2) ** e)
+        middle = between(subject.F.s, 1)
+        functions = both_forms("POLAR") + both_forms("POWER", 1) + both_forms("POWER", 0.5) + both_forms("POWER", -0.5)
+        functions += both_forms("RANK", 2) + both_forms("SOFT_THRESHOLD", middle)
+        functions += both_forms("HARD_THRESHOLD", middle) + both_forms("CLIP", middle)
         add_functions(cases, subject, functions, well_posed=False)
 
 
@@ -585,7 +616,7 @@ def public_functions(cases):
 def function_cases():
     cases = []
     for add in (generic_functions, tied_functions, deficient_functions, zero_functions, near_tied_functions,
-                graded_functions, rotation_functions, public_functions):
+                graded_functions, scaled_functions, rotation_functions, public_functions):
         add(cases)
     return cases
 
@@ -733,6 +764,8 @@ def jvp_cases():
                          differentiable=False))
     cases.append(JvpCase(Subject("zero 3x2", matrix(3, 2), F=exact_factors(mp.eye(3)[:, :2], [0, 0], mp.eye(2))),
                          differentiable=False))
+    A = Random("jvp scaled").matrix(4, 3)
+    cases += [JvpCase(Subject(f"times 2^{e} 4x3", A * mpf(2) ** e)) for e in (-71, 71)]
     close = Subject("gap 1e-3", with_values("jvp gap", 4, 4, [3, mpf("1.001"), 1, mpf("0.2")]))
     cases.append(JvpCase(close))
     for label, param in (("1e-2", 0.01), ("1e-4", 0.0001)):
@@ -851,6 +884,8 @@ def second_cases():
             cases.append(SecondCase(subject, "USV"))
             if (m, n) in ((3, 3), (4, 3), (3, 4)):
                 cases += [SecondCase(subject, which) for which in ("S", "U", "V")]
+    A = Random("second scaled").matrix(4, 3)
+    cases += [SecondCase(Subject(f"times 2^{e} 4x3", A * mpf(2) ** e), "USV") for e in (-51, 51)]
     return cases
 
 
