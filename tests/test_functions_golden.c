@@ -2,7 +2,7 @@
 /* What builds on the SVD against golden vectors (vectors/generate_functions.py): tangents, second derivatives, functions
  * of the singular values, norms and spectral normalization, on every backend and type that can hold a case. */
 #include "device.h"
-#include "functions.h"
+#include "function_golden.h"
 #include "ratios.h"
 
 #include <criterion/criterion.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
- * @file functions.h
+ * @file function_golden.h
  * @brief Golden vectors of what builds on the SVD: its tangents and second derivatives, functions of the singular
  *        values, norms, spectral normalization.
  *
- * functions.c is written by generate_functions.py, which evaluates everything with 80 decimal digits, rounds once, to
+ * function_golden.c is written by generate_functions.py, which evaluates everything with 80 decimal digits, rounds once, to
  * double, and holds every formula against differences of what it differentiates.  Matrices, tangents and cotangents fit
  * in a float unless said otherwise, so that one vector serves both precisions.  Not exact in float: A of the cases
  * "gap" and of the Hilbert matrix, the gauge-admissible gU and gVh of complex cases, gY of "diag 1 1 2 3".
