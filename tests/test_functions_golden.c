@@ -33,8 +33,8 @@ typedef struct trial {
   device_call_t call;
   unsigned char *memory, *guarded; /* the workspace between two guards */
   size_t bytes;
-  void *work;           /* hand these to the library */
-  int32_t *device_info; /* */
+  void *work; /* of the call, like device_info */
+  int32_t *device_info;
 } trial_t;
 
 static trial_t trial_make(svdgrad_backend_t backend, svdgrad_dtype_t dtype, const char *name, int is_complex) {
@@ -101,9 +101,14 @@ static void begin(trial_t *t, svdgrad_op_t op) {
     x->vector = x->buffer.vector;
     x->matrix.data = x->vector.data = memory + ((unsigned char *)x->buffer.matrix.data - x->buffer.memory);
   }
+  workspace_begin(t, op);
+}
+
+/* Of a function that reports in info. */
+static void begin_with_info(trial_t *t, svdgrad_op_t op) {
+  begin(t, op);
   memset(t->info, CANARY, sizeof t->info);
   t->device_info = device_call_memory(&t->call, t->info, sizeof t->info);
-  workspace_begin(t, op);
 }
 
 static int guards_intact(const trial_t *t) {
@@ -122,7 +127,7 @@ static void end(trial_t *t, svdgrad_status_t status) {
   free(t->memory);
 }
 
-/* A call of a function that reports in info, on finite input. */
+/* On finite input. */
 static void end_with_info(trial_t *t, svdgrad_status_t status) {
   int32_t canary;
   memset(&canary, CANARY, sizeof canary);
@@ -190,7 +195,7 @@ static factors_t function_factors(trial_t *t, const function_golden_t *g, int fr
   x.U = element_operand(t, g->m, g->full_matrices ? g->m : k, from_A ? NULL : g->U);
   x.Vh = element_operand(t, g->full_matrices ? g->n : k, g->n, from_A ? NULL : g->Vh);
   if (from_A) {
-    begin(t, SVDGRAD_OP_SVD);
+    begin_with_info(t, SVDGRAD_OP_SVD);
     end_with_info(t, svdgrad_svd(t->handle, t->call.stream, &t->desc, &x.A->matrix, &x.S->vector, &x.U->matrix,
                                  &x.Vh->matrix, t->device_info, t->work, t->bytes));
   }
@@ -324,10 +329,10 @@ static void check_norm(trial_t *t, const void *golden, worst_t *worst) {
   t->desc.n = g->n;
   operand_t *A = element_operand(t, g->m, g->n, g->A), *gA = element_operand(t, g->m, g->n, NULL);
   operand_t *scale = real_operand(t, 1, &g->g), *value = real_operand(t, 1, NULL), *alone = real_operand(t, 1, NULL);
-  begin(t, SVDGRAD_OP_NORM_GRADIENT);
+  begin_with_info(t, SVDGRAD_OP_NORM_GRADIENT);
   end_with_info(t, svdgrad_norm(t->handle, t->call.stream, &t->desc, g->kind, g->p, &A->matrix, &value->vector,
                                 &scale->vector, 1, 0, &gA->matrix, t->device_info, t->work, t->bytes));
-  begin(t, SVDGRAD_OP_NORM);
+  begin_with_info(t, SVDGRAD_OP_NORM);
   end_with_info(t, svdgrad_norm(t->handle, t->call.stream, &t->desc, g->kind, g->p, &A->matrix, &alone->vector, NULL, 1,
                                 0, NULL, t->device_info, t->work, t->bytes));
   compare(&worst[0], t, gA, g->gA, g->gA_error_A);
@@ -380,7 +385,7 @@ static void check_normalize(trial_t *t, const void *golden, worst_t *worst) {
   const iteration_t x = iteration_of(t, g);
   operand_t *A = element_operand(t, g->m, g->n, g->A), *Y = element_operand(t, g->m, g->n, NULL);
   operand_t *gY = element_operand(t, g->m, g->n, g->gY), *gA = element_operand(t, g->m, g->n, NULL);
-  begin(t, SVDGRAD_OP_SPECTRAL_NORMALIZE);
+  begin_with_info(t, SVDGRAD_OP_SPECTRAL_NORMALIZE);
   end_with_info(t, svdgrad_spectral_normalize(t->handle, t->call.stream, &t->desc, &A->matrix, g->iterations,
                                               &x.u->vector, &x.v->vector, &x.sigma->vector, &x.residual->vector,
                                               &Y->matrix, t->device_info, t->work, t->bytes));
@@ -399,7 +404,7 @@ static void check_power_iteration(trial_t *t, const void *golden, worst_t *worst
   t->desc.n = g->n;
   const iteration_t x = iteration_of(t, g);
   operand_t *A = element_operand(t, g->m, g->n, g->A);
-  begin(t, SVDGRAD_OP_POWER_ITERATION);
+  begin_with_info(t, SVDGRAD_OP_POWER_ITERATION);
   end_with_info(t, svdgrad_power_iteration(t->handle, t->call.stream, &t->desc, &A->matrix, g->iterations, &x.u->vector,
                                            &x.v->vector, &x.sigma->vector, &x.residual->vector, t->device_info, t->work,
                                            t->bytes));

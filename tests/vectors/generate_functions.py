@@ -24,9 +24,9 @@ import sys
 import time
 from pathlib import Path
 
-from generate import (DEFAULT, DROP, EPS, H, LORENTZ, MASK, STEP, TINY, Checks, Cotangents, Divisors, Factors, Random,
-                      array, backward, build, columns, diagonal, entries, exact_factors, flat, inner, join, norm, parse,
-                      project_gauge, random_cotangents, round_entry, rounded, skew2, svd, thin_svd, with_values)
+from generate import (DEFAULT, DROP, EPS, H, LORENTZ, MASK, STEP, TINY, Checks, Divisors, Factors, Random, array,
+                      backward, build, columns, diagonal, entries, exact_factors, flat, inner, join, norm, parse,
+                      random_cotangents, round_entry, rounded, skew2, svd, thin_svd, with_values)
 from mpmath import matrix, mp, mpc, mpf
 
 COARSE = mpf(2) ** -18  # what depends on values or gaps between EPS and this, relative to s_1, is for double alone
@@ -812,19 +812,20 @@ def second_order(T, gU, gS, gV, G, div):
             sb[i] += even - odd
     if m > k or n > k:
         inverse = [div.value(x) for x in s]
-        sides = [(U, gU, G * V, Ub, Vb, H(G))] if m > k else []
-        sides += [(V, gV, H(G) * U, Vb, Ub, G)] if n > k else []
-        for Q, g, GV, own, other, Gh in sides:
-            B, W = scaled_columns(GV, inverse), g - Q * (H(Q) * g)
-            own -= B * (H(g) * Q) + g * (H(B) * Q)
-            other += Gh * scaled_columns(W, inverse)
-            if Q is U:
-                Ub, Vb = own, other
-            else:
-                Vb, Ub = own, other
-            for j in range(k):
-                sb[j] -= inner(columns(W, j, j + 1), columns(B, j, j + 1)) * inverse[j]
+        if m > k:
+            own, other, slope = outside_second(U, gU, G * V, H(G), inverse)
+            Ub, Vb, sb = Ub + own, Vb + other, [x + y for x, y in zip(sb, slope)]
+        if n > k:
+            own, other, slope = outside_second(V, gV, H(G) * U, G, inverse)
+            Ub, Vb, sb = Ub + other, Vb + own, [x + y for x, y in zip(sb, slope)]
     return first_order(T, Ub, sb, Vb, div)[0]
+
+
+def outside_second(Q, g, GV, Gh, inverse):
+    """What (I - Q Q^H) g S^-1 of first_order() says of Q, of the other factor and of s."""
+    B, W = scaled_columns(GV, inverse), g - Q * (H(Q) * g)
+    slope = [-inner(columns(W, j, j + 1), columns(B, j, j + 1)) * x for j, x in enumerate(inverse)]
+    return -B * (H(g) * Q) - g * (H(B) * Q), Gh * scaled_columns(W, inverse), slope
 
 
 class SecondCase:
@@ -972,12 +973,14 @@ def norm_cases():
             subject = Subject(name, Random("norm " + name).matrix(m, n, is_complex), is_complex)
             add(subject, every)
             if m == n:
-                checks.equal(name, matrix([LOG_DETERMINANT.value(subject.F.s)]), matrix([mp.log(abs(mp.det(subject.A)))]))
+                determinant = matrix([mp.log(abs(mp.det(subject.A)))])
+                checks.equal(name, matrix([LOG_DETERMINANT.value(subject.F.s)]), determinant)
+    D = diagonal([mpf(2), mpf(2), mpf(1)])
     smooth_at_ties = [NUCLEAR, schatten(1.5), schatten(0.5), LOG_DETERMINANT]
     for name, A, c in (("identity 3", mp.eye(3), False), ("hadamard 4", hadamard(), False),
                        ("fourier 4", fourier(), True),
-                       ("tied twice 4x3", columns(hadamard(), 0, 3) * diagonal([mpf(2), mpf(2), mpf(1)]), False),
-                       ("tied twice complex 3x4", H(columns(fourier(), 0, 3) * diagonal([mpf(2), mpf(2), mpf(1)])), True),
+                       ("tied twice 4x3", columns(hadamard(), 0, 3) * D, False),
+                       ("tied twice complex 3x4", H(columns(fourier(), 0, 3) * D), True),
                        ("diag 3 3 3 1", diagonal([mpf(x) for x in (3, 3, 3, 1)]), False)):
         subject = Subject(name, A, c)
         add(subject, smooth_at_ties)
@@ -1003,17 +1006,13 @@ def norm_cases():
 # ---------------------------------------------------------------------------- spectral normalization
 
 
-def length(x):
-    return norm(x)
-
-
 def power_iteration(A, u, v, iterations):
     """u, v, sigma and residual (matrices of one entry)."""
     for _ in range(iterations):
         w = H(A) * u
-        v = w / length(w) if length(w) > 0 else v
+        v = w / norm(w) if norm(w) > 0 else v
         w = A * v
-        u = w / length(w) if length(w) > 0 else u
+        u = w / norm(w) if norm(w) > 0 else u
     sigma = inner(u, A * v)
     residual = mp.sqrt(norm(A * v - u * sigma) ** 2 + norm(H(A) * u - v * sigma) ** 2)
     return u, v, sigma, residual
