@@ -11,14 +11,23 @@ __device__ inline function_rule<R> rule_of(const form_args_t &args, const functi
                        form.larger);
 }
 
+/* From normalized values to the caller's units, of f (order 0) or of its differences (1).  In double: in float the
+ * rounding of a power that is the caller's would grow with the exponent. */
 template <class R>
-__device__ inline function_point_of<R> point_at(const function_form_t &form, const function_rule<R> &rule,
+__device__ inline R scale_of(const form_args_t &args, const function_form_t &form, const form_scene<R> &scene,
+                             int order) {
+  const double degree =
+      function_make(form.kind, form.param, args.gap_policy, 0.0, 0.0, scene.exponent, form.larger).degree;
+  return (R)function_scale(degree - order, scene.exponent);
+}
+
+/* f at value i, in normalized units. */
+template <class R>
+__device__ inline function_point_of<R> evaluate(const function_form_t &form, const function_rule<R> &rule,
                                                 const form_scene<R> &scene, int64_t i) {
-  const bool custom = form.kind == SVDGRAD_FUNCTION_CUSTOM, rotation = form.kind == SVDGRAD_FUNCTION_ROTATION;
-  const R f = custom ? reals_of<R>(form.f, scene.b)[i] : 0;
-  const R df = custom ? (R)ldexp(reals_of<R>(form.df, scene.b)[i], scene.exponent) : 0;
-  const R sign = rotation ? *reals_of<R>(form.determinant, scene.b) : 1;
-  return function_point(&rule, scene.s[i], i, scene.k, f, df, sign, scene.policy.floor);
+  const R f = form.kind == SVDGRAD_FUNCTION_CUSTOM ? reals_of<R>(form.f, scene.b)[i] : 0;
+  const R sign = form.kind == SVDGRAD_FUNCTION_ROTATION ? *reals_of<R>(form.determinant, scene.b) : 1;
+  return function_point(&rule, scene.s[i], i, scene.k, f, (R)0, sign, scene.policy.floor);
 }
 
 template <class T> __global__ void form_values_kernel(form_args_t args) {
@@ -27,10 +36,30 @@ template <class T> __global__ void form_values_kernel(form_args_t args) {
   for (int64_t b = blockIdx.x; b < args.batch_count; b += gridDim.x) {
     const form_scene<R> scene = form_begin<R>(args, form.values, b);
     const function_rule<R> rule = rule_of(args, form, scene);
-    const R scale = function_scale(rule.degree, scene.exponent);
+    const R scale = scale_of(args, form, scene, 0);
     for (int64_t i = threadIdx.x; i < scene.k; i += blockDim.x)
-      reals_of<R>(form.result, b)[i] = point_at(form, rule, scene, i).f * scale;
+      reals_of<R>(form.result, b)[i] = evaluate(form, rule, scene, i).f * scale;
   }
+}
+
+/* Every value once, by the whole block: f(s_i), and whether it is kept. */
+template <class R>
+__device__ inline void evaluate_all(const function_form_t &form, const function_rule<R> &rule,
+                                    const form_scene<R> &scene) {
+  R *points = reals_of<R>(form.points, scene.b);
+  for (int64_t i = threadIdx.x; i < scene.k; i += blockDim.x) {
+    const function_point_of<R> point = evaluate(form, rule, scene, i);
+    points[i] = point.f;
+    points[scene.k + i] = (R)point.kept;
+  }
+  __syncthreads();
+}
+
+template <class R>
+__device__ inline function_point_of<R> point_at(const function_form_t &form, const form_scene<R> &scene, int64_t i) {
+  const R *points = reals_of<R>(form.points, scene.b);
+  const R df = form.kind == SVDGRAD_FUNCTION_CUSTOM ? (R)ldexp(reals_of<R>(form.df, scene.b)[i], scene.exponent) : 0;
+  return {scene.s[i], points[i], df, points[scene.k + i] != 0};
 }
 
 /* M at (i, j) and (j, i), i <= j: of U f(S) Vh. */
@@ -76,23 +105,23 @@ template <class T> __global__ void form_pairs_kernel(form_args_t args) {
   for (int64_t b = blockIdx.x; b < args.batch_count; b += gridDim.x) {
     form_scene<R> scene = form_begin<R>(args, form.values, b);
     const function_rule<R> rule = rule_of(args, form, scene);
-    const R scale = function_scale(rule.degree - 1, scene.exponent);
+    const R scale = scale_of(args, form, scene, 1);
     const int64_t k = scene.k;
     const T *P = tensor_of<T>(form.P, b);
     T *M = tensor_of<T>(form.M, b);
+    evaluate_all(form, rule, scene);
     for (int64_t e = threadIdx.x; e < k * (k + 1) / 2; e += blockDim.x) {
       int64_t i, j;
       pair_of(e, &i, &j);
-      const function_point_of<R> a = point_at(form, rule, scene, i), c = point_at(form, rule, scene, j);
+      const function_point_of<R> a = point_at(form, scene, i), c = point_at(form, scene, j);
       if (both)
         pair_of_both(rule, a, c, P, i, j, scale, &scene, M);
       else
         pair_of_one(rule, a, c, P, i, j, scale, &scene, M);
     }
-    for (int64_t j = threadIdx.x; j < k; j += blockDim.x) {
-      const function_point_of<R> a = point_at(form, rule, scene, j);
-      reals_of<R>(form.factor, b)[j] =
-          form.outside ? function_ratio(&rule, a, &scene.policy) * scale * (both ? 1 : 2) : 0;
+    for (int64_t j = threadIdx.x; j < k && form.outside; j += blockDim.x) {
+      const function_point_of<R> a = point_at(form, scene, j);
+      reals_of<R>(form.factor, b)[j] = function_ratio(&rule, a, &scene.policy) * scale * (both ? 1 : 2);
     }
     form_end(scene, form.report, scratch);
   }
