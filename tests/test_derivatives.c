@@ -543,3 +543,61 @@ Test(derivatives, second_backward_pass_at_ties) {
   settings_for_each_hard(check_second_at_ties, &worst);
   cr_assert(worst_within(&worst, 0));
 }
+
+/* ---- scale ---- */
+
+static int is_scaled(const buffer_t *scaled, const dense_t *X, int exponent) {
+  int same = 1;
+  for (int64_t j = 0; j < X->n; j++)
+    for (int64_t i = 0; i < X->m; i++)
+      same &= X->at[j * X->m + i] * ldexpl(1, exponent) == buffer_get(scaled, 0, i, j);
+  return same;
+}
+
+static void scale_values(functions_t *x, const dense_t *A, const dense_t *S, int exponent) {
+  LOCAL(dense) scaled_A = dense_sum(ldexpl(1, exponent), A, 0, A);
+  LOCAL(dense) scaled_S = dense_sum(ldexpl(1, exponent), S, 0, S);
+  buffer_store(&x->f.A, 0, &scaled_A);
+  buffer_store(&x->f.S, 0, &scaled_S);
+}
+
+/* 2^p A: dS stays, dU and dVh are 2^-p times as large, and the second gradient without gS 2^-2p times; to the bit. */
+static void check_scale_of(const setting_t *s, int64_t rank, worst_t *worst) {
+  const int most = dtype_real(s->dtype) == SVDGRAD_F32 ? 30 : 400;
+  LOCAL(functions) x = start(s, rank, 0);
+  LOCAL(dense) A = buffer_load(&x.f.A, 0);
+  LOCAL(dense) S = buffer_load(&x.f.S, 0);
+  run_jvp(&x);
+  LOCAL(dense) dS = buffer_load(&x.dS, 0);
+  LOCAL(dense) dU = buffer_load(&x.dU, 0);
+  LOCAL(dense) dVh = buffer_load(&x.dVh, 0);
+  if (rank == 0)
+    run_second(&x, ABSENT(OPERAND_GS));
+  LOCAL(dense) gA = buffer_load(&x.f.gA, 0);
+  LOCAL(dense) ggU = buffer_load(&x.dU, 0);
+  for (int p = -most; p <= most; p += most / 2) {
+    scale_values(&x, &A, &S, p);
+    run_jvp(&x);
+    int same = is_scaled(&x.dS, &dS, 0) && is_scaled(&x.dU, &dU, -p) && is_scaled(&x.dVh, &dVh, -p);
+    if (rank == 0) {
+      run_second(&x, ABSENT(OPERAND_GS));
+      same &= is_scaled(&x.f.gA, &gA, -2 * p) && is_scaled(&x.dU, &ggU, -p);
+    }
+    char what[40];
+    (void)snprintf(what, sizeof what, "rank %d times 2^%d", (int)rank, p);
+    settings_note(worst, s, same ? 0 : INFINITY, what);
+  }
+}
+
+static void check_scale(const setting_t *s, worst_t *worst) {
+  check_scale_of(s, 0, worst);
+  if (s->m > 2 && s->n > 2)
+    check_scale_of(s, 2, worst);
+}
+
+Test(derivatives, powers_of_two_are_exact) {
+  static const spectrum_t spectra[] = {SPECTRUM_LINEAR};
+  worst_t worst = worst_make("jvp powers of two");
+  settings_for_each(spectra, 1, check_scale, &worst);
+  cr_assert(worst_within(&worst, 0));
+}
