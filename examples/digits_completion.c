@@ -8,9 +8,9 @@
  *   f(X) = 1/2 |mask (X - Y)|_F^2 + lambda sum_c |X_c|_*,   |X_c|_* = sum_i s_i(X_c),
  *
  * where the nuclear norm |.|_* is the convex stand-in for the rank (E. Candes, B. Recht, Exact
- * matrix completion via convex optimization, Found. Comput. Math. 9, 2009).  Its gradient is that
- * of the singular values, svdgrad_svd_backward() with gS = 1; alpha = lambda and beta = 1 add it
- * to the gradient of the first term, which already lies in gA.
+ * matrix completion via convex optimization, Found. Comput. Math. 9, 2009).  svdgrad_norm() gives
+ * it and its gradient in one call; alpha = lambda and beta = 1 add that to the gradient of the first
+ * term, which already lies in gA.
  *
  * The nuclear norm has a kink where a singular value is 0, so that with a fixed step and lambda X
  * ends up oscillating by about step * lambda.  Here lambda falls from one step to the next: that
@@ -19,18 +19,14 @@
  * regularization algorithms for learning large incomplete matrices, J. Mach. Learn. Res. 11, 2010).
  */
 #include <math.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <svdgrad/svdgrad.h>
-#include <time.h>
-#include <zlib.h>
 
+#include "common.h"
 #include "contact_sheet.h"
+#include "digits.h"
 
-enum { CLASSES = 10, SIDE = 8, PIXELS = SIDE * SIDE, MAX_INK = 16, MAX_IMAGES = 10000 };
 enum { DEFAULT_STEPS = 200, PROGRESS_LINES = 10, SHOWN = 3, SHEET_ROWS_PER_IMAGE = 4 };
 
 static const double HIDDEN_SHARE = 0.3;
@@ -38,11 +34,6 @@ static const float STEP = 1.0f; /* 1 / (largest curvature of the first term) */
 /* For pixels from 0 to 1.  The result hardly depends on either: any end below 0.2 gives the same
    error to 1 %, since it comes close to lambda -> 0, the smallest nuclear norm that fits. */
 static const double LAMBDA_FIRST = 1.0, LAMBDA_LAST = 0.1;
-
-typedef struct dataset {
-  int count, per_class[CLASSES];
-  uint8_t ink[MAX_IMAGES][PIXELS], label[MAX_IMAGES];
-} dataset_t;
 
 /* All arrays but mean are CLASSES matrices of images x PIXELS, one after the other. */
 typedef struct problem {
@@ -57,116 +48,28 @@ typedef struct problem {
 typedef struct solver {
   svdgrad_handle_t handle;
   svdgrad_desc_t desc;
-  float *S, *U, *Vh, *gS;
   int32_t info[CLASSES];
-  void *work;
-  size_t work_bytes;
-  const char *algorithm;
+  workspace_t work;
   double seconds; /* spent in the library */
 } solver_t;
 
-static _Noreturn void die(const char *format, ...) {
-  va_list args;
-  va_start(args, format);
-  fflush(stdout);
-  fputs("digits_completion: ", stderr);
-  vfprintf(stderr, format, args);
-  fputc('\n', stderr);
-  va_end(args);
-  exit(EXIT_FAILURE);
-}
-
-static void check(svdgrad_status_t status) {
-  if (status != SVDGRAD_STATUS_SUCCESS)
-    die("%s: %s", svdgrad_status_string(status), svdgrad_last_error_message());
-}
-
-static void *allocate(size_t count, size_t size) {
-  void *p = calloc(count, size);
-  if (!p)
-    die("out of memory");
-  return p;
-}
-
-static double now(void) {
-  struct timespec t;
-  timespec_get(&t, TIME_UTC);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-/* splitmix64: short, and the same holes on every machine. */
-static double uniform(uint64_t *state) {
-  uint64_t z = *state += 0x9e3779b97f4a7c15u;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
-}
-
-/* ---- input --------------------------------------------------------------------------------- */
-
-static int read_number(char **cursor, int max, const char *path, int line) {
-  char *end;
-  long value = strtol(*cursor, &end, 10);
-  if (end == *cursor || value < 0 || value > max)
-    die("%s:%d: expected an integer from 0 to %d", path, line, max);
-  *cursor = *end == ',' ? end + 1 : end;
-  return (int)value;
-}
-
-static void read_image(dataset_t *data, char *text, const char *path) {
-  const int i = data->count;
-  if (i == MAX_IMAGES)
-    die("%s: more than %d images", path, MAX_IMAGES);
-  for (int p = 0; p < PIXELS; p++)
-    data->ink[i][p] = (uint8_t)read_number(&text, MAX_INK, path, i + 1);
-  data->label[i] = (uint8_t)read_number(&text, CLASSES - 1, path, i + 1);
-  if (text[strspn(text, "\r\n")])
-    die("%s:%d: more than %d numbers", path, i + 1, PIXELS + 1);
-  data->per_class[data->label[i]]++;
-  data->count++;
-}
-
-static void check_stream(gzFile file, const char *path) {
-  int error;
-  const char *message = gzerror(file, &error);
-  if (error != Z_OK && error != Z_STREAM_END)
-    die("cannot read %s", message[0] ? message : path); /* the message begins with the path */
-}
-
-static dataset_t *read_dataset(const char *path) {
-  char text[512];
-  dataset_t *data = allocate(1, sizeof *data);
-  gzFile file = gzopen(path, "rb");
-  if (!file)
-    die("cannot open %s", path);
-  while (gzgets(file, text, sizeof text)) {
-    check_stream(file, path); /* a broken file may still give half a line */
-    read_image(data, text, path);
-  }
-  check_stream(file, path);
-  gzclose(file);
-  return data;
-}
-
 /* ---- the problem --------------------------------------------------------------------------- */
 
-static int rarest_class_size(const dataset_t *data) {
-  int least = data->count;
+static int rarest_class_size(const digits_t *digits) {
+  int least = digits->count;
   for (int c = 0; c < CLASSES; c++)
-    least = data->per_class[c] < least ? data->per_class[c] : least;
+    least = digits->per_class[c] < least ? digits->per_class[c] : least;
   return least;
 }
 
 /* Stacks the first images of every digit into that digit's matrix. */
-static void fill_truth(problem_t *problem, const dataset_t *data) {
+static void fill_truth(problem_t *problem, const digits_t *digits) {
   int used[CLASSES] = {0};
-  for (int i = 0; i < data->count; i++) {
-    const int c = data->label[i];
-    if (used[c] == problem->images)
-      continue;
-    float *row = problem->truth + (size_t)(c * problem->images + used[c]++) * PIXELS;
-    for (int p = 0; p < PIXELS; p++)
-      row[p] = (float)data->ink[i][p] / MAX_INK;
+  for (int i = 0; i < digits->count; i++) {
+    const int c = digits->label[i];
+    if (used[c] < problem->images)
+      memcpy(problem->truth + (size_t)(c * problem->images + used[c]++) * PIXELS, digits->pixel[i],
+             sizeof digits->pixel[i]);
   }
 }
 
@@ -195,8 +98,8 @@ static void average_visible_pixels(problem_t *problem) {
 
 /* Starts from the baseline: hidden pixels have the column mean.  Without the mean the first
    singular value would be spent, and shrunk, on it. */
-static problem_t create_problem(const dataset_t *data) {
-  problem_t problem = {.images = rarest_class_size(data)};
+static problem_t create_problem(const digits_t *digits) {
+  problem_t problem = {.images = rarest_class_size(digits)};
   if (problem.images < SHOWN)
     die("every digit needs at least %d images", SHOWN);
   problem.count = (size_t)CLASSES * (size_t)problem.images * PIXELS;
@@ -205,7 +108,7 @@ static problem_t create_problem(const dataset_t *data) {
   problem.mean = allocate(CLASSES * PIXELS, sizeof(float));
   problem.X = allocate(problem.count, sizeof(float));
   problem.gX = allocate(problem.count, sizeof(float));
-  fill_truth(&problem, data);
+  fill_truth(&problem, digits);
   hide_pixels(&problem);
   average_visible_pixels(&problem);
   for (size_t i = 0; i < problem.count; i++)
@@ -241,69 +144,40 @@ static double hidden_rmse(const problem_t *problem, prediction_fn *predict) {
   return sqrt(sum / fmax(hidden, 1.0));
 }
 
-/* ---- forward and backward through the library ---------------------------------------------- */
+/* ---- value and gradient through the library ------------------------------------------------- */
 
 static solver_t create_solver(int images) {
   solver_t solver = {.desc = SVDGRAD_DESC_INIT};
-  const size_t k = (size_t)(images < PIXELS ? images : PIXELS);
-  size_t backward_bytes;
   solver.desc.dtype = SVDGRAD_F32;
   solver.desc.m = images;
   solver.desc.n = PIXELS;
   solver.desc.batch_count = CLASSES;
   check(svdgrad_create(SVDGRAD_BACKEND_CPU, 0, &solver.handle));
-  check(svdgrad_workspace_size(solver.handle, SVDGRAD_OP_SVD, &solver.desc, &solver.work_bytes));
-  check(svdgrad_workspace_size(solver.handle, SVDGRAD_OP_SVD_BACKWARD, &solver.desc, &backward_bytes));
-  solver.algorithm = svdgrad_algorithm_name(solver.handle, SVDGRAD_OP_SVD, &solver.desc);
-  if (!solver.algorithm)
-    die("%s", svdgrad_last_error_message());
-  if (backward_bytes > solver.work_bytes)
-    solver.work_bytes = backward_bytes;
-  solver.work = aligned_alloc(256, (solver.work_bytes / 256 + 1) * 256);
-  if (!solver.work)
-    die("out of memory");
-  solver.S = allocate(CLASSES * k, sizeof(float));
-  solver.gS = allocate(CLASSES * k, sizeof(float));
-  solver.U = allocate(CLASSES * (size_t)images * k, sizeof(float));
-  solver.Vh = allocate(CLASSES * k * PIXELS, sizeof(float));
-  for (size_t i = 0; i < CLASSES * k; i++)
-    solver.gS[i] = 1.0f;
+  reserve(&solver.work, solver.handle, SVDGRAD_OP_NORM_GRADIENT, &solver.desc);
   return solver;
 }
 
 static void destroy_solver(solver_t *solver) {
   check(svdgrad_destroy(solver->handle));
-  free(solver->work);
-  free(solver->S);
-  free(solver->gS);
-  free(solver->U);
-  free(solver->Vh);
-}
-
-static svdgrad_matrix_t row_major(float *data, int64_t rows, int64_t cols) {
-  return (svdgrad_matrix_t){data, cols, 1, rows * cols};
+  free(solver->work.data);
 }
 
 /* gX += lambda * (gradient of the nuclear norms of X).  Returns the sum of these norms. */
 static double add_nuclear_norm_gradient(solver_t *solver, problem_t *problem, double lambda) {
-  const int64_t m = solver->desc.m, n = solver->desc.n, k = m < n ? m : n;
-  const svdgrad_matrix_t X = row_major(problem->X, m, n), gX = row_major(problem->gX, m, n);
-  const svdgrad_matrix_t U = row_major(solver->U, m, k), Vh = row_major(solver->Vh, k, n);
-  const svdgrad_vector_t S = {solver->S, 1, k}, gS = {solver->gS, 1, k};
+  const svdgrad_matrix_t X = row_major(problem->X, problem->images, PIXELS);
+  const svdgrad_matrix_t gX = row_major(problem->gX, problem->images, PIXELS);
+  float norm[CLASSES];
+  const svdgrad_vector_t value = {norm, 1, 1};
   const double start = now();
-  check(svdgrad_svd(solver->handle, NULL, &solver->desc, &X, &S, &U, &Vh, solver->info, solver->work,
-                    solver->work_bytes));
-  for (int c = 0; c < CLASSES; c++)
-    if (solver->info[c] != SVDGRAD_INFO_OK)
-      die("the decomposition of digit %d failed with info %d", c, (int)solver->info[c]);
-  check(svdgrad_svd_backward(solver->handle, NULL, &solver->desc, NULL, &S, &U, &Vh, &gS, NULL, NULL, lambda, 1.0, &gX,
-                             NULL, solver->work, solver->work_bytes));
+  check(svdgrad_norm(solver->handle, NULL, &solver->desc, SVDGRAD_NORM_NUCLEAR, 0.0, &X, &value, NULL, lambda, 1.0, &gX,
+                     solver->info, solver->work.data, solver->work.bytes));
   solver->seconds += now() - start;
+  check_info(solver->info, CLASSES);
 
-  double norm = 0.0;
-  for (int64_t i = 0; i < CLASSES * k; i++)
-    norm += (double)solver->S[i];
-  return norm;
+  double sum = 0.0;
+  for (int c = 0; c < CLASSES; c++)
+    sum += (double)norm[c];
+  return sum;
 }
 
 /* One step of gradient descent.  Returns f(X) from before the step. */
@@ -398,11 +272,11 @@ int main(int argc, char **argv) {
     return EXIT_FAILURE;
   }
   const int steps = argc > 3 ? parse_steps(argv[3]) : DEFAULT_STEPS;
-  dataset_t *data = read_dataset(argv[1]);
-  problem_t problem = create_problem(data);
+  digits_t *digits = digits_read(argv[1]);
+  problem_t problem = create_problem(digits);
   solver_t solver = create_solver(problem.images);
   printf("%d matrices of %d images x %d pixels, %.0f %% of the pixels hidden; SVD by %s\n", CLASSES, problem.images,
-         PIXELS, 100.0 * HIDDEN_SHARE, solver.algorithm);
+         PIXELS, 100.0 * HIDDEN_SHARE, svdgrad_algorithm_name(solver.handle, SVDGRAD_OP_SVD, &solver.desc));
 
   const double seconds = complete(&solver, &problem, steps);
   const double baseline = hidden_rmse(&problem, column_mean);
@@ -415,7 +289,7 @@ int main(int argc, char **argv) {
 
   destroy_solver(&solver);
   destroy_problem(&problem);
-  free(data);
+  free(digits);
   if (rmse >= baseline)
     die("the completion is no better than the column mean");
   return EXIT_SUCCESS;
