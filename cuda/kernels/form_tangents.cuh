@@ -113,11 +113,17 @@ template <class T> struct second_arrays {
   T *M, *K, *N;
 };
 
+/* LORENTZ: with x = s_j - s_i and w = gap_param s_1, what stands for 1/x is L = x/(x^2 + w^2), and dL/dx = L^2 ((w/x)^2 - 1),
+ * dL/dw = -2 L^2 w/x.  This is w/x, 0 under every other policy. */
+template <class R> __device__ inline R width_of_gap(const gap_policy<R> &policy, R x) {
+  return policy.policy == SVDGRAD_GAP_LORENTZ && x != 0 ? policy.width / x : 0;
+}
+
 /* M, K and N at (i, j) of the second backward pass.  Returns the element's share of sb_j: from d/ds of 1/(s_j - s_i) and
- * of 1/(s_i + s_j) in M.  Elements (i, j) and (j, i) both take the pair i <= j, that one tallies it. */
+ * of 1/(s_i + s_j) in M; adds to that of w.  Elements (i, j) and (j, i) both take the pair i <= j, that one tallies it. */
 template <class T>
 __device__ inline real_t<T> second_element(form_scene<real_t<T>> *scene, const second_arrays<T> &a, int64_t i,
-                                           int64_t j, real_t<T> scale) {
+                                           int64_t j, real_t<T> scale, real_t<T> *of_width) {
   typedef real_t<T> R;
   const int64_t k = scene->k, low = i < j ? i : j, high = i < j ? j : i;
   const bool mirrored = i > j;
@@ -136,7 +142,9 @@ __device__ inline real_t<T> second_element(form_scene<real_t<T>> *scene, const s
   a.M[j * k + i] = mirrored ? conj(symmetric) - conj(skew) : symmetric + skew;
   a.K[j * k + i] = mirrored ? conj(-x - y) : x + y;
   a.N[j * k + i] = mirrored ? conj(y - x) : x - y;
-  const R along = re(conj(x) * symmetric), across = re(conj(y) * skew);
+  const R width = width_of_gap(policy, scene->s[high] - scene->s[low]), square = re(conj(x) * symmetric);
+  const R along = square * (1 - width * width), across = re(conj(y) * skew);
+  *of_width -= mirrored ? 0 : 4 * square * width;
   return 2 * ((mirrored ? along : -along) - across);
 }
 
@@ -151,10 +159,11 @@ template <class T> __global__ void form_second_kernel(form_args_t args) {
     const int64_t k = scene.k;
     const second_arrays<T> a = {tensor_of<T>(form.P, b), tensor_of<T>(form.Q, b), tensor_of<T>(form.Z, b),
                                 tensor_of<T>(form.M, b), tensor_of<T>(form.K, b), tensor_of<T>(form.N, b)};
+    R of_width = 0;
     for (int64_t j = warp_index(); j < k; j += warp_count()) {
       R sb = 0;
       for (int64_t i = lane_index(); i < k; i += WARP) {
-        sb += second_element(&scene, a, i, j, scale);
+        sb += second_element(&scene, a, i, j, scale, &of_width);
         if (i == j)
           a.M[j * k + j] = a.M[j * k + j] + from_real<T>(reals_of<R>(form.gS, b)[j]);
       }
@@ -166,6 +175,9 @@ template <class T> __global__ void form_second_kernel(form_args_t args) {
       reals_of<R>(form.dS, b)[j] = re(a.Z[j * k + j]);
       reals_of<R>(form.sb, b)[j] = form.D.data ? sb - re(tensor_of<T>(form.D, b)[j * k + j]) * inverse * inverse : sb;
     }
+    of_width = block_reduce<sum_of<R>>(of_width, scratch);
+    if (threadIdx.x == 0 && k > 0)
+      reals_of<R>(form.sb, b)[0] += of_width * (R)args.gap_param;
     form_end(scene, form.report, scratch);
   }
 }
