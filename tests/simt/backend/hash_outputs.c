@@ -6,7 +6,7 @@
  * usage: hash_outputs [all | f32 | f64 | c64 | c128 | tiny N]: one type, or shape N of the few for races between
  * blocks, for which every block is a thread. */
 #include "cases.h"
-#include "fixture.h"
+#include "functions.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,6 +78,49 @@ static void run(svdgrad_desc_t desc, spectrum_t spectrum) {
   fixture_free(&f);
 }
 
+static void run_program(functions_t *x, svdgrad_op_t op) {
+  reach(&x->f, op);
+  memset(x->f.report, 0, (size_t)x->f.desc.batch_count * sizeof *x->f.report); /* padding, too */
+  check(functions_run(x, op, 0, 1, 0));
+  for (int i = 0; i < FUNCTIONS_OPERAND_COUNT; i++)
+    if (functions_role(x, op, i) == ROLE_OUTPUT)
+      add_buffer(functions_operand(x, i));
+  add_bytes(x->f.report, (size_t)x->f.desc.batch_count * sizeof *x->f.report);
+}
+
+static void run_function(functions_t *x, svdgrad_function_kind_t kind, double param) {
+  x->function.kind = kind;
+  x->function.param = param;
+  run_program(x, SVDGRAD_OP_MATRIX_FUNCTION);
+  if (x->f.desc.rank == 0)
+    run_program(x, SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD);
+}
+
+/* What goes with the full rank alone. */
+static void run_full_rank(functions_t *x) {
+  const svdgrad_desc_t *desc = &x->f.desc;
+  if (desc->m == desc->n && !dtype_is_complex(desc->dtype) && x->function.form == SVDGRAD_FORM_UVH)
+    run_function(x, SVDGRAD_FUNCTION_ROTATION, 0);
+  if (!desc->full_matrices)
+    run_program(x, SVDGRAD_OP_SVD_BACKWARD_BACKWARD);
+  x->norm = SVDGRAD_NORM_SCHATTEN;
+  run_program(x, SVDGRAD_OP_NORM_GRADIENT);
+}
+
+/* Functions of the SVD: every operation of programs. */
+static void run_programs(svdgrad_desc_t desc, svdgrad_form_t form) {
+  functions_t x = functions_make(SVDGRAD_BACKEND_CUDA, &desc, form, LAYOUT_ROW_PADDED);
+  for (int64_t b = 0; b < desc.batch_count; b++)
+    functions_fill(&x, b, (uint64_t)b + 1);
+  check(fixture_forward(&x.f, WITH_VECTORS));
+  run_function(&x, SVDGRAD_FUNCTION_POWER, 0.5);
+  run_function(&x, SVDGRAD_FUNCTION_CUSTOM, 0);
+  run_program(&x, SVDGRAD_OP_SVD_JVP);
+  if (desc.rank == 0)
+    run_full_rank(&x);
+  functions_free(&x);
+}
+
 enum { THIN, FULL_MATRICES, RANK_1, VARIANT_COUNT };
 
 static svdgrad_desc_t describe(svdgrad_dtype_t dtype, test_shape_t shape, int64_t batch_count, int variant) {
@@ -101,6 +144,15 @@ static void run_variants(svdgrad_dtype_t dtype, svdgrad_algo_t algo, test_shape_
 static const test_shape_t small_shapes[] = {{1, 1}, {3, 3}, {4, 2}, {2, 4},   {40, 3},  {3, 40},
                                             {8, 8}, {9, 5}, {5, 9}, {300, 2}, {20, 17}, {40, 8}};
 static const test_shape_t panel_shapes[] = {{36, 36}, {40, 34}};
+static const test_shape_t program_shapes[] = {{1, 1}, {3, 3}, {9, 5}, {5, 9}, {36, 34}};
+
+static void run_all_programs(svdgrad_dtype_t dtype) {
+  for (size_t i = 0; i < sizeof program_shapes / sizeof *program_shapes; i++) {
+    run_programs(describe(dtype, program_shapes[i], 3, THIN), SVDGRAD_FORM_UVH);
+    run_programs(describe(dtype, program_shapes[i], 3, FULL_MATRICES), SVDGRAD_FORM_VVH);
+    run_programs(describe(dtype, program_shapes[i], 3, RANK_1), SVDGRAD_FORM_UVH);
+  }
+}
 
 /* Two sweeps, which leave it unfinished, show as much as ten. */
 static void run_large(svdgrad_dtype_t dtype) {
@@ -118,31 +170,37 @@ static void run_large(svdgrad_dtype_t dtype) {
 }
 
 /* Enough matrices for several blocks where a block has several; few calls, as threads are dear. */
+enum { FORWARD, BACKWARD, PROGRAMS };
 static const struct tiny {
   test_shape_t shape;
   int64_t batch_count;
-  int variant, backward;
-} tiny[] = {{{3, 3}, 65, THIN, 0},           {{9, 5}, 9, FULL_MATRICES, 0}, {{9, 5}, 2, FULL_MATRICES, 1},
-            {{9, 5}, 2, RANK_1, 1},          {{40, 3}, 2, THIN, 1},         {{40, 8}, 2, FULL_MATRICES, 0},
-            {{36, 34}, 2, FULL_MATRICES, 0}, {{129, 129}, 1, THIN, 0}};
+  int variant, what;
+} tiny[] = {
+    {{3, 3}, 65, THIN, FORWARD},           {{9, 5}, 9, FULL_MATRICES, FORWARD}, {{9, 5}, 2, FULL_MATRICES, BACKWARD},
+    {{9, 5}, 2, RANK_1, BACKWARD},         {{40, 3}, 2, THIN, BACKWARD},        {{40, 8}, 2, FULL_MATRICES, FORWARD},
+    {{36, 34}, 2, FULL_MATRICES, FORWARD}, {{129, 129}, 1, THIN, FORWARD},      {{34, 34}, 2, THIN, PROGRAMS}};
 
 static int run_tiny(size_t i) {
   if (i >= sizeof tiny / sizeof *tiny)
     return EXIT_FAILURE;
   svdgrad_desc_t desc = describe(SVDGRAD_F32, tiny[i].shape, tiny[i].batch_count, tiny[i].variant);
   desc.max_sweeps = 1;
+  if (tiny[i].what == PROGRAMS) {
+    run_programs(desc, SVDGRAD_FORM_UVH);
+    return EXIT_SUCCESS;
+  }
   fixture_t f = start(&desc, SPECTRUM_NORMAL);
   forward(&f, WITH_VECTORS);
-  if (tiny[i].backward)
+  if (tiny[i].what == BACKWARD)
     backward(&f);
   fixture_free(&f);
   return EXIT_SUCCESS;
 }
 
 static int all_reached(void) {
-  static const char *const algorithms[] = {"jacobi-thread",  "jacobi-skinny",   "jacobi-warp",
-                                           "jacobi-panels",  "jacobi-blocked",  "backward-fused",
-                                           "backward-steps", "cusolver-gesvdj", "cusolver-gesvdjBatched"};
+  static const char *const algorithms[] = {
+      "jacobi-thread",  "jacobi-skinny",  "jacobi-warp",   "jacobi-panels",   "jacobi-blocked",
+      "backward-fused", "backward-steps", "program-steps", "cusolver-gesvdj", "cusolver-gesvdjBatched"};
   int all = 1;
   for (size_t i = 0; i < sizeof algorithms / sizeof *algorithms; i++)
     if (!strstr(reached, algorithms[i])) {
@@ -164,6 +222,7 @@ int main(int argc, char **argv) {
       run_variants((svdgrad_dtype_t)dtype, SVDGRAD_ALGO_VENDOR, small_shapes[i]);
     }
     run_large((svdgrad_dtype_t)dtype);
+    run_all_programs((svdgrad_dtype_t)dtype);
   }
   printf("hash %016llx\n", (unsigned long long)hash);
   return all_reached() ? EXIT_SUCCESS : EXIT_FAILURE;
