@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the header promises of every compute function holds for the functions of the SVD: neither where operands lie in
+ * memory, nor the batch around a matrix, nor threads, nor what the workspace holds changes a bit of any result; inputs
+ * are never written, absent operands change nothing else, and a matrix of NaN harms no other. */
+#include "functions.h"
+#include "workspace.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* 1: fewer problems, for the CPU run of CUDA, which is slow. */
+#ifndef TEST_SMALL
+#define TEST_SMALL 0
+#endif
+
+/* ---- what is computed ---- */
+
+/* A call; the function, or the norm, that it is about. */
+typedef struct job {
+  svdgrad_op_t op;
+  svdgrad_form_t form;
+  svdgrad_function_kind_t kind;
+  double param;
+  svdgrad_norm_kind_t norm;
+} job_t;
+static const job_t jobs[] = {
+    {.op = SVDGRAD_OP_SVD_JVP},
+    {.op = SVDGRAD_OP_SVD_BACKWARD_BACKWARD},
+    {.op = SVDGRAD_OP_MATRIX_FUNCTION, .kind = SVDGRAD_FUNCTION_CUSTOM},
+    {.op = SVDGRAD_OP_MATRIX_FUNCTION, .kind = SVDGRAD_FUNCTION_ROTATION},
+    {.op = SVDGRAD_OP_MATRIX_FUNCTION, .form = SVDGRAD_FORM_VVH, .kind = SVDGRAD_FUNCTION_POWER, .param = 0.5},
+    {.op = SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD, .kind = SVDGRAD_FUNCTION_CUSTOM},
+    {.op = SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD, .kind = SVDGRAD_FUNCTION_ROTATION},
+    {.op = SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD, .form = SVDGRAD_FORM_VVH, .kind = SVDGRAD_FUNCTION_INVERSE},
+    {.op = SVDGRAD_OP_NORM, .norm = SVDGRAD_NORM_SCHATTEN},
+    {.op = SVDGRAD_OP_NORM_GRADIENT, .norm = SVDGRAD_NORM_NUCLEAR},
+};
+enum { JOB_COUNT = sizeof jobs / sizeof *jobs };
+
+typedef struct variant {
+  int64_t m, n, rank;
+  int full_matrices;
+} variant_t;
+static const variant_t variants[] = {
+    {1, 1, 0, 0}, {4, 3, 0, 0},   {3, 5, 0, 0},
+#if !TEST_SMALL
+    {1, 4, 0, 1}, {16, 16, 0, 0}, {17, 12, 0, 0}, {12, 17, 0, 1},
+#endif
+    {5, 3, 0, 1}, {6, 5, 2, 0},   {5, 7, 3, 0},
+};
+enum { VARIANT_COUNT = sizeof variants / sizeof *variants };
+
+/* Whether the call takes such a problem. */
+static int takes(const job_t *job, const svdgrad_desc_t *desc) {
+  const int truncated = desc->rank > 0,
+            forward = job->op == SVDGRAD_OP_SVD_JVP || job->op == SVDGRAD_OP_MATRIX_FUNCTION;
+  if (job->kind == SVDGRAD_FUNCTION_ROTATION)
+    return desc->m == desc->n && !truncated && !dtype_is_complex(desc->dtype);
+  return (forward || !truncated) && (job->op != SVDGRAD_OP_SVD_BACKWARD_BACKWARD || !desc->full_matrices);
+}
+
+static void describe(char text[120], svdgrad_backend_t backend, const svdgrad_desc_t *desc, const job_t *job) {
+  (void)snprintf(text, 120, "%s %s %dx%d rank %d full %d: %s, op %d kind %d form %d", backend_name(backend),
+                 dtype_name(desc->dtype), (int)desc->m, (int)desc->n, (int)desc->rank, desc->full_matrices,
+                 functions_op_name(job->op), (int)job->op, (int)job->kind, (int)job->form);
+}
+
+typedef void (*check_t)(svdgrad_backend_t backend, const svdgrad_desc_t *desc, const job_t *job, const char *what);
+
+/* Of every backend, element type, shape and call. */
+static void for_each_job(int64_t batch_count, check_t check) {
+  for (int i = 0; i < test_backend_count; i++)
+    for (svdgrad_dtype_t dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++)
+      for (int v = 0; v < VARIANT_COUNT; v++)
+        for (int j = 0; j < JOB_COUNT; j++) {
+          svdgrad_desc_t desc = make_desc(dtype, variants[v].m, variants[v].n, batch_count);
+          desc.rank = variants[v].rank;
+          desc.full_matrices = variants[v].full_matrices;
+          if (test_backends[i] == SVDGRAD_BACKEND_REF) /* the oracle has one algorithm */
+            desc.algo = SVDGRAD_ALGO_AUTO;
+          const int slow = test_backends[i] == SVDGRAD_BACKEND_REF && desc.m * desc.n > 100;
+          if (slow || !takes(&jobs[j], &desc))
+            continue;
+          char what[120];
+          describe(what, test_backends[i], &desc, &jobs[j]);
+          check(test_backends[i], &desc, &jobs[j], what);
+        }
+}
+
+static void set_job(functions_t *x, const job_t *job) {
+  x->function.kind = job->kind;
+  x->function.param = job->param;
+  x->norm = job->norm;
+  x->p = 2.5;
+}
+
+/* Matrix b of seed (first + b) % seeds, and its factors. */
+static void fill(functions_t *x, uint64_t first, uint64_t seeds) {
+  for (int64_t b = 0; b < x->f.desc.batch_count; b++)
+    functions_fill(x, b, (first + (uint64_t)b) % seeds + 1);
+  cr_assert_eq(fixture_forward(&x->f, WITH_VECTORS), SVDGRAD_STATUS_SUCCESS, "%s", svdgrad_last_error_message());
+}
+
+static functions_t filled(svdgrad_backend_t backend, const svdgrad_desc_t *desc, const job_t *job, uint64_t first,
+                          uint64_t seeds) {
+  functions_t x = functions_make(backend, desc, job->form, LAYOUT_COLUMN_MAJOR);
+  set_job(&x, job);
+  fill(&x, first, seeds);
+  return x;
+}
+
+static void run(functions_t *x, const job_t *job, double beta) {
+  cr_assert_eq(functions_run(x, job->op, 0, 0.75, beta), SVDGRAD_STATUS_SUCCESS, "%s", svdgrad_last_error_message());
+}
+
+static int all_same(functions_t *x, functions_t *y, const job_t *job) {
+  int same = x->f.intact && y->f.intact;
+  for (int64_t b = 0; b < x->f.desc.batch_count; b++)
+    same &= functions_same(x, b, y, b, job->op);
+  return same;
+}
+
+/* ---- memory ---- */
+
+static functions_t copy_placed(functions_t *from, const job_t *job, int operand, placement_t placement) {
+  placement_t placements[FUNCTIONS_OPERAND_COUNT] = {{LAYOUT_COLUMN_MAJOR, 0}};
+  placements[operand] = placement;
+  functions_t x = functions_make_placed(from->f.backend, &from->f.desc, job->form, placements);
+  set_job(&x, job);
+  for (int i = 0; i < FUNCTIONS_OPERAND_COUNT; i++)
+    for (int64_t b = 0; b < x.f.desc.batch_count; b++) {
+      LOCAL(dense) X = buffer_load(functions_operand(from, i), b);
+      buffer_store(functions_operand(&x, i), b, &X);
+    }
+  return x;
+}
+
+/* Inputs are as in y, and no padding has been written. */
+static int inputs_are_intact(functions_t *x, functions_t *y, const job_t *job) {
+  int intact = 1;
+  for (int i = 0; i < FUNCTIONS_OPERAND_COUNT; i++) {
+    intact &= buffer_padding_intact(functions_operand(x, i));
+    for (int64_t b = 0; b < x->f.desc.batch_count && functions_role(x, job->op, i) != ROLE_OUTPUT; b++)
+      intact &= buffer_same_bits(functions_operand(x, i), b, functions_operand(y, i), b);
+  }
+  return intact;
+}
+
+static void check_layouts(svdgrad_backend_t backend, const svdgrad_desc_t *desc, const job_t *job, const char *what) {
+  LOCAL(functions) before = filled(backend, desc, job, 0, 100);
+  LOCAL(functions) packed = copy_placed(&before, job, OPERAND_A, (placement_t){LAYOUT_COLUMN_MAJOR, 0});
+  run(&packed, job, -0.5);
+  for (int operand = 0; operand < FUNCTIONS_OPERAND_COUNT; operand++)
+    for (layout_t layout = 0; layout < LAYOUT_COUNT && functions_role(&packed, job->op, operand); layout++) {
+      LOCAL(functions) x = copy_placed(&before, job, operand, (placement_t){layout, 0});
+      run(&x, job, -0.5);
+      cr_expect(all_same(&x, &packed, job) && inputs_are_intact(&x, &before, job), "%s: %s %s", what,
+                functions_operand_name(operand), layout_name(layout));
+    }
+}
+
+Test(function_contract, every_operand_in_every_layout) { for_each_job(TEST_SMALL ? 2 : 3, check_layouts); }
+
+/* One copy of an input for the batch, instead of as many equal ones. */
+static void check_broadcast(svdgrad_backend_t backend, const svdgrad_desc_t *desc, const job_t *job, const char *what) {
+  LOCAL(functions) all = filled(backend, desc, job, 0, 100);
+  for (int operand = 0; operand < FUNCTIONS_OPERAND_COUNT; operand++) {
+    if (functions_role(&all, job->op, operand) != ROLE_INPUT)
+      continue;
+    LOCAL(functions) copies = copy_placed(&all, job, OPERAND_A, (placement_t){LAYOUT_COLUMN_MAJOR, 0});
+    LOCAL(dense) first = buffer_load(functions_operand(&copies, operand), 0);
+    for (int64_t b = 1; b < desc->batch_count; b++)
+      buffer_store(functions_operand(&copies, operand), b, &first);
+    LOCAL(functions) shared = copy_placed(&copies, job, operand, (placement_t){LAYOUT_ROW_PADDED, 1});
+    run(&copies, job, 1);
+    run(&shared, job, 1);
+    cr_expect(all_same(&shared, &copies, job), "%s: %s", what, functions_operand_name(operand));
+  }
+}
+
+Test(function_contract, one_input_for_the_whole_batch) { for_each_job(TEST_SMALL ? 2 : 5, check_broadcast); }
+
+/* beta = 0: gA is written and not read. */
+static void check_beta_zero(svdgrad_backend_t backend, const svdgrad_desc_t *desc, const job_t *job, const char *what) {
+  LOCAL(functions) x = filled(backend, desc, job, 0, 100);
+  LOCAL(functions) poisoned = filled(backend, desc, job, 0, 100);
+  for (int64_t b = 0; b < desc->batch_count; b++)
+    for (int64_t j = 0; j < desc->n; j++)
+      for (int64_t i = 0; i < desc->m; i++)
+        buffer_set(&poisoned.f.gA, b, i, j, (long double)NAN);
+  run(&x, job, 0);
+  run(&poisoned, job, 0);
+  cr_expect(all_same(&poisoned, &x, job), "%s", what);
+}
+
+Test(function_contract, beta_zero_does_not_read_gA) { for_each_job(2, check_beta_zero); }
+
+/* ---- absent operands ---- */
+
+static int is_optional(const job_t *job, int operand) {
+  switch (job->op) {
+  case SVDGRAD_OP_SVD_JVP: return operand == OPERAND_DS || operand == OPERAND_DU || operand == OPERAND_DVH;
+  case SVDGRAD_OP_SVD_BACKWARD_BACKWARD:
+    return operand == OPERAND_DS || operand == OPERAND_DU || operand == OPERAND_DVH || operand == OPERAND_GA;
+  default: return 0;
+  }
+}
+
+/* Without an output, or the report, the others are the same; and nothing is written to what was not handed over. */
+static void check_absent(svdgrad_backend_t backend, const svdgrad_desc_t *desc, const job_t *job, const char *what) {
+  LOCAL(functions) before = filled(backend, desc, job, 0, 100);
+  LOCAL(functions) all = filled(backend, desc, job, 0, 100);
+  run(&all, job, 0.25);
+  for (int operand = 0; operand <= OPERAND_REPORT; operand++) {
+    const int is_report = operand == OPERAND_REPORT;
+    const int reports = job->op != SVDGRAD_OP_MATRIX_FUNCTION && job->op < SVDGRAD_OP_NORM;
+    if (is_report ? !reports : !is_optional(job, operand))
+      continue;
+    LOCAL(functions) x = filled(backend, desc, job, 0, 100);
+    memset(x.f.report, 0x77, sizeof *x.f.report);
+    const svdgrad_report_t report = x.f.report[0];
+    cr_assert_eq(functions_run(&x, job->op, ABSENT(operand), 0.75, 0.25), SVDGRAD_STATUS_SUCCESS);
+    int same = is_report ? memcmp(&report, &x.f.report[0], sizeof report) == 0
+                         : memcmp(&all.f.report[0], &x.f.report[0], sizeof report) == 0;
+    for (int i = 0; i < FUNCTIONS_OPERAND_COUNT; i++)
+      same &= buffer_same_bits(functions_operand(&x, i), 0, functions_operand(i == operand ? &before : &all, i), 0);
+    cr_expect(same, "%s: without %s", what, is_report ? "report" : functions_operand_name(operand));
+  }
+}
+
+Test(function_contract, absent_outputs_change_nothing) { for_each_job(1, check_absent); }
+
+/* ---- the batch ---- */
+
+enum { SEEDS = 3 };
+
+/* Every second piece first, then the others. */
+static void alternating(void *pool, int64_t count, int64_t grain, void (*body)(int64_t, int64_t, void *), void *arg) {
+  (void)pool;
+  for (int64_t start = 0; start < 2; start++)
+    for (int64_t first = start * grain; first < count; first += 2 * grain)
+      body(first, first + grain < count ? first + grain : count, arg);
+}
+
+/* All of a batch of the size against the matrices alone. */
+static int batch_agrees(functions_t alone[SEEDS], svdgrad_desc_t desc, const job_t *job, int64_t size, int num_threads,
+                        svdgrad_parallel_for_t parallel_for) {
+  desc.batch_count = size;
+  LOCAL(functions) x = filled(alone[0].f.backend, &desc, job, 0, SEEDS);
+  if (x.f.backend != SVDGRAD_BACKEND_CUDA) { /* which has no threads to set */
+    cr_assert_eq(svdgrad_set_num_threads(x.f.handle, num_threads), SVDGRAD_STATUS_SUCCESS);
+    cr_assert_eq(svdgrad_set_parallel_for(x.f.handle, parallel_for, NULL), SVDGRAD_STATUS_SUCCESS);
+  }
+  run(&x, job, 0.3);
+  int same = x.f.intact;
+  for (int64_t b = 0; b < size; b++)
+    same &= functions_same(&x, b, &alone[b % SEEDS], 0, job->op);
+  return same;
+}
+
+static void check_batches(svdgrad_backend_t backend, const svdgrad_desc_t *desc, const job_t *job, const char *what) {
+  static const struct {
+    int64_t size;
+    int num_threads;
+    svdgrad_parallel_for_t parallel_for;
+  } batches[] = {
+    {2, 1, NULL},
+    {7, 1, NULL},
+#if !TEST_SMALL
+    {37, 1, NULL},
+    {37, 2, NULL},
+    {37, 3, NULL},
+    {37, 1, alternating}
+#endif
+  };
+  functions_t alone[SEEDS];
+  for (uint64_t seed = 0; seed < SEEDS; seed++) {
+    alone[seed] = filled(backend, desc, job, seed, SEEDS);
+    run(&alone[seed], job, 0.3);
+  }
+  for (size_t i = 0; i < sizeof batches / sizeof *batches; i++)
+    cr_expect(batch_agrees(alone, *desc, job, batches[i].size, batches[i].num_threads, batches[i].parallel_for),
+              "%s: batch of %d, %d threads", what, (int)batches[i].size, batches[i].num_threads);
+  for (int seed = 0; seed < SEEDS; seed++)
+    functions_free(&alone[seed]);
+}
+
+Test(function_contract, any_place_in_any_batch_on_any_threads) { for_each_job(1, check_batches); }
+
+/* ---- NaN ---- */
+
+enum { BAD_BATCH = TEST_SMALL ? 3 : 17, BAD = 1 };
+
+static int has_nan(const buffer_t *x, int64_t b) {
+  int found = 0;
+  for (int64_t j = 0; j < x->cols; j++)
+    for (int64_t i = 0; i < x->rows; i++)
+      found |= isnan(creall(buffer_get(x, b, i, j))) || isnan(cimagl(buffer_get(x, b, i, j)));
+  return found;
+}
+
+static int all_nan(const buffer_t *x, int64_t b) {
+  int all = 1;
+  for (int64_t j = 0; j < x->cols; j++)
+    for (int64_t i = 0; i < x->rows; i++)
+      all &= isnan(creall(buffer_get(x, b, i, j))) || isnan(cimagl(buffer_get(x, b, i, j)));
+  return all;
+}
+
+/* A NaN in A must show in everything; one in a tangent or cotangent in something. */
+static void expect_nan(const functions_t *x, const job_t *job, int operand, const char *what) {
+  const int tangent = operand == OPERAND_DA || operand == OPERAND_GY;
+  switch (job->op) {
+  case SVDGRAD_OP_NORM:
+  case SVDGRAD_OP_NORM_GRADIENT:
+    if (operand == OPERAND_A) {
+      cr_expect_eq(x->f.info[BAD], SVDGRAD_INFO_NONFINITE, "%s: info", what);
+      cr_expect(all_nan(&x->value, BAD), "%s: value", what);
+    }
+    cr_expect(job->op == SVDGRAD_OP_NORM || all_nan(&x->f.gA, BAD), "%s: gA", what);
+    break;
+  case SVDGRAD_OP_SVD_JVP:
+  case SVDGRAD_OP_SVD_BACKWARD_BACKWARD:
+    cr_expect(!tangent || has_nan(&x->dS, BAD) || has_nan(&x->dU, BAD), "%s: tangents", what);
+    break;
+  case SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD:
+    cr_expect(!tangent || x->f.desc.m == 1 || has_nan(&x->f.gA, BAD), "%s: gA", what);
+    break;
+  default: break;
+  }
+}
+
+/* Of each input in turn: its last entry in one matrix. */
+static void check_poisoned(svdgrad_backend_t backend, const svdgrad_desc_t *desc, const job_t *job, const char *what) {
+  LOCAL(functions) clean = filled(backend, desc, job, 0, 100);
+  LOCAL(functions) before = filled(backend, desc, job, 0, 100);
+  run(&clean, job, 0.5);
+  for (int operand = 0; operand < FUNCTIONS_OPERAND_COUNT; operand++) {
+    if (functions_role(&clean, job->op, operand) != ROLE_INPUT)
+      continue;
+    LOCAL(functions) x = copy_placed(&before, job, OPERAND_A, (placement_t){LAYOUT_COLUMN_MAJOR, 0});
+    const buffer_t *buffer = functions_operand(&x, operand);
+    buffer_set(buffer, BAD, buffer->rows - 1, buffer->cols - 1, (long double)NAN);
+    run(&x, job, 0.5);
+    int same = x.f.intact;
+    for (int64_t b = 0; b < desc->batch_count; b++)
+      same &= b == BAD || functions_same(&x, b, &clean, b, job->op);
+    cr_expect(same, "%s: a NaN in %s changed another matrix", what, functions_operand_name(operand));
+    expect_nan(&x, job, operand, what);
+  }
+}
+
+Test(function_contract, a_nan_harms_no_other_matrix) { for_each_job(BAD_BATCH, check_poisoned); }
+
+/* ---- workspace ---- */
+
+static size_t size_of(svdgrad_handle_t handle, svdgrad_op_t op, svdgrad_desc_t desc, int64_t batch_count) {
+  size_t bytes = SIZE_MAX;
+  desc.batch_count = batch_count;
+  cr_assert_eq(svdgrad_workspace_size(handle, op, &desc, &bytes), SVDGRAD_STATUS_SUCCESS, "%s",
+               svdgrad_last_error_message());
+  return bytes;
+}
+
+static void check_size(svdgrad_backend_t backend, const svdgrad_desc_t *desc, const job_t *job, const char *what) {
+  LOCAL(functions) x = functions_make(backend, desc, job->form, LAYOUT_COLUMN_MAJOR);
+  const size_t one = size_of(x.f.handle, job->op, *desc, 1);
+  (void)svdgrad_set_num_threads(x.f.handle, 3); /* not on CUDA */
+  cr_expect_eq(size_of(x.f.handle, job->op, *desc, 0), 0);
+  for (int64_t b = 1; b < 2000; b = 3 * b + 1)
+    cr_expect_eq(size_of(x.f.handle, job->op, *desc, b), (size_t)b * one, "%s: batch of %d", what, (int)b);
+}
+
+Test(function_contract, workspace_is_linear_in_the_batch) { for_each_job(1, check_size); }
+
+static void check_fill(svdgrad_backend_t backend, const svdgrad_desc_t *desc, const job_t *job, const char *what) {
+  static const unsigned char fills[] = {0x00, 0x3F};
+  LOCAL(functions) nan = filled(backend, desc, job, 0, 100);
+  run(&nan, job, 0.5);
+  cr_expect(nan.f.intact, "%s: something beside the outputs was written", what);
+  for (size_t i = 0; i < sizeof fills; i++) {
+    LOCAL(functions) x = filled(backend, desc, job, 0, 100);
+    x.f.fill = fills[i];
+    run(&x, job, 0.5);
+    cr_expect(all_same(&x, &nan, job), "%s: what the workspace held before matters", what);
+  }
+}
+
+Test(function_contract, exact_workspace_is_enough_whatever_it_holds) { for_each_job(2, check_fill); }
+
+static int same_memory(functions_t *x, functions_t *y) {
+  int same = memcmp(x->f.report, y->f.report, sizeof *x->f.report) == 0 && x->f.info[0] == y->f.info[0];
+  for (int i = 0; i < FUNCTIONS_OPERAND_COUNT; i++) {
+    const buffer_t *a = functions_operand(x, i), *b = functions_operand(y, i);
+    same &= memcmp(a->memory, b->memory, a->bytes) == 0;
+  }
+  return same;
+}
+
+/* A byte less, none, or in the wrong place: refused with nothing written. */
+static void check_refusals(svdgrad_backend_t backend, const svdgrad_desc_t *desc, const job_t *job, const char *what) {
+  LOCAL(functions) before = filled(backend, desc, job, 0, 100);
+  LOCAL(functions) x = filled(backend, desc, job, 0, 100);
+  workspace_t w = workspace_make(x.f.handle, job->op, desc, 0xA5);
+  const struct {
+    void *work;
+    size_t bytes;
+    svdgrad_status_t status;
+  } wrong[] = {{w.work, w.bytes - 1, SVDGRAD_STATUS_WORKSPACE_TOO_SMALL},
+               {w.work, w.bytes / 2, SVDGRAD_STATUS_WORKSPACE_TOO_SMALL},
+               {NULL, 0, SVDGRAD_STATUS_WORKSPACE_TOO_SMALL},
+               {NULL, w.bytes, SVDGRAD_STATUS_INVALID_ARGUMENT},
+               {w.work + 8, w.bytes, SVDGRAD_STATUS_INVALID_ARGUMENT},
+               {w.work + 128, w.bytes, SVDGRAD_STATUS_INVALID_ARGUMENT}};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong && w.bytes > 0; i++) {
+    cr_expect_eq(functions_call(&x, job->op, 0, 1, 0, wrong[i].work, wrong[i].bytes), wrong[i].status, "%s: case %d",
+                 what, (int)i);
+    cr_expect(same_memory(&x, &before), "%s: case %d was refused and has written something", what, (int)i);
+  }
+  for (size_t i = 0; i < w.bytes; i++)
+    cr_assert(w.work[i] == 0xA5, "%s: the workspace was written", what);
+  cr_expect(workspace_free(&w));
+}
+
+Test(function_contract, wrong_workspaces_are_refused) { for_each_job(1, check_refusals); }
