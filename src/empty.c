@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "empty.h"
 
+#include "element_size.h"
 #include "gap_policy.h"
+
+#include <string.h>
 
 #define BODY "empty.inc"
 #include "each_type.h"
@@ -29,4 +32,18 @@ void empty_svd(const svd_call_t *call) {
 void empty_svd_backward(const svd_backward_call_t *call) {
   for (int64_t b = 0; b < call->p.batch_count && call->report; b++)
     call->report[b] = (svdgrad_report_t){.min_gap = INFINITY};
+}
+
+static void store_zero(svdgrad_dtype_t dtype, const svdgrad_vector_t *number, int64_t b) {
+  if (number->data)
+    memset((unsigned char *)number->data + (size_t)(b * number->batch_stride) * real_size(dtype), 0, real_size(dtype));
+}
+
+void empty_power_iteration(const power_call_t *call) {
+  for (int64_t b = 0; b < call->p.batch_count; b++) {
+    store_zero(call->p.dtype, &call->sigma, b);
+    store_zero(call->p.dtype, &call->residual, b);
+    if (call->info)
+      call->info[b] = SVDGRAD_INFO_OK;
+  }
 }

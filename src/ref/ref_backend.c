@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The reference backend: the plainest code that is right, in one precision more than asked for; the oracle that every
- * other backend is tested against.  Read ref_jacobi.inc, ref_svd.inc, ref_backward.inc. */
+ * other backend is tested against.  Read ref_jacobi.inc, ref_svd.inc, ref_backward.inc, ref_power.inc. */
 #include "../empty.h"
 #include "../error.h"
 #include "ref_kernels.h"
 #include "ref_machine.h"
+#include "ref_power.h"
 
 static svdgrad_status_t ref_create(context_t *context, int device) {
   (void)context;
@@ -36,7 +37,13 @@ static int ref_is_capturable(const context_t *context, svdgrad_op_t op, const pr
 
 static size_t ref_scratch(svdgrad_op_t op, const problem_t *problem) {
   const ref_kernels_t *kernels = &ref_kernels[problem->dtype];
-  return op == SVDGRAD_OP_SVD_BACKWARD ? kernels->backward_scratch(problem) : kernels->svd_scratch(problem);
+  switch (op) {
+  case SVDGRAD_OP_SVD_BACKWARD: return kernels->backward_scratch(problem);
+  case SVDGRAD_OP_POWER_ITERATION:
+  case SVDGRAD_OP_SPECTRAL_NORMALIZE: return ref_power[problem->dtype].scratch(problem);
+  case SVDGRAD_OP_SPECTRAL_NORMALIZE_BACKWARD: return 0;
+  default: return kernels->svd_scratch(problem);
+  }
 }
 
 static size_t ref_workspace_size(const context_t *context, svdgrad_op_t op, const problem_t *problem) {
@@ -101,6 +108,32 @@ static svdgrad_status_t ref_program_run(const context_t *context, const program_
   return SVDGRAD_STATUS_SUCCESS;
 }
 
+/* Passes over A, or over A and gY. */
+static batch_t ref_power_batch(svdgrad_op_t op, const problem_t *p, int64_t passes, batch_task_t task, const void *call,
+                               void *work) {
+  batch_t batch = ref_batch(op, p, task, call, work);
+  batch.matrix_cost = 100 + 10.0 * (double)passes * (double)p->m * (double)p->n;
+  return batch;
+}
+
+static svdgrad_status_t ref_power_iteration(const context_t *context, const power_call_t *call) {
+  const problem_t *p = &call->p;
+  if (p->mn == 0)
+    empty_power_iteration(call);
+  else
+    batch_run(&context->parallel, ref_power_batch(SVDGRAD_OP_POWER_ITERATION, p, 2 * (int64_t)call->iterations + 3,
+                                                  ref_power[p->dtype].iterate, call, call->work));
+  return SVDGRAD_STATUS_SUCCESS;
+}
+
+static svdgrad_status_t ref_normalize_backward(const context_t *context, const normalize_backward_call_t *call) {
+  const problem_t *p = &call->p;
+  if (p->mn > 0)
+    batch_run(&context->parallel, ref_power_batch(SVDGRAD_OP_SPECTRAL_NORMALIZE_BACKWARD, p, 2,
+                                                  ref_power[p->dtype].backward, call, call->work));
+  return SVDGRAD_STATUS_SUCCESS;
+}
+
 const backend_t ref_backend = {
     .name = "ref",
     .create = ref_create,
@@ -112,4 +145,6 @@ const backend_t ref_backend = {
     .svd_backward = ref_svd_backward,
     .program_workspace = ref_program_workspace,
     .program_run = ref_program_run,
+    .power_iteration = ref_power_iteration,
+    .normalize_backward = ref_normalize_backward,
 };
