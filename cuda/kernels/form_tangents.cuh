@@ -113,10 +113,10 @@ template <class T> struct second_arrays {
   T *M, *K, *N;
 };
 
-/* LORENTZ: with x = s_j - s_i and w = gap_param s_1, what stands for 1/x is L = x/(x^2 + w^2), and dL/dx = L^2 ((w/x)^2 - 1),
- * dL/dw = -2 L^2 w/x.  This is w/x, 0 under every other policy. */
-template <class R> __device__ inline R width_of_gap(const gap_policy<R> &policy, R x) {
-  return policy.policy == SVDGRAD_GAP_LORENTZ && x != 0 ? policy.width / x : 0;
+/* LORENTZ: with x = s_j - s_i and w = gap_param s_1, what stands for 1/x is L = x/(x^2 + w^2).  This is w/(x^2 + w^2), by
+ * which dL/dx = bend^2 - L^2 and dL/dw = -2 L bend; 0 under every other policy. */
+template <class R> __device__ inline R bend_of(const gap_policy<R> &policy, R x, R minus) {
+  return policy.policy == SVDGRAD_GAP_LORENTZ && minus != 0 ? minus * (policy.width / x) : 0;
 }
 
 /* M, K and N at (i, j) of the second backward pass.  Returns the element's share of sb_j: from d/ds of 1/(s_j - s_i) and
@@ -142,9 +142,11 @@ __device__ inline real_t<T> second_element(form_scene<real_t<T>> *scene, const s
   a.M[j * k + i] = mirrored ? conj(symmetric) - conj(skew) : symmetric + skew;
   a.K[j * k + i] = mirrored ? conj(-x - y) : x + y;
   a.N[j * k + i] = mirrored ? conj(y - x) : x - y;
-  const R width = width_of_gap(policy, scene->s[high] - scene->s[low]), square = re(conj(x) * symmetric);
-  const R along = square * (1 - width * width), across = re(conj(y) * skew);
-  *of_width -= mirrored ? 0 : 4 * square * width;
+  const R bend = bend_of(policy, scene->s[high] - scene->s[low], minus);
+  const T bent = scale * (bend / 2 * sum);
+  const R along = re(conj(x) * symmetric) - re(conj(scale * (bend * z.hermitian)) * bent);
+  const R across = re(conj(y) * skew);
+  *of_width -= mirrored ? 0 : 4 * re(conj(x) * bent);
   return 2 * ((mirrored ? along : -along) - across);
 }
 
