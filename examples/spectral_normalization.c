@@ -6,16 +6,16 @@
  * The network is y = W2^H max(0, W1^H x + b1) + b2.  Normalized, it has W / sigma in place of either W,
  * where sigma is s_1(W), estimated by one power iteration per step that starts where that of the last
  * step ended.  As max(0, .) brings nothing further apart, L = s_1(W1) s_1(W2) bounds how much further
- * apart two outputs are than their images; normalized, it is about 1.  An image is safe, that is, nothing
- * of norm r makes its decision wrong, if its right output leads by more than sqrt(2) L r.
+ * apart two outputs are than their images; normalized, it is about 1.  An image is safe, that is,
+ * nothing of norm r makes its decision wrong, if its right output leads by more than sqrt(2) L r.
  *
- * svdgrad_spectral_normalize() gives W / sigma; svdgrad_spectral_normalize_backward() turns the gradient with
- * respect to that into the one with respect to W, which never sees a constraint: this is a layer, and not a
- * projection after the step.
+ * svdgrad_spectral_normalize() gives W / sigma, and svdgrad_spectral_normalize_backward() takes the
+ * gradient with respect to that to the one with respect to W.  So this is a layer, which the gradient
+ * knows of, and not a constraint that W is put under after the step.
  *
  * Prints, while either network learns, the loss, the accuracy on images that are not learned from, L by
- * an SVD, and the share of these images that is safe.  Fails unless normalization brings L to 1 within a fifth
- * and makes images safe at little loss of accuracy.
+ * an SVD, and the share of these images that is safe.  Fails unless normalization brings L to 1 within
+ * 5 % and makes images safe at little loss of accuracy.
  */
 #include <math.h>
 #include <stdio.h>
@@ -30,7 +30,7 @@ enum { HIDDEN = 32, LAYERS = 2, BATCH = 32, STEPS = 3000, PROGRESS_LINES = 6 };
 enum { ITERATIONS = 50 }; /* for use; one is enough to learn */
 static const double RADIUS = 0.5;
 static const float RATE = 0.05f;
-static const float SCALE = 5.0f; /* of y in the loss: outputs that cannot grow would never be sure of anything */
+static const float SCALE = 5.0f; /* of y in the loss: where outputs cannot grow, they would never be sure */
 
 /* A dense layer that multiplies by Wn, which is W / sigma or W itself. */
 typedef struct layer {
