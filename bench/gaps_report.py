@@ -169,8 +169,8 @@ gradient grows as 1/gap, the error is relative to the median gradient at that ga
 
 DEFAULT is as accurate as every foreign column for `recon`, `rank3` and `log` at all gaps where it drops nothing;
 `fused` is as accurate as every column for all losses but the last two; nothing but EXACT gives NaN; no error above
-0.3 comes without a flag; the flags of gauge-dependent losses and of cut clusters come where they should and nowhere
-else:
+0.3 (1 where the gradient grows as 1/gap) comes without a flag; the flags of gauge-dependent losses and of cut clusters
+come where they should and nowhere else:
 
 @BROKEN@
 
