@@ -32,9 +32,12 @@ COLUMNS = ["suite", "peer", "algorithm", "op", "dtype", "m", "n", "batch", "thre
 MEMORY_COLUMNS = ["peer", "op", "dtype", "m", "n", "batch", "operand_bytes", "workspace_bytes", "peak_bytes"]
 SHAPES = [(100000, 3, 3), (10000, 8, 8), (10000, 9, 9), (4096, 16, 16), (2048, 32, 32), (512, 64, 64),
           (64, 128, 1000), (100, 10, 20), (16, 256, 256), (4, 512, 512)]
+FUNCTION_SHAPES = [(100000, 3, 3), (10000, 8, 8), (2048, 32, 32), (64, 128, 100)]
+NORMALIZE_SHAPES = [(10000, 16, 16), (1, 1024, 1024), (1, 4096, 4096)]
 SQUARES = [2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256]
 ALL = list(peers.PEERS)
 ALL_OPS = ["svd", "svdvals", "fwdbwd-sum", "fwdbwd-rank", "fwdbwd-truncated", "backward"]
+FUNCTION_OPS = ["polar", "rank", "pinv", "nuclear", "nuclear-hvp", "svd-jvp"]
 SHORTEST = 5e-3  # of a sample: less would measure the clock and the scheduler
 
 
@@ -223,6 +226,15 @@ def threads(options):
         yield ["svdgrad", "gesdd-loop"], count, cases, ["svd", "fwdbwd-rank"]
 
 
+def functions(options):
+    """The functions of the SVD with their gradients: fused, composed, and as others have them."""
+    ops = FUNCTION_OPS + [op + peers.COMPOSED for op in FUNCTION_OPS]
+    for count in sorted({1, options.cores}):
+        for cases, wanted in ((FUNCTION_SHAPES, ops), (NORMALIZE_SHAPES, ["normalize"])):
+            cases = [(max(1, batch // 20), m, n) for batch, m, n in cases[:2]] if options.quick else cases
+            yield ["svdgrad", "torch", "jax"], count, cases, wanted
+
+
 def sweep(options):
     """Square, tall and wide, every size: is any slower than our own LAPACK path?"""
     step = 16 if options.quick else 1
@@ -231,7 +243,8 @@ def sweep(options):
     yield ["svdgrad", "svdgrad-vendor"], 1, [(batch_for(m, n, 0.01), m, n) for m, n in cases], ["svd", "svdvals"]
 
 
-SUITES = {"shapes": shapes, "squares": squares, "batches": batches, "threads": threads, "sweep": sweep}
+SUITES = {"shapes": shapes, "squares": squares, "batches": batches, "threads": threads, "functions": functions,
+          "sweep": sweep}
 
 
 def run_suite(name, options, out):
@@ -317,10 +330,14 @@ def arguments():
 
 def present(directory):
     """Tables, also to standard output, and pictures of everything in the directory."""
-    text = subprocess.run([sys.executable, report.__file__, directory], stdout=subprocess.PIPE, text=True, check=True)
-    with open(os.path.join(directory, "cpu.md"), "w", encoding="utf-8") as file:
-        file.write(text.stdout)
-    print(text.stdout, end="")
+    for name, which in (("cpu.md", []), ("cpu_functions.md", ["functions"])):
+        if which and not os.path.exists(report.path_of(directory, *which)):
+            continue
+        text = subprocess.run([sys.executable, report.__file__, directory, *which], stdout=subprocess.PIPE, text=True,
+                              check=True)
+        with open(os.path.join(directory, name), "w", encoding="utf-8") as file:
+            file.write(text.stdout)
+        print(text.stdout, end="")
     if importlib.util.find_spec("matplotlib"):
         plots = os.path.join(ROOT, "bench", "plots.py")
         subprocess.run([sys.executable, plots, directory], stdout=sys.stderr, check=True)

@@ -118,12 +118,34 @@ class Library:
                                                        pointer(memory), ctypes.c_size_t(size)))
 
     def svd(self, desc, A, S, U, Vh, info, work):
-        self.call("svd", desc, operand(A), operand(S), operand(U), operand(Vh), pointer(info), work)
+        self.call("svd", desc, *map(operand, (A, S, U, Vh)), pointer(info), work)
 
     def svd_backward(self, desc, A, S, U, Vh, gS, gU, gVh, gA, report, work):
-        self.call("svd_backward", desc, operand(A), operand(S), operand(U), operand(Vh), operand(gS), operand(gU),
-                  operand(gVh), ctypes.c_double(1), ctypes.c_double(0), operand(gA), pointer(report), work)
+        self.call("svd_backward", desc, *map(operand, (A, S, U, Vh, gS, gU, gVh)), ctypes.c_double(1),
+                  ctypes.c_double(0), operand(gA), pointer(report), work)
+
+    def svd_jvp(self, desc, A, S, U, Vh, dA, dS, dU, dVh, work):
+        self.call("svd_jvp", desc, *map(operand, (A, S, U, Vh, dA, dS, dU, dVh)), None, work)
+
+    def svd_backward_backward(self, desc, S, U, Vh, gS, gU, gVh, ggA, gA, work):
+        self.call("svd_backward_backward", desc, *map(operand, (S, U, Vh, gS, gU, gVh, ggA)), None, None, None,
+                  ctypes.c_double(1), ctypes.c_double(0), operand(gA), None, work)
+
+    def matrix_function(self, desc, function, S, U, Vh, Y, work):
+        self.call("matrix_function", desc, ctypes.byref(function), *map(operand, (S, U, Vh, Y)), work)
 
     def matrix_function_backward(self, desc, function, S, U, Vh, gY, gA, report, work):
-        self.call("matrix_function_backward", desc, ctypes.byref(function), operand(S), operand(U), operand(Vh),
-                  operand(gY), ctypes.c_double(1), ctypes.c_double(0), operand(gA), pointer(report), work)
+        self.call("matrix_function_backward", desc, ctypes.byref(function), *map(operand, (S, U, Vh, gY)),
+                  ctypes.c_double(1), ctypes.c_double(0), operand(gA), pointer(report), work)
+
+    def norm(self, desc, kind, p, A, value, gA, info, work):
+        self.call("norm", desc, NORMS.index(kind), ctypes.c_double(p), operand(A), operand(value), None,
+                  ctypes.c_double(1), ctypes.c_double(0), operand(gA), pointer(info), work)
+
+    def spectral_normalize(self, desc, A, iterations, u, v, sigma, Y, info, work):
+        self.call("spectral_normalize", desc, operand(A), ctypes.c_int32(iterations), operand(u), operand(v),
+                  operand(sigma), None, operand(Y), pointer(info), work)
+
+    def spectral_normalize_backward(self, desc, A, u, v, sigma, gY, gA, work):
+        self.call("spectral_normalize_backward", desc, *map(operand, (A, u, v, sigma, gY)), ctypes.c_double(1),
+                  ctypes.c_double(0), operand(gA), work)

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What peers.py needs in C: the loop over gesdd, spread over threads as one would do it by hand, and the cotangents of
- * the loss Re tr(G^H U_r S_r Vh_r), which a caller of svdgrad computes.  All arrays are packed and row-major: a
+ * the loss Re tr(G^H U_r f(S_r) Vh_r), which a caller of svdgrad computes.  All arrays are packed and row-major: a
  * row-major A is the column-major A^T, so gesdd gets m and n, and U and Vh, in each other's place. */
 #include "gesdd_loop.h"
 
 #include <string.h>
+
+/* f of the loss: s, 1 or 1/s. */
+typedef enum function { IDENTITY, POLAR, INVERSE } function_t;
 
 #define BODY "native_cotangents.inc"
 #include "each_type.h"
@@ -23,7 +26,7 @@ static void *at(const void *base, int dtype, int64_t index) {
 /* Called through ctypes; the declarations are for the compiler. */
 int64_t native_gesdd(int dtype, int64_t m, int64_t n, int64_t batch_count, int threads, const void *A, void *S, void *U,
                      void *Vh);
-void native_cotangents(int dtype, int64_t m, int64_t n, int64_t k, int64_t r, int64_t batch_count, int threads,
+void native_cotangents(int dtype, int f, int64_t m, int64_t n, int64_t k, int64_t r, int64_t batch_count, int threads,
                        const void *G, const void *S, const void *U, const void *Vh, void *gS, void *gU, void *gVh);
 
 /* Without U and Vh: singular values only.  Number of matrices that did not converge. */
@@ -44,14 +47,15 @@ int64_t native_gesdd(int dtype, int64_t m, int64_t n, int64_t batch_count, int t
 }
 
 /* U is m-by-k and Vh k-by-n; the first r columns of gU, rows of gVh and elements of gS are written. */
-void native_cotangents(int dtype, int64_t m, int64_t n, int64_t k, int64_t r, int64_t batch_count, int threads,
+void native_cotangents(int dtype, int f, int64_t m, int64_t n, int64_t k, int64_t r, int64_t batch_count, int threads,
                        const void *G, const void *S, const void *U, const void *Vh, void *gS, void *gU, void *gVh) {
-  static void (*const kernels[4])(const int size[4], int64_t, int64_t, const void *, const void *, const void *,
-                                  const void *, void *, void *,
+  static void (*const kernels[4])(function_t, const int size[4], int64_t, int64_t, const void *, const void *,
+                                  const void *, const void *, void *, void *,
                                   void *) = {cotangents_f32, cotangents_f64, cotangents_c64, cotangents_c128};
   const int64_t pieces = batch_count < threads ? batch_count : threads;
   const int size[4] = {(int)m, (int)n, (int)k, (int)r};
 #pragma omp parallel for num_threads((int)pieces)
   for (int64_t piece = 0; piece < pieces; piece++)
-    kernels[dtype](size, batch_count * piece / pieces, batch_count * (piece + 1) / pieces, G, S, U, Vh, gS, gU, gVh);
+    kernels[dtype]((function_t)f, size, batch_count * piece / pieces, batch_count * (piece + 1) / pieces, G, S, U, Vh,
+                   gS, gU, gVh);
 }

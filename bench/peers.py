@@ -10,6 +10,14 @@ whole batch in the form it likes best, outside the timing; what `run` does is ti
   fwdbwd-rank      gradient of <G, U_r S_r Vh_r>, r = k/2, forward pass included
   fwdbwd-truncated the same gradient from an SVD of rank r (svdgrad only)
   backward         the backward pass of fwdbwd-rank alone
+
+and the functions of the SVD; those of svdgrad also composed of svdgrad_svd_backward() and the like:
+
+  polar, rank, pinv  U Vh, the leading k/2 triplets, the pseudo-inverse, and the gradient of <G, it>
+  nuclear            the nuclear norm and its gradient
+  nuclear-hvp        the product of its Hessian with G
+  svd-jvp            U, S, Vh and their tangents along G
+  normalize          A / sigma after one step of a power iteration from the last u and v, and the gradient of <G, it>
 """
 import ctypes
 import json
@@ -19,125 +27,110 @@ import time
 
 import numpy
 
+import library
+
 DTYPES = {"f32": "float32", "f64": "float64"}
+COMPOSED = "-composed"  # of svdgrad: by the factors and their cotangents, not by the function's own calls
 
 
 def rank_of(A):
     return max(1, min(A.shape[-2:]) // 2)
 
 
+def function_of(op):
+    return op[:-len(COMPOSED)] if op.endswith(COMPOSED) else op
+
+
 # ---- svdgrad -------------------------------------------------------------------------------------
-
-
-class Desc(ctypes.Structure):
-    _fields_ = [("struct_size", ctypes.c_size_t), ("dtype", ctypes.c_int), ("algo", ctypes.c_int),
-                ("m", ctypes.c_int64), ("n", ctypes.c_int64), ("batch_count", ctypes.c_int64),
-                ("rank", ctypes.c_int64), ("full_matrices", ctypes.c_int32), ("positive_gauge", ctypes.c_int32),
-                ("max_sweeps", ctypes.c_int32), ("gap_policy", ctypes.c_int), ("gap_param", ctypes.c_double)]
-
-
-class Matrix(ctypes.Structure):
-    _fields_ = [("data", ctypes.c_void_p), ("row_stride", ctypes.c_int64), ("col_stride", ctypes.c_int64),
-                ("batch_stride", ctypes.c_int64)]
-
-
-class Vector(ctypes.Structure):
-    _fields_ = [("data", ctypes.c_void_p), ("stride", ctypes.c_int64), ("batch_stride", ctypes.c_int64)]
-
-
-def operand(x):
-    """The svdgrad_matrix_t or svdgrad_vector_t of a packed array."""
-    strides = [stride // x.itemsize for stride in x.strides]
-    return ctypes.byref(Matrix(x.ctypes.data, strides[1], strides[2], strides[0]) if x.ndim == 3
-                        else Vector(x.ctypes.data, strides[1], strides[0]))
-
-
-def pointer(x):
-    return ctypes.c_void_p(x.ctypes.data)
 
 
 class Problem:
     """Buffers for one batch at one rank: what a caller of svdgrad allocates."""
 
-    def __init__(self, peer, A, rank):
+    def __init__(self, lib, A, rank, algo):
         batch, m, n = A.shape
-        self.rank = rank
-        self.desc = Desc(ctypes.sizeof(Desc), list(DTYPES.values()).index(A.dtype.name), peer.algo, m, n, batch,
-                         0 if rank == min(m, n) else rank)
-        self.A, self.gA = A, numpy.empty_like(A)
-        self.S, self.U, self.Vh = (numpy.zeros(shape, A.dtype) for shape in ((batch, rank), (batch, m, rank),
-                                                                             (batch, rank, n)))
+        self.lib, self.rank, self.A, self.gA = lib, rank, A, numpy.empty_like(A)
+        self.desc = library.describe(A, rank, algo)
         # Zeros that nobody writes to take no memory.
-        self.gS, self.gU, self.gVh, self.ones = (numpy.zeros(x.shape, x.dtype)
-                                                 for x in (self.S, self.U, self.Vh, self.S))
-        self.info = numpy.zeros(batch, "int32")
-        self.work_bytes = [peer.work_bytes(op, self.desc) for op in range(3)]
-        memory = numpy.empty(max(self.work_bytes) + 256, "uint8")
-        self.work = memory[-memory.ctypes.data % 256:]
+        shapes = {"S": (batch, rank), "U": (batch, m, rank), "Vh": (batch, rank, n), "value": (batch, 1),
+                  "u": (batch, m), "v": (batch, n)}
+        for name, shape in shapes.items():
+            setattr(self, name, numpy.zeros(shape, A.dtype))
+        self.tangents = [numpy.zeros_like(x) for x in (self.S, self.U, self.Vh)]
+        self.cotangents = {}  # of S, U and Vh, for each loss
+        self.ones, self.Y = numpy.zeros((batch, rank), A.dtype), numpy.zeros_like(A)
+        self.info = numpy.zeros(batch, "i4")
+        self.u.fill(1)
+        self.sizes, self.memory = {}, library.aligned(0)
+
+    def cotangents_of(self, loss):
+        if loss not in self.cotangents:
+            self.cotangents[loss] = [numpy.zeros_like(x) for x in (self.S, self.U, self.Vh)]
+        return self.cotangents[loss]
+
+    def work(self, op):
+        """Memory for a call, shared by all of them."""
+        if op not in self.sizes:
+            self.sizes[op] = self.lib.work_bytes(op, self.desc)
+            if self.sizes[op] > len(self.memory):
+                self.memory = library.aligned(self.sizes[op])
+        return self.memory, self.sizes[op]
 
 
 class Svdgrad:
     """This library; algo is what svdgrad_algo_t calls AUTO."""
 
     name, algo = "svdgrad", 0
-    ops = ("svd", "svdvals", "fwdbwd-sum", "fwdbwd-rank", "fwdbwd-truncated", "backward")
-    OP_SVD, OP_SVDVALS, OP_SVD_BACKWARD = range(3)
+    ops = ("svd", "svdvals", "fwdbwd-sum", "fwdbwd-rank", "fwdbwd-truncated", "backward", "polar", "polar-composed",
+           "rank", "rank-composed", "pinv", "pinv-composed", "nuclear", "nuclear-composed", "nuclear-hvp",
+           "nuclear-hvp-composed", "svd-jvp", "normalize")
+    FUNCTIONS = {"polar": "POLAR", "rank": "RANK", "pinv": "INVERSE"}
+    OF_NATIVE = {"rank": 0, "polar": 1, "pinv": 2}  # the enum of native.c
 
     def __init__(self, build, threads):
-        self.library = ctypes.CDLL(os.path.join(build, "libsvdgrad.so"))
+        self.lib = library.Library(build, threads)
         self.native = ctypes.CDLL(os.path.join(build, "bench", "libbench_native.so"))
-        self.threads = threads
-        self.library.svdgrad_last_error_message.restype = ctypes.c_char_p
-        self.library.svdgrad_algorithm_name.restype = ctypes.c_char_p
-        self.handle = ctypes.c_void_p()
-        self.check(self.library.svdgrad_create(1, 0, ctypes.byref(self.handle)))
-        self.check(self.library.svdgrad_set_num_threads(self.handle, threads))
-        version = self.library.svdgrad_version()
-        self.version = f"svdgrad {version // 10000}.{version // 100 % 100}.{version % 100}"
-
-    def check(self, status):
-        if status:
-            raise RuntimeError(self.library.svdgrad_last_error_message().decode())
-
-    def work_bytes(self, op, desc):
-        size = ctypes.c_size_t()
-        self.check(self.library.svdgrad_workspace_size(self.handle, op, ctypes.byref(desc), ctypes.byref(size)))
-        return size.value
+        self.threads, self.version = threads, "svdgrad " + self.lib.version
 
     def algorithm(self, op):
-        code = {"svdvals": self.OP_SVDVALS, "backward": self.OP_SVD_BACKWARD}.get(op, self.OP_SVD)
+        code = {"svdvals": "svdvals", "backward": "svd_backward", "nuclear": "norm_gradient",
+                "normalize": "spectral_normalize"}.get(op, "svd")
         problem = self.truncated() if op == "fwdbwd-truncated" else self.full
-        return self.library.svdgrad_algorithm_name(self.handle, code, ctypes.byref(problem.desc)).decode()
+        return self.lib.algorithm(code, problem.desc)
 
     def load(self, A, G):
         self.A, self.G = A, G
-        self.full, self.part = Problem(self, A, min(A.shape[1:])), None
+        self.full, self.part = Problem(self.lib, A, min(A.shape[1:]), self.algo), None
 
     def truncated(self):
-        self.part = self.part or Problem(self, self.A, rank_of(self.A))
+        self.part = self.part or Problem(self.lib, self.A, rank_of(self.A), self.algo)
         return self.part
 
     def forward(self, p, vectors=True):
-        op = self.OP_SVD if vectors else self.OP_SVDVALS
-        self.check(self.library.svdgrad_svd(
-            self.handle, None, ctypes.byref(p.desc), operand(p.A), operand(p.S), operand(p.U) if vectors else None,
-            operand(p.Vh) if vectors else None, pointer(p.info), pointer(p.work),
-            ctypes.c_size_t(p.work_bytes[op])))
+        self.lib.svd(p.desc, p.A, p.S, p.U if vectors else None, p.Vh if vectors else None, p.info,
+                     p.work("svd" if vectors else "svdvals"))
 
     def backward(self, p, gS, gU=None, gVh=None):
-        self.check(self.library.svdgrad_svd_backward(
-            self.handle, None, ctypes.byref(p.desc), operand(p.A), operand(p.S), operand(p.U), operand(p.Vh),
-            operand(gS), gU is not None and operand(gU) or None, gVh is not None and operand(gVh) or None,
-            ctypes.c_double(1), ctypes.c_double(0), operand(p.gA), None, pointer(p.work),
-            ctypes.c_size_t(p.work_bytes[self.OP_SVD_BACKWARD])))
+        self.lib.svd_backward(p.desc, p.A, p.S, p.U, p.Vh, gS, gU, gVh, p.gA, None, p.work("svd_backward"))
         return (p.gA,)
 
-    def cotangents(self, p):
-        sizes = [ctypes.c_int64(x) for x in (*p.A.shape[1:], p.rank, rank_of(p.A), len(p.A))]
-        self.native.native_cotangents(p.desc.dtype, *sizes, self.threads,
-                                      *map(pointer, (self.G, p.S, p.U, p.Vh, p.gS, p.gU, p.gVh)))
+    def cotangents(self, p, function="rank"):
+        r = rank_of(p.A) if function == "rank" else p.rank
+        cotangents = p.cotangents_of(function)
+        sizes = [ctypes.c_int64(x) for x in (*p.A.shape[1:], p.rank, r, len(p.A))]
+        self.native.native_cotangents(p.desc.dtype, self.OF_NATIVE[function], *sizes, self.threads,
+                                      *map(library.pointer, (self.G, p.S, p.U, p.Vh, *cotangents)))
+        return cotangents
 
     def run(self, op):
+        base = function_of(op)
+        if base in self.FUNCTIONS:
+            return self.function(base, op != base)
+        if base in ("nuclear", "nuclear-hvp", "svd-jvp", "normalize"):
+            return getattr(self, base.replace("-", "_"))(op != base)
+        return self.factors(op)
+
+    def factors(self, op):
         p = self.truncated() if op == "fwdbwd-truncated" else self.full
         if op != "backward":  # which needs the rest to have been run before
             self.forward(p, vectors=op != "svdvals")
@@ -148,17 +141,64 @@ class Svdgrad:
         if op == "fwdbwd-sum":
             p.ones.fill(1)
             return self.backward(p, p.ones)
-        if op != "backward":
-            self.cotangents(p)
-        return self.backward(p, p.gS, p.gU, p.gVh)
+        return self.backward(p, *(p.cotangents_of("rank") if op == "backward" else self.cotangents(p)))
+
+    def function(self, name, composed):
+        """Y and the gradient of <G, Y>."""
+        p, f = self.full, library.function(self.FUNCTIONS[name], rank_of(self.A) if name == "rank" else 0)
+        self.forward(p)
+        self.lib.matrix_function(p.desc, f, p.S, p.U, p.Vh, p.Y, p.work("matrix_function"))
+        if composed:
+            return self.backward(p, *self.cotangents(p, name))
+        self.lib.matrix_function_backward(p.desc, f, p.S, p.U, p.Vh, self.G, p.gA, None,
+                                          p.work("matrix_function_backward"))
+        return (p.gA,)
+
+    def nuclear(self, composed):
+        """The nuclear norm and its gradient."""
+        p = self.full
+        if composed:
+            return self.factors("fwdbwd-sum")
+        self.lib.norm(p.desc, "NUCLEAR", 0, p.A, p.value, p.gA, p.info, p.work("norm_gradient"))
+        return (p.gA,)
+
+    def nuclear_hvp(self, composed):
+        """Hessian of the nuclear norm times G: the POLAR map, or the first and the second backward pass."""
+        p = self.full
+        self.forward(p)
+        if not composed:
+            self.lib.matrix_function_backward(p.desc, library.function("POLAR"), p.S, p.U, p.Vh, self.G, p.gA, None,
+                                              p.work("matrix_function_backward"))
+            return (p.gA,)
+        p.ones.fill(1)
+        self.backward(p, p.ones)
+        self.lib.svd_backward_backward(p.desc, p.S, p.U, p.Vh, p.ones, None, None, self.G, p.gA,
+                                       p.work("svd_backward_backward"))
+        return (p.gA,)
+
+    def svd_jvp(self, _):
+        """U, S, Vh and their tangents along G."""
+        p = self.full
+        self.forward(p)
+        self.lib.svd_jvp(p.desc, p.A, p.S, p.U, p.Vh, self.G, *p.tangents, p.work("svd_jvp"))
+        dS, dU, dVh = p.tangents
+        return p.U, p.S, p.Vh, dU, dS, dVh
+
+    def normalize(self, _):
+        """A / sigma after one step of the power iteration, and the gradient of <G, A / sigma>."""
+        p = self.full
+        self.lib.spectral_normalize(p.desc, p.A, 1, p.u, p.v, p.value, p.Y, p.info, p.work("spectral_normalize"))
+        self.lib.spectral_normalize_backward(p.desc, p.A, p.u, p.v, p.value, self.G, p.gA,
+                                             p.work("spectral_normalize_backward"))
+        return p.gA, p.u, p.v
 
     def bytes(self, op):
         """Inputs and outputs, and workspace, of one call."""
         p = self.full
         forward = sum(x.nbytes for x in (p.A, p.S, p.U, p.Vh, p.info))
         if op == "svd":
-            return forward, p.work_bytes[self.OP_SVD]
-        return forward + sum(x.nbytes for x in (self.G, p.gS, p.gU, p.gVh, p.gA)), max(p.work_bytes)
+            return forward, p.sizes["svd"]
+        return forward + sum(x.nbytes for x in (self.G, *p.cotangents_of("rank"), p.gA)), max(p.sizes.values())
 
 
 class Vendor(Svdgrad):
@@ -181,8 +221,8 @@ class Native:
 
     def run(self, op):
         vectors = op == "svd"
-        self.call(pointer(self.A), pointer(self.S), pointer(self.U) if vectors else None,
-                  pointer(self.Vh) if vectors else None)
+        self.call(library.pointer(self.A), library.pointer(self.S), library.pointer(self.U) if vectors else None,
+                  library.pointer(self.Vh) if vectors else None)
         return (self.U, self.S, self.Vh) if vectors else (self.S,)
 
     def sizes(self):
@@ -265,7 +305,9 @@ class Numpy:
 
 class Torch:
     choose_blas_threads = True
-    name, ops = "torch", ("svd", "svdvals", "fwdbwd-sum", "fwdbwd-rank", "backward")
+    name = "torch"
+    ops = ("svd", "svdvals", "fwdbwd-sum", "fwdbwd-rank", "backward", "polar", "rank", "pinv", "nuclear", "nuclear-hvp",
+           "svd-jvp", "normalize")
 
     def __init__(self, build, threads):
         import torch
@@ -277,33 +319,81 @@ class Torch:
     def load(self, A, G):
         self.A, self.G = self.torch.tensor(A, requires_grad=True), self.torch.tensor(G)
         self.loss = None
+        self.u, self.v = (self.torch.ones(len(A), size, dtype=self.A.dtype) for size in A.shape[1:])
+
+    def svd(self):
+        return self.torch.linalg.svd(self.A, full_matrices=False)
 
     def rank_loss(self):
-        U, S, Vh = self.torch.linalg.svd(self.A, full_matrices=False)
+        U, S, Vh = self.svd()
         r = rank_of(self.A)
         return (self.G * ((U[..., :r] * S[..., None, :r]) @ Vh[..., :r, :])).sum()
 
+    def polar_loss(self):
+        U, _, Vh = self.svd()
+        return (self.G * (U @ Vh)).sum()
+
+    def pinv_loss(self):
+        return (self.G * self.torch.linalg.pinv(self.A).mT).sum()
+
+    def values_loss(self):
+        return self.torch.linalg.svdvals(self.A).sum()
+
+    def nuclear_loss(self):
+        return self.torch.linalg.matrix_norm(self.A, "nuc").sum()
+
+    def normalize_loss(self):
+        """As torch.nn.utils.parametrizations.spectral_norm does, with a batch."""
+        A, (u, v) = self.A, (self.u, self.v)
+        with self.torch.no_grad():
+            torch = self.torch
+            v = torch.nn.functional.normalize((A.mT @ u[..., None])[..., 0], dim=-1)
+            u = torch.nn.functional.normalize((A @ v[..., None])[..., 0], dim=-1)
+        self.u, self.v = u, v
+        sigma = (u * (A @ v[..., None])[..., 0]).sum(-1)
+        return (self.G * (A / sigma[..., None, None])).sum()
+
+    def gradient(self, loss, **options):
+        return self.torch.autograd.grad(loss, self.A, **options)
+
+    def hessian_product(self):
+        (gradient,) = self.gradient(self.nuclear_loss(), create_graph=True)
+        return self.gradient((gradient * self.G).sum())
+
+    def tangents(self):
+        forward_ad = self.torch.autograd.forward_ad
+        with forward_ad.dual_level():
+            results = self.torch.linalg.svd(forward_ad.make_dual(self.A.detach(), self.G), full_matrices=False)
+            pairs = [forward_ad.unpack_dual(x) for x in results]
+        return [pair.primal for pair in pairs] + [pair.tangent for pair in pairs]
+
     def run(self, op):
-        torch = self.torch
+        torch, losses = self.torch, {"fwdbwd-sum": self.values_loss, "fwdbwd-rank": self.rank_loss,
+                                     "rank": self.rank_loss, "polar": self.polar_loss, "pinv": self.pinv_loss,
+                                     "nuclear": self.nuclear_loss, "normalize": self.normalize_loss}
         if op in ("svd", "svdvals"):
             A = self.A.detach()
             result = torch.linalg.svd(A, full_matrices=False) if op == "svd" else (torch.linalg.svdvals(A),)
-            return tuple(x.numpy() for x in result)
-        if op == "fwdbwd-sum":
-            loss = torch.linalg.svdvals(self.A).sum()
-        elif op == "fwdbwd-rank":
-            loss = self.rank_loss()
+        elif op in losses:
+            result = self.gradient(losses[op]())
+        elif op == "nuclear-hvp":
+            result = self.hessian_product()
+        elif op == "svd-jvp":
+            result = self.tangents()
         else:
-            self.loss = loss = self.rank_loss() if self.loss is None else self.loss
-        (gA,) = torch.autograd.grad(loss, self.A, retain_graph=op == "backward")
-        return (gA.numpy(),)
+            self.loss = self.rank_loss() if self.loss is None else self.loss
+            result = self.gradient(self.loss, retain_graph=True)
+        if op == "normalize":
+            result = (*result, self.u, self.v)
+        return tuple(x.numpy() for x in result)
 
 
 class Jax:
     """Compiled; it spreads the batch over its own threads, so its BLAS gets one."""
 
     compiled = True  # for every size of the batch
-    name, ops = "jax", ("svd", "svdvals", "fwdbwd-sum", "fwdbwd-rank")
+    name = "jax"
+    ops = ("svd", "svdvals", "fwdbwd-sum", "fwdbwd-rank", "polar", "rank", "pinv", "nuclear", "nuclear-hvp", "svd-jvp")
 
     def __init__(self, build, threads):
         import jax
@@ -322,11 +412,31 @@ class Jax:
             (U, S, Vh), r = svd(A), rank_of(A)
             return (G * ((U[..., :r] * S[..., None, :r]) @ Vh[..., :r, :])).sum()
 
+        def polar_loss(A, G):
+            U, _, Vh = svd(A)
+            return (G * (U @ Vh)).sum()
+
+        def pinv_loss(A, G):
+            return (G * jnp.swapaxes(jnp.linalg.pinv(A), -1, -2)).sum()
+
+        def nuclear_loss(A):
+            return jnp.linalg.norm(A, ord="nuc", axis=(-2, -1)).sum()
+
+        def tangents(A, G):
+            primals, made = jax.jvp(svd, (A,), (G,))
+            return (*primals, *made)
+
+        def gradient(loss):
+            return jax.jit(lambda A, G: (jax.grad(loss)(A, G),))
+
         self.jax = jax
         self.version = f"JAX {jax.__version__}"
-        self.functions = {"svd": jax.jit(lambda A, G: svd(A)), "svdvals": jax.jit(lambda A, G: (values(A),)),
-                          "fwdbwd-sum": jax.jit(lambda A, G: (jax.grad(lambda A: values(A).sum())(A),)),
-                          "fwdbwd-rank": jax.jit(lambda A, G: (jax.grad(rank_loss)(A, G),))}
+        self.functions = {
+            "svd": jax.jit(lambda A, G: svd(A)), "svdvals": jax.jit(lambda A, G: (values(A),)),
+            "fwdbwd-sum": gradient(lambda A, G: values(A).sum()), "fwdbwd-rank": gradient(rank_loss),
+            "rank": gradient(rank_loss), "polar": gradient(polar_loss), "pinv": gradient(pinv_loss),
+            "nuclear": gradient(lambda A, G: nuclear_loss(A)), "svd-jvp": jax.jit(tangents),
+            "nuclear-hvp": jax.jit(lambda A, G: (jax.jvp(jax.grad(nuclear_loss), (A,), (G,))[1],))}
 
     def load(self, A, G):
         self.A, self.G = self.jax.device_put(A), self.jax.device_put(G)
@@ -348,19 +458,64 @@ def transposed(X):
     return numpy.swapaxes(X, -1, -2)
 
 
-def rank_gradient(U, S, Vh, G, r):
-    """Gradient of <G, U f(S) Vh>, where f keeps the r largest values: divided differences of f between the vectors."""
-    V, lead = transposed(Vh), numpy.arange(S.shape[-1]) < r
-    f = numpy.where(lead, S, 0)
-    P = transposed(U) @ G @ V
+def spectral_gradient(U, S, Vh, G, f, slope):
+    """Gradient of <G, U f(S) Vh>: divided differences of f between the vectors, its derivative on the diagonal."""
+    V, P = transposed(Vh), transposed(U) @ G @ transposed(Vh)
+    diagonal = numpy.eye(S.shape[-1], dtype=bool)
     with numpy.errstate(divide="ignore", invalid="ignore"):
-        slope = (f[:, :, None] - f[:, None]) / (S[:, :, None] - S[:, None])
-        slope = numpy.where(numpy.eye(len(lead), dtype=bool), lead * 1.0, slope)
-        slope_skew = (f[:, :, None] + f[:, None]) / (S[:, :, None] + S[:, None])
-    M = (slope * (P + transposed(P)) + slope_skew * (P - transposed(P))) / 2
-    outside_U = (G @ V - U @ P) * lead
-    outside_V = (transposed(U) @ G - P @ Vh) * lead[:, None]
+        f1 = (f[:, :, None] - f[:, None]) / (S[:, :, None] - S[:, None])
+        f2 = (f[:, :, None] + f[:, None]) / (S[:, :, None] + S[:, None])
+    f1 = numpy.where(diagonal, slope[:, None] * numpy.ones_like(f1), f1)
+    M = (f1 * (P + transposed(P)) + f2 * (P - transposed(P))) / 2
+    outside_U, outside_V = (G @ V - U @ P) * (f / S)[:, None], (f / S)[:, :, None] * (transposed(U) @ G - P @ Vh)
     return U @ M @ Vh + outside_U @ Vh + U @ outside_V
+
+
+def gradient_of(op, U, S, Vh, G):
+    """The true gradient of an operation that has G as cotangent of its result."""
+    lead, one = (numpy.arange(S.shape[-1]) < rank_of(G)) + 0 * S, 1 + 0 * S
+    functions = {"polar": (one, 0 * S), "nuclear-hvp": (one, 0 * S), "pinv": (1 / S, -1 / S ** 2)}
+    return spectral_gradient(U, S, Vh, G, *functions.get(op, (lead * S, lead)))
+
+
+def norms(X):
+    return numpy.sqrt((X * X).reshape(len(X), -1).sum(-1))
+
+
+def relative(X, Y):
+    return norms(X - Y) / norms(Y)
+
+
+def condition(op, S, r):
+    """s_1 over the smallest divisor.  For the functions that is the one of the closed form, also where it is composed;
+    for the rest it may be any gap."""
+    gaps = -numpy.diff(S) if S.shape[-1] > 1 else S
+    if op in ("rank", "polar", "pinv", "nuclear", "nuclear-hvp"):
+        gaps = gaps[:, r - 1:r] if op == "rank" else S
+    return S[:, 0] / numpy.minimum(gaps.min(-1), S[:, -1])
+
+
+def factors_error(A, U, S, Vh):
+    (m, n), k = A.shape[1:], S.shape[-1]
+    errors = (norm1(A - (U * S[:, None]) @ Vh) / norm1(A) / max(m, n),
+              norm1(transposed(U) @ U - numpy.eye(k)) / m, norm1(Vh @ transposed(Vh) - numpy.eye(k)) / n)
+    return numpy.max(errors, 0)
+
+
+def tangents_error(G, factors, tangents):
+    """They must make dA, and move U and Vh along the orthogonal matrices; both free of the gaps, over their size."""
+    (U, S, Vh), (dU, dS, dVh) = factors, tangents
+    made = (dU * S[:, None]) @ Vh + (U * dS[:, None]) @ Vh + (U * S[:, None]) @ dVh
+    size = S[:, 0] * (norms(dU) + norms(dVh))
+    turns = [transposed(U) @ dU, dVh @ transposed(Vh)]
+    return norms(made - G) / size + sum(norms(X + transposed(X)) for X in turns) / (norms(dU) + norms(dVh))
+
+
+def normalize_error(A, G, gA, u, v):
+    """Against the formula with the u and v that were returned; <G, A> has the rounding errors of its terms."""
+    sigma = numpy.einsum("bi,bij,bj->b", u, A, v)[:, None, None]
+    exact = G / sigma - (G * A).sum((1, 2), keepdims=True) / sigma ** 2 * u[:, :, None] * v[:, None]
+    return relative(gA, exact) / (1 + norms(A) / sigma[:, 0, 0])
 
 
 def accuracy(op, A, G, result):
@@ -369,19 +524,18 @@ def accuracy(op, A, G, result):
     eps = numpy.finfo(A.dtype).eps
     A, G = A.astype("float64"), G.astype("float64")
     result = [numpy.asarray(x).astype("float64") for x in result]
-    (m, n), k, r = A.shape[1:], min(A.shape[1:]), rank_of(A)
-    U0, S0, Vh0 = numpy.linalg.svd(A, full_matrices=False)
+    if op == "normalize":
+        return float(normalize_error(A, G, *result).max() / eps)
+    if op == "svd-jvp":
+        return float(tangents_error(G, result[:3], result[3:]).max() / eps)
     if op == "svd":
-        U, S, Vh = result
-        errors = (norm1(A - (U * S[:, None]) @ Vh) / norm1(A) / max(m, n),
-                  norm1(transposed(U) @ U - numpy.eye(k)) / m, norm1(Vh @ transposed(Vh) - numpy.eye(k)) / n)
-        return float(max(error.max() for error in errors) / eps)
+        return float(factors_error(A, *result).max() / eps)
+    U, S, Vh = numpy.linalg.svd(A, full_matrices=False)
     if op == "svdvals":
-        return float((numpy.abs(result[0] - S0).max(-1) / S0[:, 0] / k).max() / eps)
-    gA = U0 @ Vh0 if op == "fwdbwd-sum" else rank_gradient(U0, S0, Vh0, G, r)
-    gaps = numpy.append(-numpy.diff(S0), S0[:, -1:], axis=1).min(-1)
-    error = numpy.linalg.norm(result[0] - gA, axis=(1, 2)) / numpy.linalg.norm(gA, axis=(1, 2))
-    return float((error * gaps / S0[:, 0]).max() / eps)
+        return float((numpy.abs(result[0] - S).max(-1) / S[:, 0] / S.shape[-1]).max() / eps)
+    op = function_of(op)
+    gA = U @ Vh if op in ("nuclear", "fwdbwd-sum") else gradient_of(op, U, S, Vh, G)
+    return float((relative(result[0], gA) / condition(op, S, rank_of(A))).max() / eps)
 
 
 def sample(A):

@@ -157,10 +157,31 @@ def sweep(directory):
     save(figure, directory, "cpu_sweep.png", comments)
 
 
+def functions(directory):
+    """Of every function and shape, how many times faster than PyTorch the fused and the composed gradients are."""
+    comments, rows = report.read(directory, "functions")
+    figure, pair = pyplot.subplots(1, 2, figsize=(12, 5), sharey=True)
+    ops = [op for op in dict.fromkeys(row["op"] for row in rows) if not op.endswith("-composed") and op != "normalize"]
+    for dtype, axes in zip(DTYPES, pair):
+        here = {(row["op"], row["peer"], row["m"], row["n"]): row["us"] for row in rows
+                if row["dtype"] == dtype and row["threads"] == 1 and row["op"] != "normalize"}
+        shapes = sorted({(m, n) for _, _, m, n in here})
+        for op, dash in itertools.product(ops, ("-", "--")):
+            name = op + ("-composed" if dash == "--" else "")
+            points = [(i, here[op, "torch", *shape] / here[name, "svdgrad", *shape]) for i, shape in enumerate(shapes)
+                      if (op, "torch", *shape) in here and (name, "svdgrad", *shape) in here]
+            axes.plot(*zip(*points) if points else ([], []), dash, color=f"C{ops.index(op)}", marker="o", markersize=4,
+                      label=name if points else None)
+        axes.set(yscale="log", title=f"value and gradient, {dtype}, one thread", ylabel="times as fast as PyTorch")
+        axes.set_xticks(range(len(shapes)), [f"{m}x{n}" for m, n in shapes])
+        plain_ticks(axes)
+    save(figure, directory, "cpu_functions.png", comments, pair[0])
+
+
 def main():
     directory = sys.argv[1] if len(sys.argv) > 1 else report.DIRECTORY
     pictures = {against_n: ["squares"], who_wins: ["shapes"], scaling: ["batches", "threads"], memory: ["memory"],
-                sweep: ["sweep"]}
+                functions: ["functions"], sweep: ["sweep"]}
     for draw, suites in pictures.items():
         if all(os.path.exists(report.path_of(directory, suite)) for suite in suites):
             draw(directory)

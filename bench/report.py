@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Markdown tables from what compare.py measured: report.py [directory]; default bench/results."""
+"""Markdown tables from what compare.py measured: report.py [directory [functions]]; default bench/results, all suites
+but functions."""
 import csv
+import itertools
 import os
 import sys
 
@@ -127,12 +129,28 @@ def memory(rows):
     table("Memory above an idle process, MiB", heads, [line(row) for row in rows])
 
 
-def main():
-    directory = sys.argv[1] if len(sys.argv) > 1 else DIRECTORY
+def functions(rows):
+    """What is composed of the factors stands beside what is fused, as another peer."""
+    for row in rows:
+        row["fused"] = not row["op"].endswith("-composed")
+        if not row["fused"]:
+            row.update(op=row["op"][:-len("-composed")], peer=f"{row['peer']}, composed")
+    rows.sort(key=lambda row: (not row["peer"].startswith("svdgrad"), not row["fused"]))  # for the order of columns
+    rows.sort(key=lambda row: min(row["m"], row["n"]))
+    for count, op in itertools.product(sorted({row["threads"] for row in rows}), dict.fromkeys(r["op"] for r in rows)):
+        times(rows, op, count)
+    accuracies(rows)
+
+
+def heading(comments):
+    for name, value in comments.items():
+        print(f"* {name}: {value}")
+
+
+def suites(directory):
     found = {name: read(directory, name) for name in ("shapes", "squares", "sweep", "memory")
              if os.path.exists(path_of(directory, name))}
-    for name, value in next(iter(found.values()), ({}, []))[0].items():
-        print(f"* {name}: {value}")
+    heading(next(iter(found.values()), ({}, []))[0])
     rows = {name: value[1] for name, value in found.items()}
     if "squares" in rows:
         loop_targets(rows["squares"])
@@ -147,6 +165,16 @@ def main():
         slower(rows["sweep"])
     if "memory" in rows:
         memory(rows["memory"])
+
+
+def main():
+    directory = sys.argv[1] if len(sys.argv) > 1 else DIRECTORY
+    if sys.argv[2:] == ["functions"]:
+        comments, rows = read(directory, "functions")
+        heading(comments)
+        functions(rows)
+    else:
+        suites(directory)
 
 
 if __name__ == "__main__":
