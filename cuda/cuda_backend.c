@@ -4,6 +4,7 @@
 #include "cuda_backend.h"
 #include "cuda_backward.h"
 #include "cuda_forward.h"
+#include "cuda_power.h"
 #include "cuda_machine.h"
 
 #include <pthread.h>
@@ -89,6 +90,8 @@ static size_t cuda_workspace_size(const context_t *context, svdgrad_op_t op, con
   device_guard_t guard;
   if (op == SVDGRAD_OP_SVD_BACKWARD)
     return cuda_backward_workspace(cuda_state(context), p);
+  if (algorithm == CUDA_POWER_ITERATION)
+    return cuda_power_workspace(op, p);
   cusolver_pool_t *pool = cusolver_for(context, algorithm);
   if (cuda_algorithm_is_vendor(algorithm) && !pool)
     return SIZE_MAX;
@@ -144,4 +147,6 @@ const backend_t cuda_backend = {
     .svd_backward = cuda_svd_backward,
     .program_workspace = cuda_program_workspace,
     .program_run = cuda_program_run,
+    .power_iteration = cuda_power_iteration,
+    .normalize_backward = cuda_normalize_backward,
 };

@@ -61,6 +61,9 @@ cuda_algorithm_t cuda_choose(const cuda_state_t *state, svdgrad_op_t op, const p
   case SVDGRAD_OP_SVD_BACKWARD_BACKWARD:
   case SVDGRAD_OP_MATRIX_FUNCTION:
   case SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD: return CUDA_PROGRAM;
+  case SVDGRAD_OP_POWER_ITERATION:
+  case SVDGRAD_OP_SPECTRAL_NORMALIZE:
+  case SVDGRAD_OP_SPECTRAL_NORMALIZE_BACKWARD: return CUDA_POWER_ITERATION;
   default: break;
   }
   return CUDA_NONE;
@@ -79,6 +82,7 @@ const char *cuda_algorithm_string(cuda_algorithm_t algorithm) {
   case CUDA_BACKWARD_FUSED: return "backward-fused";
   case CUDA_BACKWARD_STEPS: return "backward-steps";
   case CUDA_PROGRAM: return "program-steps";
+  case CUDA_POWER_ITERATION: return "power-iteration";
   case CUDA_NONE: break;
   }
   return NULL;

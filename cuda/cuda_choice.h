@@ -17,7 +17,8 @@ typedef enum cuda_algorithm {
   CUDA_JACOBI_BLOCKED,
   CUDA_BACKWARD_FUSED,
   CUDA_BACKWARD_STEPS,
-  CUDA_PROGRAM /* functions of the SVD (src/functions/machine.h) */
+  CUDA_PROGRAM, /* functions of the SVD (src/functions/machine.h) */
+  CUDA_POWER_ITERATION
 } cuda_algorithm_t;
 
 cuda_algorithm_t cuda_choose(const cuda_state_t *state, svdgrad_op_t op, const problem_t *problem);

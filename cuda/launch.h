@@ -211,6 +211,29 @@ typedef struct form_args {
   } form;
 } form_args_t;
 
+/* Power iteration by passes over chunks of rows (kernels/power.cuh).  A matrix moves; A^H u is zero, so that u and v stay;
+ * A is zero; A or the start has a NaN or Inf. */
+enum { CUDA_POWER_MOVES, CUDA_POWER_STUCK, CUDA_POWER_ZERO, CUDA_POWER_NONFINITE };
+typedef struct power_args {
+  int64_t batch_count, m, n, chunk_rows, chunks;
+  svdgrad_matrix_t A, Y;                  /* the caller's; Y with data NULL if not wanted */
+  svdgrad_vector_t u, v, sigma, residual; /* the caller's; residual with data NULL if not wanted */
+  int32_t *info;
+  int32_t iterations;
+  int first_pass, last_pass;
+  void *w_parts, *largest_parts; /* of every chunk: n; one real */
+  void *y, *w, *v_work;          /* m: A v; n: A^H y, or A^H u; n: v */
+  int32_t *exponent, *state;     /* per matrix: A is scaled by 2^-exponent after the first pass; CUDA_POWER_* */
+} power_args_t;
+
+typedef struct normalize_gradient_args {
+  int64_t batch_count, m, n, chunk_rows, chunks;
+  svdgrad_matrix_t A, gY, gA;
+  svdgrad_vector_t u, v, sigma;
+  double alpha, beta;
+  void *along_parts; /* of every chunk: one real */
+} normalize_gradient_args_t;
+
 typedef struct cuda_kernels {
   size_t element_size, real_size;
   int scaled_exponent;
@@ -250,6 +273,14 @@ typedef struct cuda_kernels {
   cudaError_t (*form_values)(const form_args_t *args, cudaStream_t stream);
   cudaError_t (*form_pairs)(const form_args_t *args, cudaStream_t stream);
   cudaError_t (*form_norm)(const form_args_t *args, cudaStream_t stream);
+  cudaError_t (*power_begin)(const power_args_t *args, cudaStream_t stream);
+  cudaError_t (*power_pass)(const power_args_t *args, cudaStream_t stream);
+  cudaError_t (*power_start)(const power_args_t *args, cudaStream_t stream);
+  cudaError_t (*power_finish)(const power_args_t *args, cudaStream_t stream);
+  cudaError_t (*power_clear)(const power_args_t *args, cudaStream_t stream);
+  cudaError_t (*power_quotient)(const power_args_t *args, cudaStream_t stream);
+  cudaError_t (*normalize_along)(const normalize_gradient_args_t *args, cudaStream_t stream);
+  cudaError_t (*normalize_gradient)(const normalize_gradient_args_t *args, cudaStream_t stream);
 } cuda_kernels_t;
 
 extern const cuda_kernels_t svdgrad_cuda_kernels_f32, svdgrad_cuda_kernels_f64, svdgrad_cuda_kernels_c64,

@@ -17,6 +17,7 @@
 #include "jacobi_warp.cuh"
 #include "machine.cuh"
 #include "normalize.cuh"
+#include "power.cuh"
 #include "prepare.cuh"
 #include "store.cuh"
 
@@ -161,6 +162,47 @@ template <class T> constexpr auto make_sign_launch() -> cudaError_t (*)(const te
     return program_sign_launch<T>;
 }
 
+/* Few threads for few elements: a block beside thousands of others. */
+template <class T> cudaError_t power_begin_launch(const power_args_t *args, cudaStream_t stream) {
+  return SIMT_LAUNCH(power_begin_kernel<T>, grid_of(args->batch_count), dim3(threads_for(args->n)), 0, stream, *args);
+}
+
+template <class T> cudaError_t power_pass_launch(const power_args_t *args, cudaStream_t stream) {
+  const int64_t rows = args->m < args->chunk_rows ? args->m : args->chunk_rows;
+  const dim3 block(threads_for(rows * args->n));
+  const size_t bytes = (size_t)(args->chunk_rows + block.x) * sizeof(T);
+  return SIMT_LAUNCH(power_pass_kernel<T>, grid_of(args->batch_count * args->chunks), block, bytes, stream, *args);
+}
+
+template <class T> cudaError_t power_start_launch(const power_args_t *args, cudaStream_t stream) {
+  const dim3 block(threads_for(args->m > args->n ? args->m : args->n));
+  return SIMT_LAUNCH(power_start_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
+}
+
+template <class T> cudaError_t power_finish_launch(const power_args_t *args, cudaStream_t stream) {
+  const dim3 block(threads_for(args->m > args->n ? args->m : args->n));
+  return SIMT_LAUNCH(power_finish_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
+}
+
+template <class T> cudaError_t power_clear_launch(const power_args_t *args, cudaStream_t stream) {
+  return SIMT_LAUNCH(power_clear_kernel<T>, grid_of(args->batch_count / 64 + 1), dim3(64), 0, stream, *args);
+}
+
+template <class T> cudaError_t power_quotient_launch(const power_args_t *args, cudaStream_t stream) {
+  const dim3 block(threads_for(args->chunk_rows * args->n));
+  return SIMT_LAUNCH(power_quotient_kernel<T>, grid_of(args->batch_count * args->chunks), block, 0, stream, *args);
+}
+
+template <class T> cudaError_t normalize_along_launch(const normalize_gradient_args_t *args, cudaStream_t stream) {
+  const dim3 block(threads_for(args->chunk_rows * args->n));
+  return SIMT_LAUNCH(normalize_along_kernel<T>, grid_of(args->batch_count * args->chunks), block, 0, stream, *args);
+}
+
+template <class T> cudaError_t normalize_gradient_launch(const normalize_gradient_args_t *args, cudaStream_t stream) {
+  const dim3 block(threads_for(args->chunk_rows * args->n));
+  return SIMT_LAUNCH(normalize_gradient_kernel<T>, grid_of(args->batch_count * args->chunks), block, 0, stream, *args);
+}
+
 template <class T> constexpr cuda_kernels_t make_kernels() {
   return {sizeof(T),
           sizeof(real_t<T>),
@@ -201,5 +243,13 @@ template <class T> constexpr cuda_kernels_t make_kernels() {
           form_second_launch<T>,
           form_values_launch<T>,
           form_pairs_launch<T>,
-          form_norm_launch<T>};
+          form_norm_launch<T>,
+          power_begin_launch<T>,
+          power_pass_launch<T>,
+          power_start_launch<T>,
+          power_finish_launch<T>,
+          power_clear_launch<T>,
+          power_quotient_launch<T>,
+          normalize_along_launch<T>,
+          normalize_gradient_launch<T>};
 }
