@@ -203,21 +203,22 @@ __device__ inline void store_sigma(const power_args_t &args, int64_t b, R sigma,
     *entry<R>(args.residual, b, 0) = times_power(residual, exponent);
 }
 
-/* Without iterations: y = A v and w = A^H u of the caller's u and v, in the caller's units. */
+/* Without iterations: y = A v and w = A^H u of the caller's u and v, of any length, in the caller's units. */
 template <class T>
 __device__ inline void finish_given(const power_args_t &args, int64_t b, const T *w, int exponent, real_t<T> *scratch) {
   typedef real_t<T> R;
   const T *y = (const T *)args.y + b * args.m;
-  R sigma = 0, left = 0, right = 0;
+  const int unit = exponent + power_limits<R>::exponent; /* the largest part of A is about 1 */
+  R sigma = 0;
   for (int64_t i = threadIdx.x; i < args.m; i += blockDim.x)
-    sigma += re(conj(*component<T>(args.u, b, i)) * times_power(y[i], -exponent));
+    sigma += re(conj(*component<T>(args.u, b, i)) * times_power(y[i], -unit));
   sigma = block_reduce<sum_of<R>>(sigma, scratch);
-  for (int64_t i = threadIdx.x; i < args.m; i += blockDim.x)
-    left = plus_abs2(left, times_power(y[i], -exponent) - sigma * *component<T>(args.u, b, i));
-  for (int64_t j = threadIdx.x; j < args.n; j += blockDim.x)
-    right = plus_abs2(right, times_power(w[j], -exponent) - sigma * *component<T>(args.v, b, j));
-  const R square = block_reduce<sum_of<R>>(left + right, scratch);
-  store_sigma(args, b, sigma, (R)sqrt(square), exponent);
+  const auto left = [&](int64_t i) { return times_power(y[i], -unit) - sigma * *component<T>(args.u, b, i); };
+  const auto right = [&](int64_t j) { return times_power(w[j], -unit) - sigma * *component<T>(args.v, b, j); };
+  const long_norm<R> of_left = norm_of<T>(args.m, left, scratch), of_right = norm_of<T>(args.n, right, scratch);
+  const R residual =
+      hypot(times_power(of_left.value, of_left.exponent), times_power(of_right.value, of_right.exponent));
+  store_sigma(args, b, sigma, residual, unit);
 }
 
 /* After the first pass: the exponent, what state the matrix is in, and the first v. */
