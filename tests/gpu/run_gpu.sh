@@ -143,7 +143,8 @@ find_cuda() {
 
 # ---- build ----------------------------------------------------------------------------------------
 
-tests_of_all="forward backward golden layouts nonfinite workspace determinism"
+tests_of_all="forward backward golden layouts nonfinite workspace determinism functions functions_golden derivatives norm
+  function_contract"
 
 compile() { # compile <object> <source> <command...>: queues the command unless the object is newer than everything
   object=$build_dir/obj/$1 source=$2
@@ -198,7 +199,8 @@ compile_all() {
   cc="gcc -std=c11 -O2 -fcx-limited-range -D_POSIX_C_SOURCE=200809L $warnings $defines $includes"
 
   objects='' # the library, with the backend linked in; files of the module, and what opens it, stay out
-  for source in "$root"/src/*.c "$root"/src/ref/*.c "$root"/cuda/*.c "$root/tests/gpu/no_cpu_backend.c"; do
+  for source in "$root"/src/*.c "$root"/src/functions/*.c "$root"/src/ref/*.c "$root"/cuda/*.c \
+    "$root/tests/gpu/no_cpu_backend.c"; do
     case $source in *_module.c | *_error.c | *_loader.c) continue ;; esac
     compile "lib_$(basename "$source" .c).o" "$source" "$cc"
   done
@@ -212,7 +214,7 @@ compile_all() {
     done
     library="$library $objects" objects=''
   fi
-  for source in "$root"/tests/cases.c "$root"/tests/vectors/golden.c "$root"/tests/support/*.c; do
+  for source in "$root"/tests/cases.c "$root"/tests/vectors/*.c "$root"/tests/support/*.c; do
     compile "support_$(basename "$source" .c).o" "$source" "$cc $tests_includes"
   done
   support=$objects objects=''
