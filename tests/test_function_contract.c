@@ -271,7 +271,7 @@ static void check_batches(svdgrad_backend_t backend, const svdgrad_desc_t *desc,
     {7, 1, alternating},
 #if !TEST_SMALL
     {37, 2, NULL},
-    {37, 1, alternating}
+    {37, 1, alternating},
 #endif
   };
   functions_t alone[SEEDS];
