@@ -184,8 +184,8 @@ Test(functions, soft_threshold_below_all_values_also_at_ties) {
 
 /* ---- POLAR ---- */
 
-/* A = c Q, Q with orthonormal columns (rows), all values tied: Y = Q, and with G' the part of gY within the column (row)
- * space of Q, gA = (gY - (G' + Q gY^H Q) / 2) / c. */
+/* A = c Q, Q with orthonormal columns (rows), all values tied: Y = Q, and with G' the part of gY within the column
+ * (row) space of Q, gA = (gY - (G' + Q gY^H Q) / 2) / c. */
 static void check_polar_of_orthonormal(const setting_t *s, worst_t *worst) {
   LOCAL(functions) x = start(s, SVDGRAD_FORM_UVH, 0);
   LOCAL(dense) gY = buffer_load(&x.gY, 0);
@@ -481,8 +481,8 @@ static void turn_pair(functions_t *x, int64_t i) {
   }
 }
 
-/* Of values 2 2 .. 2 | 1 1 .. 1: ties on both sides of the cut; split by a few eps, or with other singular vectors of the
- * same, the gradient is that of the ties. */
+/* Of values 2 2 .. 2 | 1 1 .. 1: ties on both sides of the cut; split by a few eps, or with other singular vectors of
+ * the same, the gradient is that of the ties. */
 static void check_rank_at_ties(const setting_t *s, worst_t *worst) {
   LOCAL(functions) x = start(s, SVDGRAD_FORM_UVH, 0);
   const int64_t k = x.f.S.rows, rank = (k + 1) / 2;
@@ -867,7 +867,7 @@ static int is_scaled(const dense_t *X, const dense_t *Y, int exponent) {
   return same;
 }
 
-/* f(2^p s) = 2^(d p) f(s) with parameters in the units of s: Y is 2^(d p) times as large, gA 2^((d-1) p), to the bit. */
+/* f(2^p s) = 2^(d p) f(s), parameters in the units of s: Y is 2^(d p) times as large, gA 2^((d-1) p), to the bit. */
 static void check_scale_of(const setting_t *s, functions_t *x, int degree, int has_units, worst_t *worst) {
   const int most = (dtype_real(s->dtype) == SVDGRAD_F32 ? 60 : 900) / (degree == 1 || degree == 0 ? 1 : 2);
   const double param = x->function.param;

@@ -5,8 +5,8 @@
 #define TEST_FUNCTIONS_H
 #include "fixture.h"
 
-/* Operands after those of a fixture.  DA is also ggA, and DS, DU, DVH are also ggS, ggU, ggVh; the last three are arrays
- * and no buffers, and can only be absent. */
+/* Operands after those of a fixture.  DA is also ggA, and DS, DU, DVH are also ggS, ggU, ggVh; the last three are
+ * arrays and no buffers, and can only be absent. */
 enum {
   OPERAND_DA = OPERAND_COUNT,
   OPERAND_DS,
