@@ -22,7 +22,7 @@ import library
 from compare import processor
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-DTYPES = {"f32": "float32", "f64": "float64", "c64": "complex64", "c128": "complex128"}
+DTYPES = {"f32": "float32", "f64": "float64", "c128": "complex128"}
 OURS = (*library.POLICIES, "fused")
 GAPS = [10.0 ** -i for i in range(1, 17)] + [0.0]
 SCALES = (1.0, 1e-6)
@@ -168,7 +168,7 @@ def save(path, notes, rows):
         file.writelines(f"# {note}\n" for note in notes)
         out = csv.writer(file, lineterminator="\n")
         out.writerow(HEADING)
-        out.writerows([f"{x:.3g}" if isinstance(x, float) else x for x in row] for row in rows)
+        out.writerows([f"{x:.2g}" if isinstance(x, float) else x for x in row] for row in rows)
 
 
 def arguments():

@@ -125,7 +125,7 @@ TEXT = """\
 A is 4 x 4 with singular values 3, 1 + gap, 1 and 0.2, times a scale, between random orthogonal (unitary) matrices; at
 gap 0 these are signed permutations, so that the tie is exact. An error is |gA - truth| / |truth| in the Frobenius
 norm, the truth the gradient at A as rounded, computed with 60 digits. Tables and picture show the worst matrix of
-each gap; gaps.csv has the medians, too, and c64 and c128. `./run gaps` makes all of it.
+each gap; gaps.csv has the medians, too, and c128. `./run gaps` makes all of it.
 
 The losses:
 
@@ -139,8 +139,7 @@ others, whose formulas are evaluated in the type of A with the factors of LAPACK
 
 ## Where DEFAULT is behind
 
-By more than 3 times in the median, at the gaps named (of either scale; f32 and c64 have nothing but rounding below
-1e-7):
+By more than 3 times in the median, at the gaps named (of either scale; f32 has nothing but rounding below 1e-7):
 
 @BEHIND@
 
@@ -153,7 +152,7 @@ By more than 3 times in the median, at the gaps named (of either scale; f32 and 
   as EXACT and PyTorch do, still gets one digit right most of the time, and NaN else.
 * For `rank2` and `vectors` the gradient itself grows as 1/gap; there is nothing to win for anybody.
 
-NOISE_FLOOR pays for `polar` with `recon`, `rank3` and `log`: below a gap of about 1e-12 (1e-4 in f32) it drops what
+NOISE_FLOOR pays for `polar` with `recon`, `rank3` and `log`: below a gap of about 1e-12 (1e-3 in f32) it drops what
 is needed there. MASK and LORENTZ do the same below their gap_param, LORENTZ without a word: it drops nothing, so no
 flag is raised.
 
