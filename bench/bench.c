@@ -110,7 +110,7 @@ static double median(int count, double *x) {
 }
 
 static void print_series(const subject_t *subject, const series_t *series, const series_t *loop, int reps) {
-  const svdgrad_desc_t *desc = &subject->f.desc;
+  const svdgrad_desc_t *desc = &subject->x.f.desc;
   double *scratch = calloc((size_t)reps, sizeof *scratch);
   if (!scratch)
     abort();

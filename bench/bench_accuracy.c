@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "bench_accuracy.h"
 
+#include "bench_functions_accuracy.h"
 #include "random.h"
 
 #include <math.h>
@@ -24,8 +25,6 @@ static choice_t choose(const svdgrad_desc_t *desc) {
     choice.at[i] = choice.count > 1 ? (desc->batch_count - 1) * i / (choice.count - 1) : 0;
   return choice;
 }
-
-static double larger(double x, double y) { return y <= x ? x : y; } /* a NaN y stays */
 
 /* Of an m-by-k matrix with orthonormal columns. */
 static double orthogonality(const dense_t *Q, double epsilon) {
@@ -70,7 +69,7 @@ static double svd_accuracy(const fixture_t *f, const choice_t *choice) {
 }
 
 static double svdvals_accuracy(subject_t *subject, const series_t *series, const choice_t *choice) {
-  const fixture_t *f = &subject->f;
+  const fixture_t *f = &subject->x.f;
   const series_t svd = {.op = BENCH_SVD, .threads = series->threads};
   dense_t expected[MOST_SAMPLES];
   double worst = 0;
@@ -114,7 +113,7 @@ static dense_t set_cotangents(const fixture_t *f, int64_t b) {
 }
 
 static double backward_accuracy(subject_t *subject, const series_t *series, const choice_t *choice) {
-  const fixture_t *f = &subject->f;
+  const fixture_t *f = &subject->x.f;
   const series_t svd = {.op = BENCH_SVD, .threads = series->threads};
   dense_t G[MOST_SAMPLES];
   double worst = 0;
@@ -137,7 +136,7 @@ static double backward_accuracy(subject_t *subject, const series_t *series, cons
 }
 
 static double backward_gS_accuracy(subject_t *subject, const series_t *series, const choice_t *choice) {
-  const fixture_t *f = &subject->f;
+  const fixture_t *f = &subject->x.f;
   const series_t svd = {.op = BENCH_SVD, .threads = series->threads};
   double worst = 0;
   series_run(subject, &svd);
@@ -157,13 +156,27 @@ static double backward_gS_accuracy(subject_t *subject, const series_t *series, c
   return worst;
 }
 
+static double functions_accuracy(subject_t *subject, const series_t *series, const choice_t *choice,
+                                 double (*error)(const functions_t *, int64_t)) {
+  const series_t svd = {.op = BENCH_SVD, .threads = series->threads};
+  double worst = 0;
+  series_run(subject, &svd);
+  series_run(subject, series);
+  for (int i = 0; i < choice->count; i++)
+    worst = larger(worst, error(&subject->x, choice->at[i]));
+  return worst / dtype_epsilon(subject->x.f.desc.dtype);
+}
+
 double series_accuracy(subject_t *subject, const series_t *series) {
-  const choice_t choice = choose(&subject->f.desc);
+  const choice_t choice = choose(&subject->x.f.desc);
   switch (series->op) {
-  case BENCH_SVD: series_run(subject, series); return svd_accuracy(&subject->f, &choice);
+  case BENCH_SVD: series_run(subject, series); return svd_accuracy(&subject->x.f, &choice);
   case BENCH_SVDVALS: return svdvals_accuracy(subject, series, &choice);
   case BENCH_BACKWARD: return backward_accuracy(subject, series, &choice);
   case BENCH_BACKWARD_GS: return backward_gS_accuracy(subject, series, &choice);
+  case BENCH_JVP: return functions_accuracy(subject, series, &choice, jvp_error);
+  case BENCH_POLAR_BACKWARD: return functions_accuracy(subject, series, &choice, polar_error);
+  case BENCH_NUCLEAR: return functions_accuracy(subject, series, &choice, nuclear_error);
   case BENCH_OP_COUNT: break;
   }
   abort();

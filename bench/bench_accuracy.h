@@ -6,7 +6,11 @@
  *   svdvals      max_i |s_i - s_i of svd| / (s_1 k eps)
  *   backward     |gA - G|_F / (|G|_F eps max(1/min_gap, s_1/s_k)) for the loss Re tr(G^H U S Vh), that is
  *                gU = G V S, gS = Re diag(U^H G V), gVh = S U^H G, whose gradient is G; min_gap is that of the report
- *   backward-gS  |gA - U diag(gS) Vh|_F / (|gS| k eps) */
+ *   backward-gS  |gA - U diag(gS) Vh|_F / (|gS| k eps)
+ *   svd-jvp      |dU S Vh + U dS Vh + U S dVh - dA|_F / (s_1 (|dU|_F + |dVh|_F) eps), and of U^H dU and V^H dV the part
+ *                that is not skew-Hermitian, over (|dU|_F + |dVh|_F) eps
+ *   polar-backward  |gA - E|_F / (|E|_F eps s_1/s_k), E the closed form for the loss Re tr(gY^H U Vh) and these U, S, Vh
+ *   nuclear      |gA - U Vh|_F / (sqrt(k) eps s_1/s_k), U and Vh those of svd */
 #ifndef BENCH_ACCURACY_H
 #define BENCH_ACCURACY_H
 #include "bench_subject.h"

@@ -5,11 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const svdgrad_op_t library_op[BENCH_OP_COUNT] = {SVDGRAD_OP_SVD, SVDGRAD_OP_SVDVALS, SVDGRAD_OP_SVD_BACKWARD,
-                                                        SVDGRAD_OP_SVD_BACKWARD};
+static const svdgrad_op_t library_op[BENCH_OP_COUNT] = {
+    SVDGRAD_OP_SVD,           SVDGRAD_OP_SVDVALS, SVDGRAD_OP_SVD_BACKWARD,
+    SVDGRAD_OP_SVD_BACKWARD,  SVDGRAD_OP_SVD_JVP, SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD,
+    SVDGRAD_OP_NORM_GRADIENT,
+};
 
 const char *bench_op_name(bench_op_t op) {
-  static const char *const names[] = {"svd", "svdvals", "backward", "backward-gS"};
+  static const char *const names[] = {"svd",     "svdvals",        "backward", "backward-gS",
+                                      "svd-jvp", "polar-backward", "nuclear"};
   return names[op];
 }
 
@@ -23,7 +27,7 @@ static void check(svdgrad_status_t status) {
 static void make_work(subject_t *subject, bench_op_t op) {
   enum { ALIGNMENT = 256 };
   size_t *bytes = &subject->work_bytes[op];
-  check(svdgrad_workspace_size(subject->f.handle, library_op[op], &subject->f.desc, bytes));
+  check(svdgrad_workspace_size(subject->x.f.handle, library_op[op], &subject->x.f.desc, bytes));
   if (*bytes == 0)
     return;
   subject->work[op] = aligned_alloc(ALIGNMENT, (*bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
@@ -36,13 +40,11 @@ static void make_work(subject_t *subject, bench_op_t op) {
 
 subject_t subject_make(svdgrad_backend_t backend, svdgrad_dtype_t dtype, bench_case_t size) {
   const svdgrad_desc_t desc = make_desc(dtype, size.m, size.n, size.batch_count);
-  subject_t subject = {.f = fixture_make(backend, &desc, LAYOUT_COLUMN_MAJOR), .backend = backend};
-  for (int64_t b = 0; b < size.batch_count; b++) {
-    dense_t A = make_matrix(SPECTRUM_NORMAL, dtype, size.m, size.n, (uint64_t)b + 1);
-    buffer_store(&subject.f.A, b, &A);
-    dense_free(&A);
-  }
-  fixture_random_cotangents(&subject.f, 0);
+  subject_t subject = {.x = functions_make(backend, &desc, SVDGRAD_FORM_UVH, LAYOUT_COLUMN_MAJOR), .backend = backend};
+  subject.x.function.kind = SVDGRAD_FUNCTION_POLAR;
+  subject.x.norm = SVDGRAD_NORM_NUCLEAR;
+  for (int64_t b = 0; b < size.batch_count; b++)
+    functions_fill(&subject.x, b, (uint64_t)b + 1);
   for (int op = 0; op < BENCH_OP_COUNT; op++)
     make_work(&subject, (bench_op_t)op);
   subject.loop_svd = gesdd_loop_make(dtype, size.m, size.n, 1);
@@ -55,7 +57,7 @@ void subject_free(subject_t *subject) {
     free(subject->work[op]);
   gesdd_loop_free(&subject->loop_svd);
   gesdd_loop_free(&subject->loop_svdvals);
-  fixture_free(&subject->f);
+  functions_free(&subject->x);
 }
 
 const char *series_backend(const subject_t *subject, const series_t *series) {
@@ -65,12 +67,12 @@ const char *series_backend(const subject_t *subject, const series_t *series) {
 const char *series_algorithm(const subject_t *subject, const series_t *series) {
   if (series->threads == 0)
     return "lapack-gesdd";
-  const char *name = svdgrad_algorithm_name(subject->f.handle, library_op[series->op], &subject->f.desc);
+  const char *name = svdgrad_algorithm_name(subject->x.f.handle, library_op[series->op], &subject->x.f.desc);
   return name ? name : "none";
 }
 
 static void run_loop(subject_t *subject, bench_op_t op) {
-  const fixture_t *f = &subject->f;
+  const fixture_t *f = &subject->x.f;
   const gesdd_loop_t *loop = op == BENCH_SVD ? &subject->loop_svd : &subject->loop_svdvals;
   if (gesdd_loop_run(loop, f->desc.batch_count, f->A.matrix.data, f->S.matrix.data, f->U.matrix.data,
                      f->Vh.matrix.data)) {
@@ -80,7 +82,7 @@ static void run_loop(subject_t *subject, bench_op_t op) {
 }
 
 void series_run(subject_t *subject, const series_t *series) {
-  fixture_t *f = &subject->f;
+  fixture_t *f = &subject->x.f;
   const bench_op_t op = series->op;
   if (series->threads == 0) {
     run_loop(subject, op);
@@ -91,6 +93,9 @@ void series_run(subject_t *subject, const series_t *series) {
     const svdgrad_matrix_t *U = op == BENCH_SVD ? &f->U.matrix : NULL, *Vh = op == BENCH_SVD ? &f->Vh.matrix : NULL;
     check(svdgrad_svd(f->handle, NULL, &f->desc, &f->A.matrix, &f->S.vector, U, Vh, f->info, subject->work[op],
                       subject->work_bytes[op]));
+  } else if (op >= BENCH_JVP) {
+    check(functions_call(&subject->x, library_op[op], ABSENT(OPERAND_G), 1, 0, subject->work[op],
+                         subject->work_bytes[op]));
   } else {
     const svdgrad_matrix_t *gU = op == BENCH_BACKWARD ? &f->gU.matrix : NULL;
     const svdgrad_matrix_t *gVh = op == BENCH_BACKWARD ? &f->gVh.matrix : NULL;

@@ -3,14 +3,23 @@
 #ifndef BENCH_SUBJECT_H
 #define BENCH_SUBJECT_H
 #include "cases.h"
-#include "fixture.h"
+#include "functions.h"
 #include "gesdd_loop.h"
 
-typedef enum bench_op { BENCH_SVD, BENCH_SVDVALS, BENCH_BACKWARD, BENCH_BACKWARD_GS, BENCH_OP_COUNT } bench_op_t;
+typedef enum bench_op {
+  BENCH_SVD,
+  BENCH_SVDVALS,
+  BENCH_BACKWARD,
+  BENCH_BACKWARD_GS,
+  BENCH_JVP,
+  BENCH_POLAR_BACKWARD,
+  BENCH_NUCLEAR, /* value and gradient */
+  BENCH_OP_COUNT
+} bench_op_t;
 const char *bench_op_name(bench_op_t op);
 
 typedef struct subject {
-  fixture_t f; /* packed column-major operands; every matrix of the batch has its own normal entries */
+  functions_t x; /* packed column-major operands; every matrix of the batch has its own normal entries */
   svdgrad_backend_t backend;
   void *work[BENCH_OP_COUNT];
   size_t work_bytes[BENCH_OP_COUNT];
