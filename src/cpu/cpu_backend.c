@@ -6,6 +6,7 @@
 #include "cpu_choice.h"
 #include "cpu_kernels.h"
 #include "cpu_machine.h"
+#include "cpu_power.h"
 #include "lanes/lanes.h"
 
 static svdgrad_status_t cpu_create(context_t *context, int device) {
@@ -97,6 +98,8 @@ static size_t workspace_of(const batch_t *batch) {
 }
 
 static size_t cpu_workspace_size(const context_t *context, svdgrad_op_t op, const problem_t *p) {
+  if (cpu_choose(op, p) == CPU_POWER_ITERATION)
+    return op == SVDGRAD_OP_SPECTRAL_NORMALIZE_BACKWARD ? 0 : cpu_power_workspace(lanes_of(context, p), p);
   if (cpu_choose(op, p) == CPU_LANES_BACKWARD) {
     const batch_t batch = lanes_backward_batch(context, p);
     return workspace_of(&batch);
@@ -182,6 +185,20 @@ static svdgrad_status_t cpu_program_run(const context_t *context, const program_
   return SVDGRAD_STATUS_SUCCESS;
 }
 
+static svdgrad_status_t power_iteration(const context_t *context, const power_call_t *call) {
+  if (call->p.mn == 0)
+    empty_power_iteration(call);
+  else
+    cpu_power_iteration(&context->parallel, lanes_of(context, &call->p), call);
+  return SVDGRAD_STATUS_SUCCESS;
+}
+
+static svdgrad_status_t normalize_backward(const context_t *context, const normalize_backward_call_t *call) {
+  if (call->p.mn > 0)
+    cpu_normalize_backward(&context->parallel, call);
+  return SVDGRAD_STATUS_SUCCESS;
+}
+
 const backend_t cpu_backend = {
     .name = "cpu",
     .create = cpu_create,
@@ -193,4 +210,6 @@ const backend_t cpu_backend = {
     .svd_backward = cpu_svd_backward,
     .program_workspace = cpu_program_workspace,
     .program_run = cpu_program_run,
+    .power_iteration = power_iteration,
+    .normalize_backward = normalize_backward,
 };

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Kernels that put a matrix into each lane of a SIMD register: one source, compiled for several instruction sets. */
+/* SIMD kernels, most of which put a matrix into each lane of a register: one source, compiled for several instruction
+ * sets. */
 #ifndef SVDGRAD_LANES_H
 #define SVDGRAD_LANES_H
 #include "../../backend.h"
 #include "../../functions/group.h"
+#include "power.h"
+#include "rows.h"
 
 typedef struct lane_kernels {
   int lanes;                                              /* matrices in a full group */
@@ -12,6 +15,8 @@ typedef struct lane_kernels {
   size_t (*backward_scratch)(const problem_t *p);
   batch_task_t backward; /* thin, of full rank; the argument is the svd_backward_call_t */
   group_ops_t group;     /* of programs */
+  power_ops_t power;
+  row_ops_t rows;
 } lane_kernels_t;
 
 typedef struct lane_isa {
