@@ -574,6 +574,28 @@ Test(backward, report_of_a_tie) {
   }
 }
 
+/* X+Y = 0 to the last bit: half of the gradient, that of G + G^H within the cluster, is 0/0 and said to be lost. */
+Test(backward, report_of_a_reconstruction_at_a_tie) {
+  const double s[] = {2, 1, 1};
+  for (int b = 0; b < test_backend_count; b++) {
+    fixture_t f = diagonal(test_backends[b], s, 3, 0);
+    random_t random = random_seed(3);
+    dense_t G = random_matrix(&random, 3, 3, 0);
+    set_function_cotangents(&f, &G, 1);
+    dense_t gA = backward(&f, WITH_COTANGENTS);
+    cr_expect(f.report[0].min_gap == 0 && f.report[0].dropped_pairs == 1);
+    cr_expect_eq(f.report[0].flags, 1);
+    for (int64_t i = 0; i < 9; i++) {
+      const int lost = i == 5 || i == 7; /* (2, 1) and (1, 2) */
+      const z_t kept = lost ? (G.at[i] - G.at[12 - i]) / 2 : G.at[i];
+      cr_expect(cabsl(gA.at[i] - kept) < 1e-14L);
+    }
+    dense_free(&G);
+    dense_free(&gA);
+    fixture_free(&f);
+  }
+}
+
 Test(backward, report_of_a_cut_cluster) {
   const double tied[] = {2, 1, 1}, apart[] = {2, 1, 0.5};
   for (int b = 0; b < test_backend_count; b++) {
