@@ -45,6 +45,8 @@ add_library(svdgrad_cuda_objects OBJECT
   cuda/cuda_choice.c
   cuda/cuda_device.c
   cuda/cuda_forward.c
+  cuda/cuda_machine.c
+  cuda/cuda_power.c
   cuda/cusolver.c
   cuda/jacobi_blocked.c
   cuda/tall_svd.c
