@@ -7,6 +7,7 @@ that a disturbance meets all of them; medians are printed.  A peer that needs mo
 gets a smaller batch (column batch); one that is missing is named on standard error and left out.
 """
 import argparse
+import contextlib
 import csv
 import functools
 import importlib.util
@@ -82,11 +83,15 @@ class Process:
         return answer
 
     def ask(self, do, **arguments):
-        print(json.dumps({"do": do, **arguments}), file=self.process.stdin, flush=True)
+        try:
+            print(json.dumps({"do": do, **arguments}), file=self.process.stdin, flush=True)
+        except BrokenPipeError:  # it ended before
+            pass
         return self.answer()
 
     def stop(self):
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         self.process.wait()
 
 
@@ -335,6 +340,8 @@ def present(directory):
             continue
         text = subprocess.run([sys.executable, report.__file__, directory, *which], stdout=subprocess.PIPE, text=True,
                               check=True)
+        if not text.stdout:
+            continue
         with open(os.path.join(directory, name), "w", encoding="utf-8") as file:
             file.write(text.stdout)
         print(text.stdout, end="")

@@ -171,7 +171,8 @@ def functions(directory):
             points = [(i, here[op, "torch", *shape] / here[name, "svdgrad", *shape]) for i, shape in enumerate(shapes)
                       if (op, "torch", *shape) in here and (name, "svdgrad", *shape) in here]
             axes.plot(*zip(*points) if points else ([], []), dash, color=f"C{ops.index(op)}", marker="o", markersize=4,
-                      label=name if points else None)
+                      label=op if dash == "-" else None)
+        axes.plot([], [], "--", color="grey", label="composed")
         axes.set(yscale="log", title=f"value and gradient, {dtype}, one thread", ylabel="times as fast as PyTorch")
         axes.set_xticks(range(len(shapes)), [f"{m}x{n}" for m, n in shapes])
         plain_ticks(axes)
