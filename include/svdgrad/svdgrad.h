@@ -113,7 +113,8 @@ typedef struct svdgrad_vector {
 /** How far one gradient can be trusted; one per matrix, in the backend's memory. */
 typedef struct svdgrad_report {
   double min_gap;        /**< smallest |s_i - s_j| / s_1 that the gradient depended on (pairs with X+Y = 0 do not
-                              count, dropped ones do); Inf if none */
+                              count, unless they are a tie with X-Y != 0, where that is 0/0; dropped ones do); Inf if
+                              none */
   double gauge_residual; /**< largest |Im diag(U^H gU + V^H gV)|, with full_matrices also the largest entry of
                               U2^H gU2 - (U2^H gU2)^H of the extra columns U2 (V2 alike), relative to |gU|+|gV|;
                               0 for real types without extra columns */
