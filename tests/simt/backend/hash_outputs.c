@@ -107,12 +107,17 @@ static void run_full_rank(functions_t *x) {
   run_program(x, SVDGRAD_OP_NORM_GRADIENT);
 }
 
-/* Functions of the SVD: every operation of programs. */
-static void run_programs(svdgrad_desc_t desc, svdgrad_form_t form) {
-  functions_t x = functions_make(SVDGRAD_BACKEND_CUDA, &desc, form, LAYOUT_ROW_PADDED);
-  for (int64_t b = 0; b < desc.batch_count; b++)
+static functions_t start_programs(const svdgrad_desc_t *desc, svdgrad_form_t form) {
+  functions_t x = functions_make(SVDGRAD_BACKEND_CUDA, desc, form, LAYOUT_ROW_PADDED);
+  for (int64_t b = 0; b < desc->batch_count; b++)
     functions_fill(&x, b, (uint64_t)b + 1);
   check(fixture_forward(&x.f, WITH_VECTORS));
+  return x;
+}
+
+/* Functions of the SVD: every operation of programs. */
+static void run_programs(svdgrad_desc_t desc, svdgrad_form_t form) {
+  functions_t x = start_programs(&desc, form);
   run_function(&x, SVDGRAD_FUNCTION_POWER, 0.5);
   run_function(&x, SVDGRAD_FUNCTION_CUSTOM, 0);
   run_program(&x, SVDGRAD_OP_SVD_JVP);
@@ -170,7 +175,7 @@ static void run_large(svdgrad_dtype_t dtype) {
 }
 
 /* Enough matrices for several blocks where a block has several; few calls, as threads are dear. */
-enum { FORWARD, BACKWARD, PROGRAMS };
+enum { FORWARD, BACKWARD, PROGRAM };
 static const struct tiny {
   test_shape_t shape;
   int64_t batch_count;
@@ -178,15 +183,17 @@ static const struct tiny {
 } tiny[] = {
     {{3, 3}, 65, THIN, FORWARD},           {{9, 5}, 9, FULL_MATRICES, FORWARD}, {{9, 5}, 2, FULL_MATRICES, BACKWARD},
     {{9, 5}, 2, RANK_1, BACKWARD},         {{40, 3}, 2, THIN, BACKWARD},        {{40, 8}, 2, FULL_MATRICES, FORWARD},
-    {{36, 34}, 2, FULL_MATRICES, FORWARD}, {{129, 129}, 1, THIN, FORWARD},      {{34, 34}, 2, THIN, PROGRAMS}};
+    {{36, 34}, 2, FULL_MATRICES, FORWARD}, {{129, 129}, 1, THIN, FORWARD},      {{34, 34}, 1, THIN, PROGRAM}};
 
 static int run_tiny(size_t i) {
   if (i >= sizeof tiny / sizeof *tiny)
     return EXIT_FAILURE;
   svdgrad_desc_t desc = describe(SVDGRAD_F32, tiny[i].shape, tiny[i].batch_count, tiny[i].variant);
   desc.max_sweeps = 1;
-  if (tiny[i].what == PROGRAMS) {
-    run_programs(desc, SVDGRAD_FORM_UVH);
+  if (tiny[i].what == PROGRAM) {
+    functions_t x = start_programs(&desc, SVDGRAD_FORM_UVH);
+    run_program(&x, SVDGRAD_OP_MATRIX_FUNCTION);
+    functions_free(&x);
     return EXIT_SUCCESS;
   }
   fixture_t f = start(&desc, SPECTRUM_NORMAL);
