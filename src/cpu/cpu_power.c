@@ -126,7 +126,11 @@ static const struct {
 
 /* In lanes, as long as a group stays in the cache.  u and v of no iterations are not. */
 #include <stdlib.h>
-static int in_lanes(const problem_t *p) { const char*e=getenv("LM"); int L=e?atoi(e):16; return p->m <= L && p->n <= L; }
+static int in_lanes(const problem_t *p) {
+  const char *e = getenv("LM");
+  int L = e ? atoi(e) : 16;
+  return p->m <= L && p->n <= L;
+}
 
 static size_t larger(size_t x, size_t y) { return x > y ? x : y; }
 
