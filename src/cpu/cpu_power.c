@@ -15,8 +15,6 @@ typedef struct walk {
   int64_t chunks, chunk_rows; /* a pure function of rows, columns and type */
 } walk_t;
 
-enum { LANES_MOST = 16, MOST_LANES = 16 };
-
 enum { CHUNK_BYTES = 1 << 18, CHUNK_ROWS = 32, MOST_CHUNKS = 256, ROW_GROUP = 8 };
 
 /* Chunks are long beside handing one out, and of so many rows that the sums of all chunks are few beside M. */
@@ -124,13 +122,10 @@ static const struct {
     [SVDGRAD_C128] = {power_scratch_c128, power_matrix_c128, gradient_matrix_c128},
 };
 
-/* In lanes, as long as a group stays in the cache.  u and v of no iterations are not. */
-#include <stdlib.h>
-static int in_lanes(const problem_t *p) {
-  const char *e = getenv("LM");
-  int L = e ? atoi(e) : 16;
-  return p->m <= L && p->n <= L;
-}
+/* In lanes, as long as a group stays in the cache. */
+enum { LANES_MOST = 16 };
+
+static int in_lanes(const problem_t *p) { return p->m <= LANES_MOST && p->n <= LANES_MOST; }
 
 static size_t larger(size_t x, size_t y) { return x > y ? x : y; }
 
@@ -149,7 +144,7 @@ size_t cpu_power_workspace(const lane_kernels_t *kernels, const problem_t *p) {
 
 static void lanes_task(const void *argument, int64_t first, int64_t count, arena_t scratch) {
   const power_plan_t *plan = argument;
-  int32_t is_fine[MOST_LANES];
+  int32_t is_fine[GROUP_MOST_LANES];
   plan->kernels->power.group(plan->call, first, (int)count, scratch, is_fine);
   for (int64_t l = 0; l < count; l++)
     if (!is_fine[l])
