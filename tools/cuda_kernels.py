@@ -30,6 +30,7 @@ HOT = {
     *("jacobi_thread", "jacobi_skinny", "jacobi_warp", "jacobi_panels", "blocked_factor", "blocked_update"),
     *("qr", "apply_q", "normalize", "gemm", "backward_fused", "backward_form"),
     *("form_jvp", "form_second", "form_pairs", "program_load", "program_store", "program_scale"),
+    *("power_pass", "power_start", "power_finish", "power_quotient", "normalize_along", "normalize_gradient"),
 }
 FUSED_K = 32  # the kernel in one block takes shared memory by k
 BLOCK = 256  # threads of a block where a kernel's launcher says nothing else

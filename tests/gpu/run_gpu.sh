@@ -143,7 +143,7 @@ find_cuda() {
 
 # ---- build ----------------------------------------------------------------------------------------
 
-tests_of_all="forward backward golden layouts nonfinite workspace determinism functions functions_golden derivatives norm
+tests_of_all="forward backward golden layouts nonfinite workspace determinism functions functions_golden derivatives norm power
   function_contract"
 
 compile() { # compile <object> <source> <command...>: queues the command unless the object is newer than everything
