@@ -36,7 +36,7 @@ __device__ inline void form_M(int64_t k, const T *P, const T *Q, const real_t<T>
     if (i == j) {
       M[j * k + j] = from_real<T>(gS ? gS[j] : 0);
       if (scalar<T>::is_complex) {
-        const gap_factors<R> f = gap_pair(policy, s[j], s[j], (R)0, magnitude(z.difference));
+        const gap_factors<R> f = gap_diagonal(policy, s[j], magnitude(z.difference));
         M[j * k + j] = M[j * k + j] + scale * (f.plus / 2 * z.difference);
       }
     } else {

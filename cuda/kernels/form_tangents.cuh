@@ -52,9 +52,11 @@ __device__ inline void form_tangents(form_scene<real_t<T>> *scene, const T *E, i
   typedef real_t<T> R;
   const int64_t k = scene->k;
   const matrix_parts<T> e = parts_at(k, E, i, j);
-  const gap_factors<R> f = gap_pair(&scene->policy, scene->s[i], scene->s[j], i == j ? 0 : 2 * magnitude(e.hermitian),
-                                    2 * magnitude(e.skew));
-  const T x = scale * ((i == j ? 0 : f.minus) * e.hermitian), y = scale * (f.plus * e.skew);
+  const R phase = 2 * magnitude(e.skew);
+  const gap_factors<R> f = i == j
+                               ? gap_diagonal(&scene->policy, scene->s[i], phase)
+                               : gap_pair(&scene->policy, scene->s[i], scene->s[j], 2 * magnitude(e.hermitian), phase);
+  const T x = scale * (f.minus * e.hermitian), y = scale * (f.plus * e.skew);
   K[j * k + i] = x + y;
   N[j * k + i] = x - y;
   if (i != j) {
@@ -131,12 +133,13 @@ __device__ inline real_t<T> second_element(form_scene<real_t<T>> *scene, const s
                         z = parts_at(k, a.Z, low, high);
   const T sum = (R)2 * (p.skew + q.skew), difference = (R)2 * (p.skew - q.skew); /* X + Y, X - Y */
   gap_policy<R> policy = scene->policy;
+  const R phase = magnitude(difference) + magnitude(z.skew);
   const gap_factors<R> f =
-      gap_pair(&policy, scene->s[low], scene->s[high], i == j ? 0 : magnitude(sum) + magnitude(z.hermitian),
-               magnitude(difference) + magnitude(z.skew));
+      i == j ? gap_diagonal(&policy, scene->s[i], phase)
+             : gap_pair(&policy, scene->s[low], scene->s[high], magnitude(sum) + magnitude(z.hermitian), phase);
   if (!mirrored)
     scene->policy = policy;
-  const R minus = i == j ? 0 : f.minus;
+  const R minus = f.minus;
   const T x = scale * (minus * z.hermitian), y = scale * (f.plus * z.skew);
   const T symmetric = scale * (minus / 2 * sum), skew = scale * (f.plus / 2 * difference);
   a.M[j * k + i] = mirrored ? conj(symmetric) - conj(skew) : symmetric + skew;
