@@ -335,7 +335,7 @@ nothing in this file was run or timed on a GPU.**
 A body is the innermost loop of a kernel that rotates, from a label to the branch that goes back to it; `runs` is how
 often one goes through it per sweep and matrix, all its warps together.  The columns by class are warp instructions of
 one body, of a step that does rotate.  `rare` ones are in the body but not counted: the slow paths of division and
-square root, and norms that are summed up anew, once per sweep and after cancellation.
+square root, and norms that are summed up anew after cancellation.
 
 Model: n^3/2 (sw + 8 (sw - 1)) arithmetic instructions per matrix for sw sweeps: one per pair and row for the product of
 two columns, 8 to rotate them in A and W; the last sweep rotates nothing.  In the tables per sweep that is 9/2 n^3;
