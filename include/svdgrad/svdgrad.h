@@ -336,7 +336,7 @@ SVDGRAD_API svdgrad_status_t svdgrad_norm(svdgrad_handle_t handle, void *stream,
  *  @param[in]     A         m-by-n, of any size
  *  @param[in]     iterations  >= 0
  *  @param[in,out] u         length m, element type; the start: any vector that is not zero, or the last call's
- *  @param[in,out] v         length n, element type; read only if `iterations` is 0
+ *  @param[in,out] v         length n, element type; read only if `iterations` or A^H u is 0
  *  @param[out]    sigma     one real number per matrix: element (b, 0)
  *  @param[out]    residual  sqrt(|A v - sigma u|^2 + |A^H u - sigma v|^2), one real number per matrix; a singular value
  *                           lies within it of sigma; or NULL
