@@ -57,6 +57,8 @@ typedef struct backend {
   /* Name of the algorithm, or NULL with a message if this backend has none for (op, problem). */
   const char *(*algorithm_name)(const context_t *context, svdgrad_op_t op, const problem_t *problem);
   int (*is_capturable)(const context_t *context, svdgrad_op_t op, const problem_t *problem);
+  /* Of a CPU backend: matrices that svd() takes at once. */
+  int (*svd_group)(const context_t *context, const problem_t *problem);
   /* Of SVD, SVDVALS, SVD_BACKWARD and the power iteration.  Bytes, SIZE_MAX if they do not fit a size_t; pure, linear in
    * batch_count.  algorithm_name() was not NULL. */
   size_t (*workspace_size)(const context_t *context, svdgrad_op_t op, const problem_t *problem);

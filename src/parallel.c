@@ -10,18 +10,19 @@
 enum { SCRATCH_ON_STACK = 65536, SLOT_ALIGNMENT = 256 };
 
 /* Bytes of workspace per matrix; 0: scratch is on the stack. */
-static size_t slot_size(int group, size_t scratch) {
-  if (scratch <= SCRATCH_ON_STACK / (size_t)group)
+static size_t slot_size(const batch_t *batch) {
+  const size_t group = (size_t)batch->group, unit = group * SLOT_ALIGNMENT;
+  if (batch->scratch <= SCRATCH_ON_STACK)
     return 0;
-  return scratch > SIZE_MAX - SLOT_ALIGNMENT ? SIZE_MAX
-                                             : (scratch + SLOT_ALIGNMENT - 1) / SLOT_ALIGNMENT * SLOT_ALIGNMENT;
+  return batch->scratch > SIZE_MAX - unit ? SIZE_MAX : (batch->scratch + unit - 1) / unit * SLOT_ALIGNMENT;
 }
 
-size_t batch_workspace(int64_t batch_count, int group, size_t scratch) {
-  const size_t slot = slot_size(group, scratch);
-  if (slot == 0 || batch_count == 0)
+size_t batch_workspace(const batch_t *batch) {
+  const size_t slot = slot_size(batch);
+  if (slot == 0 || batch->batch_count == 0)
     return 0;
-  return slot == SIZE_MAX || (uint64_t)batch_count > SIZE_MAX / slot ? SIZE_MAX : slot * (size_t)batch_count;
+  return slot == SIZE_MAX || (uint64_t)batch->batch_count > SIZE_MAX / slot ? SIZE_MAX
+                                                                            : slot * (size_t)batch->batch_count;
 }
 
 static void run_groups(const batch_t *batch, int64_t first, int64_t last, unsigned char *scratch) {
@@ -34,13 +35,20 @@ static void run_on_stack(const batch_t *batch, int64_t first, int64_t last) {
   run_groups(batch, first, last, stack);
 }
 
+static void run_in_spare(const batch_t *batch, int64_t first, int64_t last) {
+  run_groups(batch, first, last, spare_take(batch->spare, batch->scratch));
+  spare_give(batch->spare);
+}
+
 /* The slots of matrices first..last-1 belong to this piece alone, so it uses the first of them for all of it: that
  * memory stays in the cache, and no thread needs to know its number. */
 static void run_piece(int64_t first, int64_t last, void *argument) {
   const batch_t *batch = argument;
-  const size_t slot = slot_size(batch->group, batch->scratch);
+  const size_t slot = slot_size(batch);
   if (slot == 0)
     run_on_stack(batch, first, last);
+  else if (batch->padded && last - first < batch->group)
+    run_in_spare(batch, first, last);
   else
     run_groups(batch, first, last, (unsigned char *)batch->work + slot * (size_t)first);
 }
@@ -55,17 +63,18 @@ static int64_t grain_of(const batch_t *batch) {
 
 #if SVDGRAD_HAVE_OPENMP
 static void openmp_for(int num_threads, int64_t grain, batch_t *batch) {
-  const int64_t count = batch->batch_count, pieces = (count + grain - 1) / grain;
+  const int64_t count = batch->batch_count, pieces = count / grain; /* the last one takes what is left over, too */
   const int most = num_threads > 0 ? num_threads : omp_get_max_threads();
   const int threads = pieces < most ? (int)pieces : most;
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
   for (int64_t i = 0; i < pieces; i++)
-    run_piece(i * grain, (i + 1) * grain < count ? (i + 1) * grain : count, batch);
+    run_piece(i * grain, i + 1 < pieces ? (i + 1) * grain : count, batch);
 }
 #endif
 
 void batch_run(const parallel_t *parallel, batch_t batch) {
   const int64_t grain = grain_of(&batch);
+  batch.spare = parallel->spare;
   if (parallel->run) {
     parallel->run(parallel->pool, batch.batch_count, grain, run_piece, &batch);
     return;

@@ -5,11 +5,13 @@
 #include <svdgrad/svdgrad.h>
 
 #include "arena.h"
+#include "spare.h"
 
 typedef struct parallel {
   svdgrad_parallel_for_t run; /* the caller's, or NULL: OpenMP where compiled in */
   void *pool;
   int num_threads; /* of OpenMP; 0: all cores */
+  spare_t *spare;  /* as large as the scratch of any padded group; NULL: there are none */
 } parallel_t;
 
 /* Computes matrices first..first+count-1 of a call, in scratch memory that no other thread uses meanwhile. */
@@ -21,13 +23,15 @@ typedef struct batch {
   int64_t batch_count;
   int group;          /* most matrices that a task takes at once */
   double matrix_cost; /* estimate, nanoseconds of one matrix */
-  size_t scratch;     /* bytes for one matrix; a group of c takes at most c times that */
+  size_t scratch;     /* bytes for a group; one of fewer matrices takes proportionally less, */
+  int padded;         /* or as much */
   void *work;
+  spare_t *spare; /* set by batch_run() */
 } batch_t;
 
 /* Bytes of workspace for a batch (SIZE_MAX: too many), linear in batch_count.  Small scratch lives on the stack and
  * needs none. */
-size_t batch_workspace(int64_t batch_count, int group, size_t scratch);
+size_t batch_workspace(const batch_t *batch);
 
 /* Runs the task over the whole batch. */
 void batch_run(const parallel_t *parallel, batch_t batch);

@@ -15,10 +15,13 @@ static svdgrad_status_t cpu_create(context_t *context, int device) {
   if (!context->state)
     return error_status(SVDGRAD_STATUS_BACKEND_UNAVAILABLE,
                         "svdgrad_create: this library was compiled for other processors");
+  context->parallel.spare = spare_create(CPU_PADDED_BYTES);
+  if (!context->parallel.spare)
+    return error_status(SVDGRAD_STATUS_OUT_OF_MEMORY, "svdgrad_create: out of memory");
   return SVDGRAD_STATUS_SUCCESS;
 }
 
-static void cpu_destroy(context_t *context) { (void)context; }
+static void cpu_destroy(context_t *context) { spare_destroy(context->parallel.spare); }
 
 static const char *cpu_algorithm_name(const context_t *context, svdgrad_op_t op, const problem_t *problem) {
   (void)context;
@@ -42,13 +45,18 @@ static const lane_kernels_t *lanes_of(const context_t *context, const problem_t 
   return &isa->kernels[p->dtype];
 }
 
+static int cpu_svd_group(const context_t *context, const problem_t *p) {
+  return cpu_choose(SVDGRAD_OP_SVD, p) == CPU_LANES ? lanes_of(context, p)->lanes : 1;
+}
+
 static batch_t lanes_batch(const context_t *context, svdgrad_op_t op, const problem_t *p) {
   const lane_kernels_t *kernels = lanes_of(context, p);
   return (batch_t){.task = kernels->svd,
                    .batch_count = p->batch_count,
                    .group = kernels->lanes,
                    .matrix_cost = cpu_cost(p, 20, 1),
-                   .scratch = kernels->svd_scratch(p, op == SVDGRAD_OP_SVD)};
+                   .scratch = kernels->svd_scratch(p, op == SVDGRAD_OP_SVD),
+                   .padded = 1};
 }
 
 static cpu_svd_plan_t plan_svd(svdgrad_op_t op, const problem_t *p, const svd_call_t *call) {
@@ -90,11 +98,8 @@ static batch_t lanes_backward_batch(const context_t *context, const problem_t *p
                    .batch_count = p->batch_count,
                    .group = kernels->lanes,
                    .matrix_cost = cpu_cost(p, 20, 0.2),
-                   .scratch = kernels->backward_scratch(p)};
-}
-
-static size_t workspace_of(const batch_t *batch) {
-  return batch_workspace(batch->batch_count, batch->group, batch->scratch);
+                   .scratch = kernels->backward_scratch(p),
+                   .padded = 1};
 }
 
 static size_t cpu_workspace_size(const context_t *context, svdgrad_op_t op, const problem_t *p) {
@@ -102,20 +107,20 @@ static size_t cpu_workspace_size(const context_t *context, svdgrad_op_t op, cons
     return op == SVDGRAD_OP_SPECTRAL_NORMALIZE_BACKWARD ? 0 : cpu_power_workspace(lanes_of(context, p), p);
   if (cpu_choose(op, p) == CPU_LANES_BACKWARD) {
     const batch_t batch = lanes_backward_batch(context, p);
-    return workspace_of(&batch);
+    return batch_workspace(&batch);
   }
   if (op == SVDGRAD_OP_SVD_BACKWARD) {
     const cpu_backward_plan_t plan = plan_backward(p, NULL);
     const batch_t batch = backward_batch(&plan);
-    return workspace_of(&batch);
+    return batch_workspace(&batch);
   }
   if (cpu_choose(op, p) == CPU_LANES) {
     const batch_t batch = lanes_batch(context, op, p);
-    return workspace_of(&batch);
+    return batch_workspace(&batch);
   }
   const cpu_svd_plan_t plan = plan_svd(op, p, NULL);
   const batch_t batch = lapack_batch(&plan);
-  return workspace_of(&batch);
+  return batch_workspace(&batch);
 }
 
 static void run_lapack(const context_t *context, batch_t batch, void *work) {
@@ -169,13 +174,14 @@ static batch_t program_batch(const host_program_t *plan) {
                    .batch_count = p->batch_count,
                    .group = plan->group ? plan->group->lanes : 1,
                    .matrix_cost = plan->group ? cpu_cost(p, 50, 1) : cpu_cost(p, 2000, 1),
-                   .scratch = host_program_scratch(plan)};
+                   .scratch = host_program_scratch(plan),
+                   .padded = 1};
 }
 
 static size_t cpu_program_workspace(const context_t *context, const program_t *program) {
   const host_program_t plan = plan_program(context, program);
   const batch_t batch = program_batch(&plan);
-  return workspace_of(&batch);
+  return batch_workspace(&batch);
 }
 
 static svdgrad_status_t cpu_program_run(const context_t *context, const program_t *program, void *stream, void *work) {
@@ -205,6 +211,7 @@ const backend_t cpu_backend = {
     .destroy = cpu_destroy,
     .algorithm_name = cpu_algorithm_name,
     .is_capturable = cpu_is_capturable,
+    .svd_group = cpu_svd_group,
     .workspace_size = cpu_workspace_size,
     .svd = cpu_svd,
     .svd_backward = cpu_svd_backward,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cpu_choice.h"
 
+#include "../element_size.h"
+
 #include <limits.h>
 #include <stddef.h>
 
@@ -34,17 +36,26 @@ static int64_t lanes_limit(svdgrad_op_t op, svdgrad_dtype_t dtype) {
 /* Beyond, the scale factors of rotations in single precision might overflow (lanes/rotate.inc). */
 enum { LANES_MOST = 64 };
 
+/* Bytes of A, or of the larger of its two factors: beyond, a group is larger than the caches of one core, and QR in lanes,
+ * column by column, loses to LAPACK's in blocks. */
+enum { LANES_MOST_BYTES = 1 << 17 };
+
+static int fits_lanes(const problem_t *p) {
+  const double rows = (double)(p->m < p->n ? p->n : p->m), columns = p->full_matrices ? rows : (double)p->mn;
+  return p->mn <= LANES_MOST && rows * columns * (double)element_size(p->dtype) <= LANES_MOST_BYTES;
+}
+
 static cpu_algorithm_t choose_svd(svdgrad_op_t op, const problem_t *p) {
   switch (p->algo) {
-  case SVDGRAD_ALGO_JACOBI: return p->mn <= LANES_MOST ? CPU_LANES : CPU_NONE;
+  case SVDGRAD_ALGO_JACOBI: return fits_lanes(p) ? CPU_LANES : CPU_NONE;
   case SVDGRAD_ALGO_VENDOR: return fits_lapack(p) ? CPU_GESDD : CPU_NONE;
-  default: return p->mn <= lanes_limit(op, p->dtype) ? CPU_LANES : fits_lapack(p) ? CPU_GESDD : CPU_NONE;
+  default:
+    return p->mn <= lanes_limit(op, p->dtype) && fits_lanes(p) ? CPU_LANES : fits_lapack(p) ? CPU_GESDD : CPU_NONE;
   }
 }
 
 /* Largest min(m, n) of gradients in lanes.  Measured in full groups, m = n and m = 8 n, AVX-512, and AVX2 beside a BLAS
- * for AVX2: 0.1 to 0.7 of the BLAS's time up to 16, 0.5 to 0.95 of it at 64; of gS alone up to 1.25.  One matrix alone
- * costs as much as a group. */
+ * for AVX2: 0.1 to 0.7 of the BLAS's time up to 16, 0.5 to 0.95 of it at 64; of gS alone up to 1.25. */
 enum { LANES_BACKWARD_MOST = 64 };
 
 /* In lanes only thin factors of full rank; the BLAS takes what is left, whatever algorithm is asked for. */

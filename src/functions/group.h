@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The operations of a program that pay in SIMD lanes (cpu/lanes/group.inc): `count` matrices, first..first+count-1 of the
  * batch, at most `lanes` of them.  Real number r of a packed array (two for a complex element) lies for all of them at
- * r * count. */
+ * r * lanes; what the lanes hold that are left over does not matter. */
 #ifndef SVDGRAD_GROUP_H
 #define SVDGRAD_GROUP_H
 #include <svdgrad/svdgrad.h>
@@ -16,7 +16,6 @@ typedef struct group_product {
   const void *A, *B;
   void *c;
   int64_t lda, ldb, ldc;
-  int count;
 } group_product_t;
 
 /* op(from) in, alpha op(from) + beta to out. */
@@ -35,7 +34,7 @@ typedef struct group_ops {
   void (*load)(const group_copy_t *copy);
   void (*store)(const group_copy_t *copy);
   void (*multiply)(const group_product_t *product);
-  void (*scale_columns)(void *packed, int64_t rows, int64_t columns, const void *factor, int count);
+  void (*scale_columns)(void *packed, int64_t rows, int64_t columns, const void *factor);
 } group_ops_t;
 
 #endif

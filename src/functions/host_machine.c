@@ -3,7 +3,8 @@
 
 static host_machine_t machine_of(const host_program_t *plan, int64_t first, int64_t count, arena_t scratch,
                                  int measuring) {
-  return (host_machine_t){{plan->ops, plan->program->p, measuring}, first, count, plan->group, scratch};
+  const int lanes = plan->group ? plan->group->lanes : 1;
+  return (host_machine_t){{plan->ops, plan->program->p, measuring}, first, lanes, count, plan->group, scratch};
 }
 
 size_t host_program_scratch(const host_program_t *plan) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The machine of the CPU backends: runs a program for a group of matrices, each in a lane.  Real number r of an array (two
  * for a complex element) lies for lane l at r * lanes + l; with one lane that is a plain packed matrix, which a BLAS
- * understands. */
+ * understands.  A group of few has as many lanes as any other, of which the first `count` are computed. */
 #ifndef SVDGRAD_HOST_MACHINE_H
 #define SVDGRAD_HOST_MACHINE_H
 #include "../arena.h"
@@ -10,8 +10,8 @@
 
 typedef struct host_machine {
   machine_t base;
-  int64_t b;                /* the first matrix */
-  int64_t lanes;            /* matrices */
+  int64_t b; /* the first matrix */
+  int64_t lanes, count;
   const group_ops_t *group; /* NULL: one matrix at a time */
   arena_t arena;
 } host_machine_t;
@@ -23,7 +23,7 @@ typedef struct host_program {
   const group_ops_t *group; /* NULL: one matrix at a time */
 } host_program_t;
 
-/* Bytes of scratch for one matrix. */
+/* Bytes of scratch for a group. */
 size_t host_program_scratch(const host_program_t *plan);
 
 /* A batch_task_t of which the call is a host_program_t. */

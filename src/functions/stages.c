@@ -3,9 +3,9 @@
 
 #include "../parallel.h"
 
-/* Matrices of a piece: whole groups of lanes, whose arrays stay in the cache between one call of the backend and the
- * next; where it can be, on the stack (parallel.c), so that they never reach memory. */
-enum { PIECE_BYTES = 65536, PIECE_GROUP = 16 };
+/* The arrays of a piece, as many whole groups of the backend's as fit, stay in the cache between one of its calls and the
+ * next; where they can be, on the stack (parallel.c), so that they never reach memory. */
+enum { PIECE_BYTES = 65536 };
 
 typedef struct job {
   context_t context; /* of one thread: the pieces are what is parallel */
@@ -18,13 +18,15 @@ static void run_part(const void *argument, int64_t first, int64_t count, arena_t
   (void)job->part(&job->context, job->call, first, count, scratch.base); /* CPU backends do not fail */
 }
 
-static batch_t batch_of(const problem_t *p, size_t bytes_of_one) {
-  const size_t fit = bytes_of_one > 0 ? PIECE_BYTES / bytes_of_one / PIECE_GROUP * PIECE_GROUP : PIECE_BYTES;
+static batch_t batch_of(const context_t *context, const problem_t *p, size_t bytes_of_one) {
+  const int least = context->backend->svd_group(context, p);
+  const size_t fit = bytes_of_one > 0 ? PIECE_BYTES / bytes_of_one : PIECE_BYTES;
+  const int group = fit > (size_t)least ? (int)fit / least * least : least;
   return (batch_t){.task = run_part,
                    .batch_count = p->batch_count,
-                   .group = fit > PIECE_GROUP ? (int)fit : PIECE_GROUP,
+                   .group = group,
                    .matrix_cost = 200 + 2.0 * (double)p->m * (double)p->n * (double)p->mn,
-                   .scratch = bytes_of_one};
+                   .scratch = bytes_of_one > SIZE_MAX / (size_t)group ? SIZE_MAX : bytes_of_one * (size_t)group};
 }
 
 size_t stages_workspace(const context_t *context, const problem_t *p, stages_bytes_t bytes) {
@@ -32,8 +34,8 @@ size_t stages_workspace(const context_t *context, const problem_t *p, stages_byt
   one.batch_count = 1;
   if (context->id == SVDGRAD_BACKEND_CUDA)
     return bytes(context, p);
-  const batch_t batch = batch_of(p, bytes(context, &one));
-  return batch_workspace(batch.batch_count, batch.group, batch.scratch);
+  const batch_t batch = batch_of(context, p, bytes(context, &one));
+  return batch_workspace(&batch);
 }
 
 svdgrad_status_t stages_run(const context_t *context, const problem_t *p, stages_bytes_t bytes, stages_part_t part,
@@ -43,8 +45,8 @@ svdgrad_status_t stages_run(const context_t *context, const problem_t *p, stages
   if (context->id == SVDGRAD_BACKEND_CUDA)
     return part(context, call, 0, p->batch_count, work);
   job_t job = {*context, part, call};
-  job.context.parallel = (parallel_t){.num_threads = 1};
-  batch_t batch = batch_of(p, bytes(context, &one));
+  job.context.parallel = (parallel_t){.num_threads = 1, .spare = context->parallel.spare};
+  batch_t batch = batch_of(context, p, bytes(context, &one));
   batch.call = &job, batch.work = work;
   batch_run(&context->parallel, batch);
   return SVDGRAD_STATUS_SUCCESS;

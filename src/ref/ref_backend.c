@@ -35,6 +35,12 @@ static int ref_is_capturable(const context_t *context, svdgrad_op_t op, const pr
   return 0;
 }
 
+static int ref_svd_group(const context_t *context, const problem_t *problem) {
+  (void)context;
+  (void)problem;
+  return 1;
+}
+
 static size_t ref_scratch(svdgrad_op_t op, const problem_t *problem) {
   const ref_kernels_t *kernels = &ref_kernels[problem->dtype];
   switch (op) {
@@ -48,7 +54,8 @@ static size_t ref_scratch(svdgrad_op_t op, const problem_t *problem) {
 
 static size_t ref_workspace_size(const context_t *context, svdgrad_op_t op, const problem_t *problem) {
   (void)context;
-  return batch_workspace(problem->batch_count, 1, ref_scratch(op, problem));
+  const batch_t batch = {.batch_count = problem->batch_count, .group = 1, .scratch = ref_scratch(op, problem)};
+  return batch_workspace(&batch);
 }
 
 /* Nanoseconds of one matrix, roughly. */
@@ -98,7 +105,8 @@ static batch_t ref_program_batch(const host_program_t *plan, void *work) {
 static size_t ref_program_workspace(const context_t *context, const program_t *program) {
   (void)context;
   const host_program_t plan = {program, ref_machine_ops[program->p->dtype], NULL};
-  return batch_workspace(program->p->batch_count, 1, host_program_scratch(&plan));
+  const batch_t batch = ref_program_batch(&plan, NULL);
+  return batch_workspace(&batch);
 }
 
 static svdgrad_status_t ref_program_run(const context_t *context, const program_t *program, void *stream, void *work) {
@@ -140,6 +148,7 @@ const backend_t ref_backend = {
     .destroy = ref_destroy,
     .algorithm_name = ref_algorithm_name,
     .is_capturable = ref_is_capturable,
+    .svd_group = ref_svd_group,
     .workspace_size = ref_workspace_size,
     .svd = ref_svd,
     .svd_backward = ref_svd_backward,

@@ -10,7 +10,7 @@
 
 typedef struct lane_kernels {
   int lanes;                                              /* matrices in a full group */
-  size_t (*svd_scratch)(const problem_t *p, int vectors); /* bytes per matrix */
+  size_t (*svd_scratch)(const problem_t *p, int vectors); /* bytes for a group, however few it has */
   batch_task_t svd;                                       /* of a group; the argument is the svd_call_t */
   size_t (*backward_scratch)(const problem_t *p);
   batch_task_t backward; /* thin, of full rank; the argument is the svd_backward_call_t */
