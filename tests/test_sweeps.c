@@ -17,7 +17,7 @@ static int32_t sweep_bound(const fixture_t *f) {
     return 0;
   if (strstr(name, "reference"))
     return 45;
-  return k <= 8 ? 10 : k <= 16 ? 10 : k <= 32 ? 11 : k <= 64 ? 13 : 15;
+  return k <= 8 ? 10 : k <= 16 ? 10 : k <= 32 ? 14 : k <= 64 ? 13 : 15;
 }
 
 static fixture_t problem(svdgrad_backend_t backend, svdgrad_dtype_t dtype, spectrum_t spectrum, test_shape_t shape,

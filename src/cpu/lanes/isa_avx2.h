@@ -15,8 +15,10 @@ static inline v_f64 fma_f64(v_f64 x, v_f64 y, v_f64 z) {
 }
 static inline v_f32 sqrt_f32(v_f32 x) { return (v_f32)_mm256_sqrt_ps((__m256)x); }
 static inline v_f64 sqrt_f64(v_f64 x) { return (v_f64)_mm256_sqrt_pd((__m256d)x); }
-static inline v_f32 rsqrt_f32(v_f32 x) { return 1 / sqrt_f32(x); } /* its table is not the same on every processor */
-static inline v_f64 rsqrt_f64(v_f64 x) { return 1 / sqrt_f64(x); }
+
+/* The tables of this instruction set are not the same on every processor. */
+#include "no_tables.h"
+
 static inline int any_lane_f32(v_f32 mask) { return _mm256_movemask_ps((__m256)mask) != 0; }
 static inline int any_lane_f64(v_f64 mask) { return _mm256_movemask_pd((__m256d)mask) != 0; }
 

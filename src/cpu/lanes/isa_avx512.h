@@ -14,16 +14,25 @@ static inline v_f64 fma_f64(v_f64 x, v_f64 y, v_f64 z) {
   return (v_f64)_mm512_fmadd_pd((__m512d)x, (__m512d)y, (__m512d)z);
 }
 
-/* 14 bits from a table, each Newton step doubles them. */
-static inline v_f32 rsqrt_f32(v_f32 x) {
-  const v_f32 y = (v_f32)_mm512_rsqrt14_ps((__m512)x), error = fma_f32(-x * y, y, (v_f32){0} + 1);
-  return fma_f32(y * 0.5f, error, y);
+/* sqrt(x), not of zero, and 1/x: near_ to half of the precision, for what need not be exact.  14 bits come from tables that
+ * are the same on every processor, and each Newton step doubles them. */
+static inline v_f32 near_sqrt_f32(v_f32 x) { return x * (v_f32)_mm512_rsqrt14_ps((__m512)x); }
+static inline v_f64 near_sqrt_f64(v_f64 x) {
+  const v_f64 y = (v_f64)_mm512_rsqrt14_pd((__m512d)x), root = x * y, error = fma_f64(-root, y, (v_f64){0} + 1);
+  return fma_f64(root * 0.5, error, root);
 }
-static inline v_f64 rsqrt_f64(v_f64 x) {
-  v_f64 y = (v_f64)_mm512_rsqrt14_pd((__m512d)x), error = fma_f64(-x * y, y, (v_f64){0} + 1);
-  y = fma_f64(y * error, fma_f64(error, (v_f64){0} + 0.375, (v_f64){0} + 0.5), y); /* of third order: 42 bits */
-  error = fma_f64(-x * y, y, (v_f64){0} + 1);
-  return fma_f64(y * 0.5, error, y);
+static inline v_f32 near_inverse_f32(v_f32 x) { return (v_f32)_mm512_rcp14_ps((__m512)x); }
+static inline v_f64 near_inverse_f64(v_f64 x) {
+  const v_f64 y = (v_f64)_mm512_rcp14_pd((__m512d)x);
+  return fma_f64(y, fma_f64(-x, y, (v_f64){0} + 1), y);
+}
+static inline v_f32 inverse_f32(v_f32 x) {
+  const v_f32 y = near_inverse_f32(x);
+  return fma_f32(y, fma_f32(-x, y, (v_f32){0} + 1), y);
+}
+static inline v_f64 inverse_f64(v_f64 x) {
+  const v_f64 y = near_inverse_f64(x);
+  return fma_f64(y, fma_f64(-x, y, (v_f64){0} + 1), y);
 }
 static inline v_f32 sqrt_f32(v_f32 x) { return (v_f32)_mm512_sqrt_ps((__m512)x); }
 static inline v_f64 sqrt_f64(v_f64 x) { return (v_f64)_mm512_sqrt_pd((__m512d)x); }

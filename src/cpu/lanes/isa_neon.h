@@ -15,9 +15,8 @@ static inline v_f64 fma_f64(v_f64 x, v_f64 y, v_f64 z) {
 }
 static inline v_f32 sqrt_f32(v_f32 x) { return (v_f32)vsqrtq_f32((float32x4_t)x); }
 static inline v_f64 sqrt_f64(v_f64 x) { return (v_f64)vsqrtq_f64((float64x2_t)x); }
-static inline v_f32 rsqrt_f32(v_f32 x) { return 1 / sqrt_f32(x); }
-static inline v_f64 rsqrt_f64(v_f64 x) { return 1 / sqrt_f64(x); }
 static inline int any_lane_f32(v_f32 mask) { return vmaxvq_u32((uint32x4_t)mask) != 0; }
 static inline int any_lane_f64(v_f64 mask) { return vmaxvq_u32((uint32x4_t)mask) != 0; }
 
 #include "load_part.h"
+#include "no_tables.h"

@@ -19,8 +19,6 @@ static inline v_f64 sqrt_f64(v_f64 x) {
     x[l] = sqrt(x[l]);
   return x;
 }
-static inline v_f32 rsqrt_f32(v_f32 x) { return 1 / sqrt_f32(x); }
-static inline v_f64 rsqrt_f64(v_f64 x) { return 1 / sqrt_f64(x); }
 static inline int any_lane_f32(v_f32 mask) {
   int any = 0;
   for (int l = 0; l < 4; l++)
@@ -35,3 +33,4 @@ static inline int any_lane_f64(v_f64 mask) {
 }
 
 #include "load_part.h"
+#include "no_tables.h"
