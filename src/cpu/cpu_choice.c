@@ -15,21 +15,23 @@ static int fits_lapack(const problem_t *p) {
 }
 
 /* Largest min(m, n) for which AUTO puts matrices into lanes: where the table changes sides.  Time of gesdd over that of
- * lanes, one thread, full groups, m = n, AVX-512 of Zen 4, OpenBLAS 0.3.21, 2026-11-22 (m = 4 n: from a quarter less at
- * n = 4 to as much at 64):
+ * lanes, one thread, full groups, m = n, AVX-512 of Zen 4, OpenBLAS 0.3.21, 2026-11-22 (a group of fewer matrices takes as
+ * long as a full one):
  *
  *           with vectors                  values alone
  *    n   f32   f64   c64   c128       f32   f64   c64   c128
- *    4    30    14    22   9.6         26    12
- *    8    14   7.4   9.0   4.6         12   5.9
- *   16   8.3   4.3   4.5   2.4        5.7   2.7
- *   24   6.7   3.3   3.5   1.8        4.0   1.9   2.3    1.2
- *   32   4.1   2.2   2.2   1.2        3.0   1.4   1.7    0.9
- *   40   3.1   1.7   1.8   1.0        2.2   1.1   1.3    0.7
- *   48   2.7   1.5   1.5   0.9        1.8   0.9   1.0    0.6
- *   64   1.7   1.1   1.1   0.7        1.3   0.7   0.8    0.5 */
+ *    2    58    29    81    44         43    21    67    32
+ *    3    50    19    37    17         35    15    38    18
+ *    4    34    17    21    10         32    14    26    12
+ *    8    19   9.1    11   6.0         17   6.7   9.7   5.2
+ *   16    11   5.9   6.1   3.4        6.6   3.5   3.7   2.7
+ *   24   8.4   4.6   4.6   2.6        4.4   2.1   2.5   1.4
+ *   32   5.2   3.0   2.9   1.7        3.2   1.5   1.8   1.0
+ *   40   4.1   2.4   2.4   1.5        2.4   1.2   1.4   0.8
+ *   48   3.5   2.2   2.0   1.3        1.9   1.0   1.1   0.7
+ *   64   2.0   1.4   1.4   0.9        1.3   0.7   0.8   0.5 */
 static int64_t lanes_limit(svdgrad_op_t op, svdgrad_dtype_t dtype) {
-  static const int64_t with_vectors[] = {64, 48, 48, 32}, values[] = {64, 40, 40, 24}; /* by svdgrad_dtype_t */
+  static const int64_t with_vectors[] = {64, 64, 64, 48}, values[] = {64, 40, 40, 24}; /* by svdgrad_dtype_t */
   return op == SVDGRAD_OP_SVDVALS ? values[dtype] : with_vectors[dtype];
 }
 

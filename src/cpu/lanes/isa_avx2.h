@@ -13,6 +13,12 @@ static inline v_f32 fma_f32(v_f32 x, v_f32 y, v_f32 z) {
 static inline v_f64 fma_f64(v_f64 x, v_f64 y, v_f64 z) {
   return (v_f64)_mm256_fmadd_pd((__m256d)x, (__m256d)y, (__m256d)z);
 }
+static inline v_f32 fnma_f32(v_f32 x, v_f32 y, v_f32 z) {
+  return (v_f32)_mm256_fnmadd_ps((__m256)x, (__m256)y, (__m256)z);
+}
+static inline v_f64 fnma_f64(v_f64 x, v_f64 y, v_f64 z) {
+  return (v_f64)_mm256_fnmadd_pd((__m256d)x, (__m256d)y, (__m256d)z);
+}
 static inline v_f32 sqrt_f32(v_f32 x) { return (v_f32)_mm256_sqrt_ps((__m256)x); }
 static inline v_f64 sqrt_f64(v_f64 x) { return (v_f64)_mm256_sqrt_pd((__m256d)x); }
 

@@ -9,6 +9,8 @@ typedef double v_f64 __attribute__((vector_size(LANES_BYTES)));
 
 static inline v_f32 fma_f32(v_f32 x, v_f32 y, v_f32 z) { return x * y + z; }
 static inline v_f64 fma_f64(v_f64 x, v_f64 y, v_f64 z) { return x * y + z; }
+static inline v_f32 fnma_f32(v_f32 x, v_f32 y, v_f32 z) { return z - x * y; }
+static inline v_f64 fnma_f64(v_f64 x, v_f64 y, v_f64 z) { return z - x * y; }
 static inline v_f32 sqrt_f32(v_f32 x) {
   for (int l = 0; l < 4; l++)
     x[l] = sqrtf(x[l]);

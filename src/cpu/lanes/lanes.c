@@ -27,6 +27,7 @@
 #define REAL_c128         f64
 #define OF_REAL(function) LANES_PASTE(function, LANES_PASTE(REAL, TYPE_SUFFIX))
 #define FMA               OF_REAL(fma)
+#define FNMA              OF_REAL(fnma)
 #define SQRT              OF_REAL(sqrt)
 #define NEAR_SQRT         OF_REAL(near_sqrt)
 #define NEAR_INVERSE      OF_REAL(near_inverse)
