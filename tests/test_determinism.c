@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The result for one matrix is bitwise the same alone and anywhere in a batch of any size, with any number of threads,
- * however a caller's parallel_for cuts the batch, beside matrices of NaN, at any alignment of the operands, and
+ * however a caller's parallel_for cuts the batch, beside matrices of NaN and of any other kind, at any alignment of the operands, and
  * whatever number of threads the BLAS is set to, which a call leaves as it was. */
 #include "cases.h"
 #include "fixture.h"
@@ -204,6 +204,31 @@ static void check_bad_neighbours(svdgrad_backend_t backend, svdgrad_dtype_t dtyp
 }
 
 Test(determinism, beside_matrices_of_nan) { for_each_variant(check_bad_neighbours); }
+
+/* What a singular, graded or zero matrix takes must not be done to its neighbours. */
+static void check_all_kinds(svdgrad_backend_t backend, svdgrad_dtype_t dtype, const variant_t *variant,
+                            const expected_t *expected) {
+  const svdgrad_desc_t desc = variant_desc(variant, dtype, SPECTRUM_COUNT), one = variant_desc(variant, dtype, 1);
+  fixture_t f = filled(backend, &desc, 0), alone = filled(backend, &one, 0);
+  dense_t A[SPECTRUM_COUNT];
+  (void)expected;
+  for (int b = 0; b < SPECTRUM_COUNT; b++) {
+    A[b] = make_matrix((spectrum_t)b, dtype, desc.m, desc.n, (uint64_t)b);
+    buffer_store(&f.A, b, &A[b]);
+  }
+  cr_assert_eq(fixture_forward(&f, variant->with), SVDGRAD_STATUS_SUCCESS);
+  for (int b = 0; b < SPECTRUM_COUNT; b++) {
+    buffer_store(&alone.A, 0, &A[b]);
+    cr_assert_eq(fixture_forward(&alone, variant->with), SVDGRAD_STATUS_SUCCESS);
+    cr_expect(fixture_same_forward(&f, b, &alone, 0, variant->with), "%s %s %s %dx%d rank %d", backend_name(backend),
+              dtype_name(dtype), spectrum_name((spectrum_t)b), (int)desc.m, (int)desc.n, (int)desc.rank);
+    dense_free(&A[b]);
+  }
+  fixture_free(&f);
+  fixture_free(&alone);
+}
+
+Test(determinism, beside_matrices_of_all_kinds) { for_each_variant(check_all_kinds); }
 
 /* Moves an operand by one element from where malloc put it; returns the block to be freed in its place. */
 static unsigned char *displace(buffer_t *buffer) {
