@@ -218,6 +218,8 @@ static svdgrad_status_t function_call(const char *function, svdgrad_handle_t han
   if (status)
     return status;
   call->function = *f;
+  if (!backward)
+    call->function.df = vector_or_none(NULL); /* nobody has looked at it */
   call->S = vector_or_none(S), call->U = matrix_or_none(U), call->Vh = matrix_or_none(Vh);
   call->Y = matrix_or_none(Y), call->gA = matrix_or_none(gA);
   call->work = work;

@@ -121,6 +121,17 @@ static void check_null(functions_t *x, svdgrad_op_t op, int operand) {
 
 Test(function_arguments, null_operands) { for_each_operand(check_null); }
 
+/* df is only for the backward pass: in the other direction it need not point anywhere. */
+Test(function_arguments, forward_does_not_read_df) {
+  for (int b = 0; b < test_backend_count; b++) {
+    LOCAL(functions) x = problem(test_backends[b], SVDGRAD_F64, 4, 3);
+    x.function.kind = SVDGRAD_FUNCTION_CUSTOM;
+    functions_operand(&x, OPERAND_DF)->matrix.row_stride = INT64_MAX / 64;
+    cr_expect_eq(functions_run(&x, SVDGRAD_OP_MATRIX_FUNCTION, 0, 1, 0), SVDGRAD_STATUS_SUCCESS, "%s",
+                 svdgrad_last_error_message());
+  }
+}
+
 static int is_vector(const buffer_t *buffer) { return buffer->cols == 1; }
 
 /* Strides that are not positive, or let elements overlap. */
@@ -430,13 +441,18 @@ Test(function_arguments, quick_returns) {
 
 /* ---- queries ---- */
 
-/* Every operation has a name; only CUDA has graphs. */
+/* Every operation has a name, which is no SVD's but where there is one in it; only CUDA has graphs. */
 Test(function_arguments, names_and_graphs) {
   for (int b = 0; b < test_backend_count; b++)
     for (int i = 0; i < FUNCTIONS_OP_COUNT; i++) {
       LOCAL(functions) x = problem(test_backends[b], SVDGRAD_F64, 20, 30);
       const char *name = svdgrad_algorithm_name(x.f.handle, functions_ops[i], &x.f.desc);
-      cr_expect(name != NULL && strlen(name) > 0, "%s", functions_op_name(functions_ops[i]));
+      const char *svd = svdgrad_algorithm_name(x.f.handle, SVDGRAD_OP_SVD, &x.f.desc);
+      const char *values = svdgrad_algorithm_name(x.f.handle, SVDGRAD_OP_SVDVALS, &x.f.desc);
+      const int is_norm = functions_ops[i] >= SVDGRAD_OP_NORM;
+      cr_assert(name != NULL && strlen(name) > 0, "%s", functions_op_name(functions_ops[i]));
+      cr_expect(is_norm || (strcmp(name, svd) != 0 && strcmp(name, values) != 0), "%s: %s",
+                functions_op_name(functions_ops[i]), name);
       cr_expect(test_backends[b] == SVDGRAD_BACKEND_CUDA ||
                 !svdgrad_is_capturable(x.f.handle, functions_ops[i], &x.f.desc));
     }

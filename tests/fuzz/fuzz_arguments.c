@@ -455,6 +455,75 @@ static void backward(reader_t *reader, problem_t *p, int factors_known) {
   workspace_free(p, status != SVDGRAD_STATUS_SUCCESS);
 }
 
+/* ---- functions of the singular values ---- */
+
+/* Mostly a right one.  V f(S) Vh is n-by-n, which must lie within the m-by-n of gA. */
+static svdgrad_function_t take_function(reader_t *reader, const problem_t *p) {
+  svdgrad_function_t function = SVDGRAD_FUNCTION_INIT;
+  const unsigned byte = take_byte(reader);
+  function.kind = (svdgrad_function_kind_t)(byte % 10);
+  function.form = (svdgrad_form_t)(p->desc.m >= p->desc.n && byte & 16 ? SVDGRAD_FORM_VVH : SVDGRAD_FORM_UVH);
+  function.param = byte & 32 ? take_wild_real(reader) : byte & 64 ? take_below(reader, 8) : take_moderate(reader);
+  function.struct_size -= byte >> 5 == 7;
+  function.f = p->S.vector;
+  function.df = p->gS.vector;
+  return function;
+}
+
+/* What a call that has written to `output` alone, its first rows, or failed, leaves. */
+static void check_output(const problem_t *p, svdgrad_status_t status, const char *function, const operand_t *output,
+                         int64_t rows, const char *name) {
+  operand_t written = *output;
+  written.extent[0] = rows;
+  const operand_t *const all[] = {&p->A, &p->S, &p->U, &p->Vh, &p->gS, &p->gA};
+  check_status(status, function);
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    PROPERTY(all[i] == output || unchanged(all[i]), "%s: operand %zu written", function, i);
+  if (status)
+    PROPERTY(unchanged(output), "%s: %s written", function, name);
+  else
+    check_written(&written, name);
+}
+
+static void remember_all(problem_t *p) {
+  operand_t *const all[] = {&p->A, &p->S, &p->U, &p->Vh, &p->gS, &p->gA};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    remember(all[i]);
+}
+
+/* Y in place of gA, and then gA with A as the cotangent. */
+static void functions(reader_t *reader, problem_t *p) {
+  const svdgrad_function_t f = take_function(reader, p);
+  remember_all(p);
+  workspace_take(reader, p, SVDGRAD_OP_MATRIX_FUNCTION);
+  svdgrad_status_t status = svdgrad_matrix_function(p->handle, NULL, &p->desc, &f, &p->S.vector, &p->U.matrix,
+                                                    &p->Vh.matrix, &p->gA.matrix, p->work, p->work_bytes);
+  check_output(p, status, "svdgrad_matrix_function", &p->gA, f.form == SVDGRAD_FORM_VVH ? p->desc.n : p->gA.extent[0],
+               "Y");
+  workspace_free(p, status != SVDGRAD_STATUS_SUCCESS);
+  remember_all(p);
+  workspace_take(reader, p, SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD);
+  status =
+      svdgrad_matrix_function_backward(p->handle, NULL, &p->desc, &f, &p->S.vector, &p->U.matrix, &p->Vh.matrix,
+                                       &p->A.matrix, p->alpha, p->beta, &p->gA.matrix, NULL, p->work, p->work_bytes);
+  check_output(p, status, "svdgrad_matrix_function_backward", &p->gA, p->gA.extent[0], "gA");
+  workspace_free(p, status != SVDGRAD_STATUS_SUCCESS);
+}
+
+/* Values alone, in the first places of S, if it has any. */
+static void norms(reader_t *reader, problem_t *p) {
+  if (p->S.extent[0] == 0)
+    return;
+  const svdgrad_norm_kind_t kind = (svdgrad_norm_kind_t)take_below(reader, 5);
+  const double exponent = take_below(reader, 4) == 3 ? take_wild_real(reader) : take_moderate(reader);
+  remember_all(p);
+  workspace_take(reader, p, SVDGRAD_OP_NORM);
+  const svdgrad_status_t status = svdgrad_norm(p->handle, NULL, &p->desc, kind, exponent, &p->A.matrix, &p->S.vector,
+                                               &p->gS.vector, p->alpha, p->beta, NULL, p->info, p->work, p->work_bytes);
+  check_output(p, status, "svdgrad_norm", &p->S, 1, "value");
+  workspace_free(p, status != SVDGRAD_STATUS_SUCCESS);
+}
+
 /* ---- entry ---- */
 
 static svdgrad_handle_t handle_of(int backend) {
@@ -480,6 +549,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   take_operands(&reader, &p);
   const svdgrad_status_t status = forward(&reader, &p);
   backward(&reader, &p, status == SVDGRAD_STATUS_SUCCESS);
+  functions(&reader, &p);
+  norms(&reader, &p);
   free_operands(&p);
+  p.op = (svdgrad_op_t)take_below(&reader, 12);
+  check_queries(&p);
   return 0;
 }
