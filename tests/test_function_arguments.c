@@ -126,7 +126,7 @@ Test(function_arguments, forward_does_not_read_df) {
   for (int b = 0; b < test_backend_count; b++) {
     LOCAL(functions) x = problem(test_backends[b], SVDGRAD_F64, 4, 3);
     x.function.kind = SVDGRAD_FUNCTION_CUSTOM;
-    functions_operand(&x, OPERAND_DF)->vector.stride = INT64_MAX / 64;
+    x.function.df = (svdgrad_vector_t){&x, INT64_MAX / 64, 1};
     cr_expect_eq(functions_run(&x, SVDGRAD_OP_MATRIX_FUNCTION, 0, 1, 0), SVDGRAD_STATUS_SUCCESS, "%s",
                  svdgrad_last_error_message());
   }
