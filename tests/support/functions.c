@@ -159,7 +159,7 @@ static svdgrad_status_t call_function(const functions_t *x, svdgrad_op_t op, con
   const fixture_t *f = &x->f;
   svdgrad_function_t function = x->function;
   function.f = o->vectors[OPERAND_F];
-  if (o->vectors[OPERAND_DF].data)
+  if (op == SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD)
     function.df = o->vectors[OPERAND_DF];
   const svdgrad_function_t *given = absent & ABSENT(OPERAND_FUNCTION) ? NULL : &function;
   if (op == SVDGRAD_OP_MATRIX_FUNCTION)
