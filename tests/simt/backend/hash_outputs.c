@@ -7,6 +7,7 @@
  * blocks, for which every block is a thread. */
 #include "cases.h"
 #include "functions.h"
+#include "power.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,9 +39,9 @@ static void check(svdgrad_status_t status) {
 /* Names of what ran, between blanks. */
 static char reached[512] = " ";
 
-static void reach(const fixture_t *f, svdgrad_op_t op) {
+static void reach(svdgrad_handle_t handle, const svdgrad_desc_t *desc, svdgrad_op_t op) {
   char name[64];
-  const char *known = svdgrad_algorithm_name(f->handle, op, &f->desc);
+  const char *known = svdgrad_algorithm_name(handle, op, desc);
   snprintf(name, sizeof name, " %s ", known ? known : "?");
   if (!strstr(reached, name))
     strncat(reached, name + 1, sizeof reached - strlen(reached) - 1);
@@ -57,14 +58,14 @@ static fixture_t start(const svdgrad_desc_t *desc, spectrum_t spectrum) {
 }
 
 static void forward(fixture_t *f, int with) {
-  reach(f, SVDGRAD_OP_SVD);
+  reach(f->handle, &f->desc, SVDGRAD_OP_SVD);
   check(fixture_forward(f, with));
   add_buffer(&f->S), add_buffer(&f->U), add_buffer(&f->Vh);
   add_bytes(f->info, (size_t)f->desc.batch_count * sizeof *f->info);
 }
 
 static void backward(fixture_t *f) {
-  reach(f, SVDGRAD_OP_SVD_BACKWARD);
+  reach(f->handle, &f->desc, SVDGRAD_OP_SVD_BACKWARD);
   fixture_random_cotangents(f, 5);
   check(fixture_backward(f, WITH_COTANGENTS, 1, 0));
   add_buffer(&f->gA);
@@ -79,7 +80,7 @@ static void run(svdgrad_desc_t desc, spectrum_t spectrum) {
 }
 
 static void run_program(functions_t *x, svdgrad_op_t op) {
-  reach(&x->f, op);
+  reach(x->f.handle, &x->f.desc, op);
   memset(x->f.report, 0, (size_t)x->f.desc.batch_count * sizeof *x->f.report); /* padding, too */
   check(functions_run(x, op, 0, 1, 0));
   for (int i = 0; i < FUNCTIONS_OPERAND_COUNT; i++)
@@ -126,6 +127,25 @@ static void run_programs(svdgrad_desc_t desc, svdgrad_form_t form) {
   functions_free(&x);
 }
 
+/* The power iteration, spectral normalization and its gradient; rows or columns that lie together. */
+static void run_power(const svdgrad_desc_t *desc, layout_t layout) {
+  power_problem_t p = power_make(SVDGRAD_BACKEND_CUDA, desc, layout, 0);
+  for (int64_t b = 0; b < desc->batch_count; b++) {
+    dense_t A = make_matrix(SPECTRUM_NORMAL, desc->dtype, desc->m, desc->n, (uint64_t)b + 1);
+    buffer_store(&p.A, b, &A);
+    dense_free(&A);
+    power_fill(&p, b, (uint64_t)b + 1);
+  }
+  reach(p.handle, desc, SVDGRAD_OP_POWER_ITERATION);
+  check(power_iterate(&p, 1));
+  check(power_normalize(&p, 1));
+  check(power_backward(&p, 1, 0));
+  const buffer_t *const outputs[] = {&p.u, &p.v, &p.sigma, &p.residual, &p.Y, &p.gA};
+  for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++)
+    add_buffer(outputs[i]);
+  power_free(&p);
+}
+
 enum { THIN, FULL_MATRICES, RANK_1, VARIANT_COUNT };
 
 static svdgrad_desc_t describe(svdgrad_dtype_t dtype, test_shape_t shape, int64_t batch_count, int variant) {
@@ -149,6 +169,7 @@ static void run_variants(svdgrad_dtype_t dtype, svdgrad_algo_t algo, test_shape_
 static const test_shape_t small_shapes[] = {{1, 1}, {3, 3}, {4, 2}, {2, 4},   {40, 3},  {3, 40},
                                             {8, 8}, {9, 5}, {5, 9}, {300, 2}, {20, 17}, {40, 8}};
 static const test_shape_t panel_shapes[] = {{36, 36}, {40, 34}};
+static const test_shape_t power_shapes[] = {{1, 1}, {3, 3}, {70, 9}, {9, 70}};
 static const test_shape_t program_shapes[] = {{1, 1}, {3, 3}, {9, 5}, {5, 9}, {36, 34}};
 
 static void run_all_programs(svdgrad_dtype_t dtype) {
@@ -156,6 +177,14 @@ static void run_all_programs(svdgrad_dtype_t dtype) {
     run_programs(describe(dtype, program_shapes[i], 3, THIN), SVDGRAD_FORM_UVH);
     run_programs(describe(dtype, program_shapes[i], 3, FULL_MATRICES), SVDGRAD_FORM_VVH);
     run_programs(describe(dtype, program_shapes[i], 3, RANK_1), SVDGRAD_FORM_UVH);
+  }
+}
+
+static void run_all_powers(svdgrad_dtype_t dtype) {
+  for (size_t i = 0; i < sizeof power_shapes / sizeof *power_shapes; i++) {
+    const svdgrad_desc_t desc = make_desc(dtype, power_shapes[i].m, power_shapes[i].n, 2);
+    run_power(&desc, LAYOUT_ROW_PADDED);
+    run_power(&desc, LAYOUT_COLUMN_MAJOR);
   }
 }
 
@@ -175,15 +204,16 @@ static void run_large(svdgrad_dtype_t dtype) {
 }
 
 /* Enough matrices for several blocks where a block has several; few calls, as threads are dear. */
-enum { FORWARD, BACKWARD, PROGRAM };
+enum { FORWARD, BACKWARD, PROGRAM, POWER };
 static const struct tiny {
   test_shape_t shape;
   int64_t batch_count;
   int variant, what;
-} tiny[] = {
-    {{3, 3}, 65, THIN, FORWARD},           {{9, 5}, 9, FULL_MATRICES, FORWARD}, {{9, 5}, 2, FULL_MATRICES, BACKWARD},
-    {{9, 5}, 2, RANK_1, BACKWARD},         {{40, 3}, 2, THIN, BACKWARD},        {{40, 8}, 2, FULL_MATRICES, FORWARD},
-    {{36, 34}, 2, FULL_MATRICES, FORWARD}, {{129, 129}, 1, THIN, FORWARD},      {{34, 34}, 1, THIN, PROGRAM}};
+} tiny[] = {{{3, 3}, 65, THIN, FORWARD},           {{9, 5}, 9, FULL_MATRICES, FORWARD},
+            {{9, 5}, 2, FULL_MATRICES, BACKWARD},  {{9, 5}, 2, RANK_1, BACKWARD},
+            {{40, 3}, 2, THIN, BACKWARD},          {{40, 8}, 2, FULL_MATRICES, FORWARD},
+            {{36, 34}, 2, FULL_MATRICES, FORWARD}, {{129, 129}, 1, THIN, FORWARD},
+            {{34, 34}, 1, THIN, PROGRAM},          {{70, 40}, 2, THIN, POWER}};
 
 static int run_tiny(size_t i) {
   if (i >= sizeof tiny / sizeof *tiny)
@@ -196,6 +226,10 @@ static int run_tiny(size_t i) {
     functions_free(&x);
     return EXIT_SUCCESS;
   }
+  if (tiny[i].what == POWER) {
+    run_power(&desc, LAYOUT_ROW_PADDED);
+    return EXIT_SUCCESS;
+  }
   fixture_t f = start(&desc, SPECTRUM_NORMAL);
   forward(&f, WITH_VECTORS);
   if (tiny[i].what == BACKWARD)
@@ -205,9 +239,10 @@ static int run_tiny(size_t i) {
 }
 
 static int all_reached(void) {
-  static const char *const algorithms[] = {
-      "jacobi-thread",  "jacobi-skinny",  "jacobi-warp",   "jacobi-panels",   "jacobi-blocked",
-      "backward-fused", "backward-steps", "program-steps", "cusolver-gesvdj", "cusolver-gesvdjBatched"};
+  static const char *const algorithms[] = {"jacobi-thread",   "jacobi-skinny",         "jacobi-warp",
+                                           "jacobi-panels",   "jacobi-blocked",        "backward-fused",
+                                           "backward-steps",  "program-steps",         "power-iteration",
+                                           "cusolver-gesvdj", "cusolver-gesvdjBatched"};
   int all = 1;
   for (size_t i = 0; i < sizeof algorithms / sizeof *algorithms; i++)
     if (!strstr(reached, algorithms[i])) {
@@ -230,6 +265,7 @@ int main(int argc, char **argv) {
     }
     run_large((svdgrad_dtype_t)dtype);
     run_all_programs((svdgrad_dtype_t)dtype);
+    run_all_powers((svdgrad_dtype_t)dtype);
   }
   printf("hash %016llx\n", (unsigned long long)hash);
   return all_reached() ? EXIT_SUCCESS : EXIT_FAILURE;
