@@ -63,12 +63,12 @@ static int64_t grain_of(const batch_t *batch) {
 
 #if SVDGRAD_HAVE_OPENMP
 static void openmp_for(int num_threads, int64_t grain, batch_t *batch) {
-  const int64_t count = batch->batch_count, pieces = count / grain; /* the last one takes what is left over, too */
+  const int64_t count = batch->batch_count, pieces = (count + grain - 1) / grain;
   const int most = num_threads > 0 ? num_threads : omp_get_max_threads();
   const int threads = pieces < most ? (int)pieces : most;
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
   for (int64_t i = 0; i < pieces; i++)
-    run_piece(i * grain, i + 1 < pieces ? (i + 1) * grain : count, batch);
+    run_piece(i * grain, (i + 1) * grain < count ? (i + 1) * grain : count, batch);
 }
 #endif
 

@@ -131,6 +131,46 @@ static void check_fill(svdgrad_backend_t backend, const svdgrad_desc_t *desc) {
 
 Test(workspace, exact_size_is_enough_whatever_it_holds) { for_each_problem(check_fill); }
 
+/* The largest tall matrix of n columns, or with a square factor if full, that goes into lanes. */
+static int64_t most_rows(svdgrad_handle_t handle, svdgrad_desc_t desc) {
+  for (desc.m = 1 << 18; desc.m > desc.n; desc.m -= desc.m / 16 + 1)
+    if (svdgrad_algorithm_name(handle, SVDGRAD_OP_SVD, &desc))
+      break;
+  return desc.m;
+}
+
+/* A CPU handle has 6 MiB (svdgrad.h) for a group of lanes of which a batch fills less. */
+static void check_spare(svdgrad_handle_t handle, svdgrad_desc_t desc) {
+  desc.algo = SVDGRAD_ALGO_JACOBI;
+  desc.m = most_rows(handle, desc);
+  desc.batch_count = desc.dtype == SVDGRAD_F32 || desc.dtype == SVDGRAD_C64 ? 16 : 8; /* lanes, at most */
+  for (int op = SVDGRAD_OP_SVD; op <= SVDGRAD_OP_SPECTRAL_NORMALIZE_BACKWARD; op++) {
+    const char *name = svdgrad_algorithm_name(handle, (svdgrad_op_t)op, &desc);
+    size_t bytes = 0;
+    const int is_norm = op == SVDGRAD_OP_NORM || op == SVDGRAD_OP_NORM_GRADIENT; /* has more, between its SVDs */
+    if (!is_norm && name && strstr(name, "lanes"))
+      cr_assert_eq(svdgrad_workspace_size(handle, (svdgrad_op_t)op, &desc, &bytes), SVDGRAD_STATUS_SUCCESS);
+    cr_expect(bytes <= 6 << 20, "%s %dx%d full %d op %d: %d bytes", dtype_name(desc.dtype), (int)desc.m, (int)desc.n,
+              (int)desc.full_matrices, op, (int)bytes);
+  }
+}
+
+Test(workspace, a_group_of_lanes_fits_what_a_handle_reserves) {
+  for (int i = 0; i < test_backend_count; i++) {
+    if (test_backends[i] != SVDGRAD_BACKEND_CPU)
+      continue;
+    svdgrad_handle_t handle = make_handle(test_backends[i]);
+    for (svdgrad_dtype_t dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++)
+      for (int64_t n = 1; n <= 64; n++)
+        for (int full = 0; full < 2; full++) {
+          svdgrad_desc_t desc = make_desc(dtype, n, n, 1);
+          desc.full_matrices = full;
+          check_spare(handle, desc);
+        }
+    (void)svdgrad_destroy(handle);
+  }
+}
+
 /* Bytes of everything that a call may write. */
 static unsigned char *snapshot(fixture_t *f, const unsigned char *work, size_t bytes, size_t *size) {
   const size_t info = (size_t)f->desc.batch_count * sizeof *f->info;
