@@ -4,6 +4,8 @@
 
 #define LANES_BYTES 32
 
+#define LOAD_ONCE(v) __asm__("" : "+x"(v)) /* isa_avx512.h says why */
+
 typedef float v_f32 __attribute__((vector_size(LANES_BYTES)));
 typedef double v_f64 __attribute__((vector_size(LANES_BYTES)));
 

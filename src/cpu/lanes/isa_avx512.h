@@ -4,6 +4,10 @@
 
 #define LANES_BYTES 64
 
+/* Has v loaded once, to a register: the compiler would read memory anew for each operation that takes it, and then loads
+ * are what the processor waits for. */
+#define LOAD_ONCE(v) __asm__("" : "+v"(v))
+
 typedef float v_f32 __attribute__((vector_size(LANES_BYTES)));
 typedef double v_f64 __attribute__((vector_size(LANES_BYTES)));
 

@@ -4,6 +4,8 @@
 
 #define LANES_BYTES 16
 
+#define LOAD_ONCE(v) ((void)(v)) /* operands come from registers alone */
+
 typedef float v_f32 __attribute__((vector_size(LANES_BYTES)));
 typedef double v_f64 __attribute__((vector_size(LANES_BYTES)));
 
