@@ -28,10 +28,10 @@ static inline v_f64 fnma_f64(v_f64 x, v_f64 y, v_f64 z) {
 
 /* sqrt(x), not of zero, and 1/x: near_ to half of the precision, for what need not be exact.  14 bits come from tables that
  * are the same on every processor, and each Newton step doubles them. */
-static inline v_f32 near_sqrt_f32(v_f32 x) { return x * (v_f32)_mm512_rsqrt14_ps((__m512)x); }
-static inline v_f64 near_sqrt_f64(v_f64 x) {
-  const v_f64 y = (v_f64)_mm512_rsqrt14_pd((__m512d)x), root = x * y, error = fnma_f64(root, y, (v_f64){0} + 1);
-  return fma_f64(root * 0.5, error, root);
+static inline v_f32 near_inverse_sqrt_f32(v_f32 x) { return (v_f32)_mm512_rsqrt14_ps((__m512)x); }
+static inline v_f64 near_inverse_sqrt_f64(v_f64 x) {
+  const v_f64 y = (v_f64)_mm512_rsqrt14_pd((__m512d)x);
+  return fma_f64(y * 0.5, fnma_f64(x * y, y, (v_f64){0} + 1), y);
 }
 static inline v_f32 near_inverse_f32(v_f32 x) { return (v_f32)_mm512_rcp14_ps((__m512)x); }
 static inline v_f64 near_inverse_f64(v_f64 x) {

@@ -29,7 +29,7 @@
 #define FMA               OF_REAL(fma)
 #define FNMA              OF_REAL(fnma)
 #define SQRT              OF_REAL(sqrt)
-#define NEAR_SQRT         OF_REAL(near_sqrt)
+#define NEAR_INVERSE_SQRT OF_REAL(near_inverse_sqrt)
 #define NEAR_INVERSE      OF_REAL(near_inverse)
 #define INVERSE           OF_REAL(inverse)
 #define ANY               OF_REAL(any_lane)

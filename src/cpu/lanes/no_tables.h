@@ -3,8 +3,8 @@
 #ifndef SVDGRAD_NO_TABLES_H
 #define SVDGRAD_NO_TABLES_H
 
-static inline v_f32 near_sqrt_f32(v_f32 x) { return sqrt_f32(x); }
-static inline v_f64 near_sqrt_f64(v_f64 x) { return sqrt_f64(x); }
+static inline v_f32 near_inverse_sqrt_f32(v_f32 x) { return 1 / sqrt_f32(x); }
+static inline v_f64 near_inverse_sqrt_f64(v_f64 x) { return 1 / sqrt_f64(x); }
 static inline v_f32 near_inverse_f32(v_f32 x) { return 1 / x; }
 static inline v_f64 near_inverse_f64(v_f64 x) { return 1 / x; }
 static inline v_f32 inverse_f32(v_f32 x) { return 1 / x; }
