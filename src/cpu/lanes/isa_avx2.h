@@ -27,6 +27,10 @@ static inline v_f64 sqrt_f64(v_f64 x) { return (v_f64)_mm256_sqrt_pd((__m256d)x)
 /* The tables of this instruction set are not the same on every processor. */
 #include "no_tables.h"
 
+static inline v_f32 smaller_lane_f32(v_f32 x, v_f32 y) { return (v_f32)_mm256_min_ps((__m256)x, (__m256)y); }
+static inline v_f64 smaller_lane_f64(v_f64 x, v_f64 y) { return (v_f64)_mm256_min_pd((__m256d)x, (__m256d)y); }
+static inline v_f32 larger_lane_f32(v_f32 x, v_f32 y) { return (v_f32)_mm256_max_ps((__m256)x, (__m256)y); }
+static inline v_f64 larger_lane_f64(v_f64 x, v_f64 y) { return (v_f64)_mm256_max_pd((__m256d)x, (__m256d)y); }
 static inline int any_lane_f32(v_f32 mask) { return _mm256_movemask_ps((__m256)mask) != 0; }
 static inline int any_lane_f64(v_f64 mask) { return _mm256_movemask_pd((__m256d)mask) != 0; }
 

@@ -48,6 +48,10 @@ static inline v_f64 inverse_f64(v_f64 x) {
 }
 static inline v_f32 sqrt_f32(v_f32 x) { return (v_f32)_mm512_sqrt_ps((__m512)x); }
 static inline v_f64 sqrt_f64(v_f64 x) { return (v_f64)_mm512_sqrt_pd((__m512d)x); }
+static inline v_f32 smaller_lane_f32(v_f32 x, v_f32 y) { return (v_f32)_mm512_min_ps((__m512)x, (__m512)y); }
+static inline v_f64 smaller_lane_f64(v_f64 x, v_f64 y) { return (v_f64)_mm512_min_pd((__m512d)x, (__m512d)y); }
+static inline v_f32 larger_lane_f32(v_f32 x, v_f32 y) { return (v_f32)_mm512_max_ps((__m512)x, (__m512)y); }
+static inline v_f64 larger_lane_f64(v_f64 x, v_f64 y) { return (v_f64)_mm512_max_pd((__m512d)x, (__m512d)y); }
 static inline int any_lane_f32(v_f32 mask) { return _mm512_movepi32_mask((__m512i)mask) != 0; }
 static inline int any_lane_f64(v_f64 mask) { return _mm512_movepi64_mask((__m512i)mask) != 0; }
 

@@ -27,4 +27,5 @@ static inline int any_lane_f32(v_f32 mask) { return vmaxvq_u32((uint32x4_t)mask)
 static inline int any_lane_f64(v_f64 mask) { return vmaxvq_u32((uint32x4_t)mask) != 0; }
 
 #include "load_part.h"
+#include "no_minimum.h"
 #include "no_tables.h"

@@ -37,4 +37,5 @@ static inline int any_lane_f64(v_f64 mask) {
 }
 
 #include "load_part.h"
+#include "no_minimum.h"
 #include "no_tables.h"

@@ -32,6 +32,8 @@
 #define NEAR_INVERSE_SQRT OF_REAL(near_inverse_sqrt)
 #define NEAR_INVERSE      OF_REAL(near_inverse)
 #define INVERSE           OF_REAL(inverse)
+#define SMALLER           OF_REAL(smaller_lane)
+#define LARGER            OF_REAL(larger_lane)
 #define ANY               OF_REAL(any_lane)
 #define LOAD_PART         OF_REAL(load_part)
 #define STORE_PART        OF_REAL(store_part)
