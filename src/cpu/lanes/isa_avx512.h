@@ -26,24 +26,18 @@ static inline v_f64 fnma_f64(v_f64 x, v_f64 y, v_f64 z) {
   return (v_f64)_mm512_fnmadd_pd((__m512d)x, (__m512d)y, (__m512d)z);
 }
 
-/* sqrt(x), not of zero, and 1/x: near_ to half of the precision, for what need not be exact.  14 bits come from tables that
- * are the same on every processor, and each Newton step doubles them. */
+/* 1/sqrt(x), sqrt(x) + y, neither of zero, and 1/x, to half of the precision, for what need not be exact.  14 bits come from
+ * tables that are the same on every processor, and a Newton step doubles them. */
 static inline v_f32 near_inverse_sqrt_f32(v_f32 x) { return (v_f32)_mm512_rsqrt14_ps((__m512)x); }
 static inline v_f64 near_inverse_sqrt_f64(v_f64 x) {
   const v_f64 y = (v_f64)_mm512_rsqrt14_pd((__m512d)x);
   return fma_f64(y * 0.5, fnma_f64(x * y, y, (v_f64){0} + 1), y);
 }
+static inline v_f32 near_sqrt_plus_f32(v_f32 x, v_f32 inverse_sqrt, v_f32 y) { return fma_f32(x, inverse_sqrt, y); }
+static inline v_f64 near_sqrt_plus_f64(v_f64 x, v_f64 inverse_sqrt, v_f64 y) { return fma_f64(x, inverse_sqrt, y); }
 static inline v_f32 near_inverse_f32(v_f32 x) { return (v_f32)_mm512_rcp14_ps((__m512)x); }
 static inline v_f64 near_inverse_f64(v_f64 x) {
   const v_f64 y = (v_f64)_mm512_rcp14_pd((__m512d)x);
-  return fma_f64(y, fnma_f64(x, y, (v_f64){0} + 1), y);
-}
-static inline v_f32 inverse_f32(v_f32 x) {
-  const v_f32 y = near_inverse_f32(x);
-  return fma_f32(y, fnma_f32(x, y, (v_f32){0} + 1), y);
-}
-static inline v_f64 inverse_f64(v_f64 x) {
-  const v_f64 y = near_inverse_f64(x);
   return fma_f64(y, fnma_f64(x, y, (v_f64){0} + 1), y);
 }
 static inline v_f32 sqrt_f32(v_f32 x) { return (v_f32)_mm512_sqrt_ps((__m512)x); }
