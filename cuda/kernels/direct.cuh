@@ -8,6 +8,10 @@ template <class T> __device__ inline T load_tall(const direct_args_t &args, int6
   return args.transposed ? conj(*element<T>(args.A, b, j, i)) : *element<T>(args.A, b, i, j);
 }
 
+__device__ inline int32_t direct_info(bool finite, bool failed) {
+  return !finite ? SVDGRAD_INFO_NONFINITE : failed ? SVDGRAD_INFO_NOT_CONVERGED : SVDGRAD_INFO_OK;
+}
+
 /* Columns of X and of Y that the caller wants. */
 __device__ inline int64_t wanted_left(const direct_args_t &args) {
   return args.transposed ? (args.Vh.data ? args.vh_rows : 0) : (args.U.data ? args.u_cols : 0);

@@ -191,10 +191,10 @@ __device__ __forceinline__ void store_small(const direct_args_t &args, int64_t f
         });
 }
 
+/* From the caller's A to info; returns the exponent that undoes the scaling. */
 template <class T, int N, bool VECTORS>
-__device__ __forceinline__ void solve_small(const direct_args_t &args, int64_t first, int active, T *shared) {
-  typedef real_t<T> R;
-  small_svd<T, N, VECTORS> svd;
+__device__ __forceinline__ int solve_small(const direct_args_t &args, int64_t first, int active, T *shared,
+                                           small_svd<T, N, VECTORS> &svd, bool *finite) {
 #pragma unroll
   for (int j = 0; j < N; j++)
 #pragma unroll
@@ -203,13 +203,19 @@ __device__ __forceinline__ void solve_small(const direct_args_t &args, int64_t f
   const bool transposed = args.transposed != 0;
   make_operand(args.A, transposed, args.rows, args.columns, first, active, shared)
       .template load<N>([&](int i, int j, T &a) { svd.X[j][i] = transposed ? conj(a) : a; });
-  bool finite;
-  const int exponent = scale_small(svd, &finite);
+  const int exponent = scale_small(svd, finite);
   const int failed = svd.solve(args.max_sweeps);
   if (lane_index() < active)
-    args.info[first + lane_index()] = !finite  ? SVDGRAD_INFO_NONFINITE
-                                      : failed ? SVDGRAD_INFO_NOT_CONVERGED
-                                               : SVDGRAD_INFO_OK;
+    args.info[first + lane_index()] = direct_info(*finite, failed);
+  return exponent;
+}
+
+template <class T, int N, bool VECTORS>
+__device__ __forceinline__ void factorize_small(const direct_args_t &args, int64_t first, int active, T *shared) {
+  typedef real_t<T> R;
+  small_svd<T, N, VECTORS> svd;
+  bool finite;
+  const int exponent = solve_small(args, first, active, shared, svd, &finite);
   const svdgrad_matrix_t values = {args.S.data, 1, args.S.stride, args.S.batch_stride};
   make_operand(values, false, 1, args.k, first, active, (R *)shared).template store<N>([&](int, int j, R &s) {
     s = finite ? times_power(svd.S[j], exponent) : (R)NAN;
@@ -218,32 +224,43 @@ __device__ __forceinline__ void solve_small(const direct_args_t &args, int64_t f
     store_small(args, first, active, shared, svd, finite);
 }
 
-template <class T, int N, bool VECTORS>
-__global__ void __launch_bounds__(THREAD_WARPS *WARP, 1) jacobi_thread_kernel(direct_args_t args) {
-  __shared__ T memory[THREAD_WARPS][WARP * (N * N | 1)];
+/* Calls solve(first, active) for the warp's matrices, 32 at a time. */
+template <class Solve> __device__ __forceinline__ void visit_warps(int64_t batch_count, Solve solve) {
   for (int round = 0;; round++) {
     const int64_t block = (int64_t)round * gridDim.x + blockIdx.x;
-    const int64_t first = (block * THREAD_WARPS + warp_index()) * WARP, left = args.batch_count - first;
+    const int64_t first = (block * THREAD_WARPS + warp_index()) * WARP, left = batch_count - first;
     if (left <= 0)
       return;
-    solve_small<T, N, VECTORS>(args, first, left < WARP ? (int)left : WARP, memory[warp_index()]);
+    solve(first, left < WARP ? (int)left : WARP);
   }
 }
 
-template <class T, int N> cudaError_t jacobi_thread_start(const direct_args_t *args, cudaStream_t stream) {
-  const int64_t blocks = (args->batch_count + THREAD_WARPS * WARP - 1) / (THREAD_WARPS * WARP);
-  const dim3 grid = grid_of(blocks), block(THREAD_WARPS * WARP);
-  if (args->U.data || args->Vh.data)
-    return SIMT_LAUNCH((jacobi_thread_kernel<T, N, true>), grid, block, 0, stream, *args);
-  return SIMT_LAUNCH((jacobi_thread_kernel<T, N, false>), grid, block, 0, stream, *args);
+template <class T, int N, bool VECTORS>
+__global__ void __launch_bounds__(THREAD_WARPS *WARP, 1) jacobi_thread_kernel(direct_args_t args) {
+  __shared__ T memory[THREAD_WARPS][WARP * (N * N | 1)];
+  visit_warps(args.batch_count, [&](int64_t first, int active) {
+    factorize_small<T, N, VECTORS>(args, first, active, memory[warp_index()]);
+  });
+}
+
+/* Calls launch(N, grid, block), with N as a type, for matrices of so many rows, 4 at most. */
+template <class Launch> cudaError_t launch_threads(int64_t rows, int64_t batch_count, Launch launch) {
+  const dim3 grid = grid_of((batch_count + THREAD_WARPS * WARP - 1) / (THREAD_WARPS * WARP));
+  const dim3 block(THREAD_WARPS * WARP);
+  switch (rows) {
+  case 1: return launch(launch_size<1>(), grid, block);
+  case 2: return launch(launch_size<2>(), grid, block);
+  case 3: return launch(launch_size<3>(), grid, block);
+  default: return launch(launch_size<4>(), grid, block);
+  }
 }
 
 /* rows <= 4 */
 template <class T> cudaError_t jacobi_thread_launch(const direct_args_t *args, cudaStream_t stream) {
-  switch (args->rows) {
-  case 1: return jacobi_thread_start<T, 1>(args, stream);
-  case 2: return jacobi_thread_start<T, 2>(args, stream);
-  case 3: return jacobi_thread_start<T, 3>(args, stream);
-  default: return jacobi_thread_start<T, 4>(args, stream);
-  }
+  return launch_threads(args->rows, args->batch_count, [&](auto size, dim3 grid, dim3 block) {
+    constexpr int N = decltype(size)::value;
+    if (args->U.data || args->Vh.data)
+      return SIMT_LAUNCH((jacobi_thread_kernel<T, N, true>), grid, block, 0, stream, *args);
+    return SIMT_LAUNCH((jacobi_thread_kernel<T, N, false>), grid, block, 0, stream, *args);
+  });
 }

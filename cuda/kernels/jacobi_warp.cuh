@@ -651,7 +651,7 @@ __device__ __forceinline__ void store_values(const direct_args_t &args, int64_t 
   for (int j = lane; j < args.k; j += warp_shape<T, N>::GROUP)
     *entry<R>(args.S, b, j) = shared.finite ? times_power(shared.S[j], shared.exponent) : (R)NAN;
   if (lane == 0)
-    args.info[b] = !shared.finite ? SVDGRAD_INFO_NONFINITE : failed ? SVDGRAD_INFO_NOT_CONVERGED : SVDGRAD_INFO_OK;
+    args.info[b] = direct_info(shared.finite, failed);
 }
 
 /* Both factors through the tile, U before V, because the phases come from U. */
@@ -676,16 +676,14 @@ __device__ __forceinline__ void store_factors(const direct_args_t &args, int64_t
   }
 }
 
-/* The matrices from `first` on.  No loop over the batch, whose invariants would take registers from the sweeps. */
-template <class T, int N, bool VECTORS>
-__global__ void __launch_bounds__(WARP, warp_shape<T, N>::BLOCKS)
-    jacobi_warp_kernel(direct_args_t args, int64_t first) {
+/* From the caller's matrices, those from `first` on, to S and to L V = Y S and X in registers. */
+template <class T, int N, int ROWS, bool VECTORS>
+__device__ __forceinline__ warp_sweeps solve_tiles(const direct_args_t &args, int64_t first, T (&L)[ROWS][N],
+                                                   T (&X)[ROWS][N], warp_memory<T, N> &memory) {
   typedef warp_shape<T, N> shape;
-  __shared__ warp_memory<T, N> memory;
   const int matrix = lane_index() / shape::GROUP;
   T *tile = memory.column(matrix, 0);
   warp_vectors<T, N> &shared = memory.vectors[matrix];
-  first += (int64_t)blockIdx.x * shape::MATRICES;
   load_tiles(args, first, memory);
   int exponent;
   const scaling<real_t<T>> scale = make_scaling(largest_entry<T, N>(tile), &exponent);
@@ -693,41 +691,62 @@ __global__ void __launch_bounds__(WARP, warp_shape<T, N>::BLOCKS)
     shared.exponent = exponent;
     shared.finite = scale.finite;
   }
-  T L[shape::ROWS][N], X[shape::ROWS][N];
   read_sorted<T, N>(tile, scale, shared, L);
-  factor_matrix<T, N, shape::ROWS, VECTORS>((int)args.columns, tile, shared.factors, L, X);
+  factor_matrix<T, N, ROWS, VECTORS>((int)args.columns, tile, shared.factors, L, X);
   warp_pairs<T, N> pairs;
-  const warp_sweeps sweeps = orthogonalize<T, N, shape::ROWS, VECTORS>(args, L, X, pairs);
+  const warp_sweeps sweeps = orthogonalize<T, N, ROWS, VECTORS>(args, L, X, pairs);
   sort_norms(pairs, sweeps.reversed, shared);
+  return sweeps;
+}
+
+/* The matrices from `first` on.  No loop over the batch, whose invariants would take registers from the sweeps. */
+template <class T, int N, bool VECTORS>
+__global__ void __launch_bounds__(WARP, warp_shape<T, N>::BLOCKS)
+    jacobi_warp_kernel(direct_args_t args, int64_t first) {
+  typedef warp_shape<T, N> shape;
+  __shared__ warp_memory<T, N> memory;
+  const int matrix = lane_index() / shape::GROUP;
+  warp_vectors<T, N> &shared = memory.vectors[matrix];
+  first += (int64_t)blockIdx.x * shape::MATRICES;
+  T L[shape::ROWS][N], X[shape::ROWS][N];
+  const warp_sweeps sweeps = solve_tiles<T, N, shape::ROWS, VECTORS>(args, first, L, X, memory);
   store_values<T, N>(args, first + matrix, sweeps.failed, shared);
   if (VECTORS)
     store_factors(args, first, __ballot_sync(FULL_WARP, !shared.finite), L, X, memory);
 }
 
-template <class T, int N> cudaError_t jacobi_warp_sized(const direct_args_t *args, cudaStream_t stream) {
+template <class T, int N, class Launch> cudaError_t launch_warps_sized(int64_t batch_count, Launch launch) {
   constexpr int MATRICES = warp_shape<T, N>::MATRICES;
   cudaError_t error = cudaSuccess;
-  for (int64_t first = 0; first < args->batch_count && !error;) {
-    const dim3 grid = grid_of((args->batch_count - first + MATRICES - 1) / MATRICES);
-    error = args->U.data || args->Vh.data
-                ? SIMT_LAUNCH((jacobi_warp_kernel<T, N, true>), grid, dim3(WARP), 0, stream, *args, first)
-                : SIMT_LAUNCH((jacobi_warp_kernel<T, N, false>), grid, dim3(WARP), 0, stream, *args, first);
+  for (int64_t first = 0; first < batch_count && !error;) {
+    const dim3 grid = grid_of((batch_count - first + MATRICES - 1) / MATRICES);
+    error = launch(launch_size<N>(), grid, first);
     first += (int64_t)grid.x * MATRICES;
   }
   return error;
 }
 
-/* rows <= jacobi_warp_limit<T>(). */
-template <class T> cudaError_t jacobi_warp_launch(const direct_args_t *args, cudaStream_t stream) {
-  if (args->rows <= 8)
-    return jacobi_warp_sized<T, 8>(args, stream);
-  if (args->rows <= 12)
-    return jacobi_warp_sized<T, 12>(args, stream);
+/* Calls launch(N, grid, first), with N as a type, for the matrices from `first` on, of so many rows,
+ * jacobi_warp_limit<T>() at most; more often than once only if a grid is too small for all. */
+template <class T, class Launch> cudaError_t launch_warps(int64_t rows, int64_t batch_count, Launch launch) {
+  if (rows <= 8)
+    return launch_warps_sized<T, 8>(batch_count, launch);
+  if (rows <= 12)
+    return launch_warps_sized<T, 12>(batch_count, launch);
   if constexpr (jacobi_warp_limit<T>() > 16) {
-    if (args->rows > 24)
-      return jacobi_warp_sized<T, 32>(args, stream);
-    if (args->rows > 16)
-      return jacobi_warp_sized<T, 24>(args, stream);
+    if (rows > 24)
+      return launch_warps_sized<T, 32>(batch_count, launch);
+    if (rows > 16)
+      return launch_warps_sized<T, 24>(batch_count, launch);
   }
-  return jacobi_warp_sized<T, 16>(args, stream);
+  return launch_warps_sized<T, 16>(batch_count, launch);
+}
+
+template <class T> cudaError_t jacobi_warp_launch(const direct_args_t *args, cudaStream_t stream) {
+  return launch_warps<T>(args->rows, args->batch_count, [&](auto size, dim3 grid, int64_t first) {
+    constexpr int N = decltype(size)::value;
+    if (args->U.data || args->Vh.data)
+      return SIMT_LAUNCH((jacobi_warp_kernel<T, N, true>), grid, dim3(WARP), 0, stream, *args, first);
+    return SIMT_LAUNCH((jacobi_warp_kernel<T, N, false>), grid, dim3(WARP), 0, stream, *args, first);
+  });
 }
