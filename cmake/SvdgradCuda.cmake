@@ -46,6 +46,7 @@ add_library(svdgrad_cuda_objects OBJECT
   cuda/cuda_device.c
   cuda/cuda_forward.c
   cuda/cuda_machine.c
+  cuda/cuda_norm.c
   cuda/cuda_power.c
   cuda/cusolver.c
   cuda/jacobi_blocked.c

@@ -4,8 +4,9 @@
 #include "cuda_backend.h"
 #include "cuda_backward.h"
 #include "cuda_forward.h"
-#include "cuda_power.h"
 #include "cuda_machine.h"
+#include "cuda_norm.h"
+#include "cuda_power.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -147,6 +148,8 @@ const backend_t cuda_backend = {
     .svd_backward = cuda_svd_backward,
     .program_workspace = cuda_program_workspace,
     .program_run = cuda_program_run,
+    .fuses_norm = cuda_fuses_norm,
+    .fused_norm = cuda_fused_norm,
     .power_iteration = cuda_power_iteration,
     .normalize_backward = cuda_normalize_backward,
 };

@@ -20,7 +20,7 @@ typedef struct forward {
   int by_vendor;
 } forward_t;
 
-static int is_direct(cuda_algorithm_t algorithm, const problem_t *p) {
+int cuda_forward_is_direct(cuda_algorithm_t algorithm, const problem_t *p) {
   const int64_t rows = p->m < p->n ? p->n : p->m;
   return algorithm == CUDA_JACOBI_THREAD || algorithm == CUDA_JACOBI_SKINNY ||
          (algorithm == CUDA_JACOBI_WARP && rows <= cuda_kernels_of(p->dtype)->warp_limit);
@@ -68,7 +68,7 @@ static int forward_take(forward_t *w, batch_layout_t *layout, cuda_algorithm_t a
 size_t cuda_forward_workspace(cuda_algorithm_t algorithm, const problem_t *p, int vectors, cusolver_pool_t *pool) {
   forward_t w;
   batch_layout_t layout = {NULL, p->batch_count, 0, 0, 0};
-  if (is_direct(algorithm, p)) {
+  if (cuda_forward_is_direct(algorithm, p)) {
     if (algorithm == CUDA_JACOBI_SKINNY)
       (void)layout_take(&layout, p->m * p->n, cuda_kernels_of(p->dtype)->element_size);
     return layout_bytes(&layout);
@@ -76,24 +76,28 @@ size_t cuda_forward_workspace(cuda_algorithm_t algorithm, const problem_t *p, in
   return forward_take(&w, &layout, algorithm, p, vectors, pool) ? layout_bytes(&layout) : SIZE_MAX;
 }
 
-static cudaError_t direct(cuda_algorithm_t algorithm, const svd_call_t *call) {
+direct_args_t cuda_direct_args(const svd_call_t *call) {
   const problem_t *p = &call->p;
-  const cuda_kernels_t *kernels = cuda_kernels_of(p->dtype);
-  const direct_args_t args = {.batch_count = p->batch_count,
-                              .rows = p->m < p->n ? p->n : p->m,
-                              .columns = p->mn,
-                              .transposed = p->m < p->n,
-                              .positive_gauge = p->positive_gauge,
-                              .max_sweeps = jacobi_sweeps(p),
-                              .k = p->k,
-                              .u_cols = p->u_cols,
-                              .vh_rows = p->vh_rows,
-                              .A = call->A,
-                              .U = call->U,
-                              .Vh = call->Vh,
-                              .S = call->S,
-                              .info = call->info,
-                              .work = call->work};
+  return (direct_args_t){.batch_count = p->batch_count,
+                         .rows = p->m < p->n ? p->n : p->m,
+                         .columns = p->mn,
+                         .transposed = p->m < p->n,
+                         .positive_gauge = p->positive_gauge,
+                         .max_sweeps = jacobi_sweeps(p),
+                         .k = p->k,
+                         .u_cols = p->u_cols,
+                         .vh_rows = p->vh_rows,
+                         .A = call->A,
+                         .U = call->U,
+                         .Vh = call->Vh,
+                         .S = call->S,
+                         .info = call->info,
+                         .work = call->work};
+}
+
+static cudaError_t direct(cuda_algorithm_t algorithm, const svd_call_t *call) {
+  const cuda_kernels_t *kernels = cuda_kernels_of(call->p.dtype);
+  const direct_args_t args = cuda_direct_args(call);
   return algorithm == CUDA_JACOBI_THREAD   ? kernels->jacobi_thread(&args, call->stream)
          : algorithm == CUDA_JACOBI_SKINNY ? kernels->jacobi_skinny(&args, call->stream)
                                            : kernels->jacobi_warp(&args, call->stream);
@@ -153,7 +157,7 @@ svdgrad_status_t cuda_forward(cuda_algorithm_t algorithm, const svd_call_t *call
   const int vectors = call->U.data || call->Vh.data;
   forward_t w;
   batch_layout_t layout = {call->work, p->batch_count, 0, 0, 0};
-  if (is_direct(algorithm, p))
+  if (cuda_forward_is_direct(algorithm, p))
     return cuda_status(function, direct(algorithm, call));
   if (!forward_take(&w, &layout, algorithm, p, vectors, pool))
     return SVDGRAD_STATUS_BACKEND_ERROR;

@@ -61,6 +61,16 @@ typedef struct direct_args {
   void *work; /* jacobi_skinny: rows-by-columns */
 } direct_args_t;
 
+/* A norm and its gradient straight from the caller's A, of matrices that jacobi_thread or jacobi_warp solves. */
+typedef struct norm_args {
+  direct_args_t svd; /* without U, Vh and S */
+  svdgrad_norm_kind_t kind;
+  double p;                  /* of SCHATTEN */
+  svdgrad_vector_t value, g; /* the caller's; g with data NULL means 1 */
+  svdgrad_matrix_t gA;
+  double alpha, beta;
+} norm_args_t;
+
 /* One-sided Jacobi on square matrices: A W has orthogonal columns, neither sorted nor normalized. */
 typedef struct rotate_args {
   int64_t batch_count, n;
@@ -244,6 +254,8 @@ typedef struct cuda_kernels {
   cudaError_t (*jacobi_thread)(const direct_args_t *args, cudaStream_t stream);
   cudaError_t (*jacobi_skinny)(const direct_args_t *args, cudaStream_t stream);
   cudaError_t (*jacobi_warp)(const direct_args_t *args, cudaStream_t stream);
+  cudaError_t (*norm_thread)(const norm_args_t *args, cudaStream_t stream);
+  cudaError_t (*norm_warp)(const norm_args_t *args, cudaStream_t stream);
   size_t (*panels_shared_bytes)(int64_t n); /* of one block, with vectors */
   cudaError_t (*jacobi_panels)(const rotate_args_t *args, cudaStream_t stream);
   cudaError_t (*blocked_begin)(const blocked_args_t *args, cudaStream_t stream);

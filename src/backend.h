@@ -46,6 +46,7 @@ typedef struct svdgrad_context context_t;
 
 /* What functions of the SVD are made of (functions/machine.h, functions/calls.h). */
 typedef struct program program_t;
+typedef struct norm_call norm_call_t;
 typedef struct power_call power_call_t;
 typedef struct normalize_backward_call normalize_backward_call_t;
 
@@ -67,6 +68,9 @@ typedef struct backend {
   /* A program for the whole batch; its workspace is as above, and none for an empty batch. */
   size_t (*program_workspace)(const context_t *context, const program_t *program);
   svdgrad_status_t (*program_run)(const context_t *context, const program_t *program, void *stream, void *work);
+  /* A norm with its gradient at once and without workspace: whether that is there for the problem.  NULL: for none. */
+  int (*fuses_norm)(const context_t *context, const problem_t *problem);
+  svdgrad_status_t (*fused_norm)(const context_t *context, const norm_call_t *call);
   svdgrad_status_t (*power_iteration)(const context_t *context, const power_call_t *call);
   svdgrad_status_t (*normalize_backward)(const context_t *context, const normalize_backward_call_t *call);
 } backend_t;

@@ -28,6 +28,7 @@ FLAGS = ["-std=c++17", "-O3", "-DNDEBUG"]
 TUNED = [80, 90, 100]
 HOT = {
     *("jacobi_thread", "jacobi_skinny", "jacobi_warp", "jacobi_panels", "blocked_factor", "blocked_update"),
+    *("norm_thread", "norm_warp"),
     *("qr", "apply_q", "normalize", "gemm", "backward_fused", "backward_form"),
     *("form_jvp", "form_second", "form_pairs", "program_load", "program_store", "program_scale"),
     *("power_pass", "power_start", "power_finish", "power_quotient", "normalize_along", "normalize_gradient"),
@@ -57,6 +58,8 @@ template <class T> void sizes(const char *type) {
   printf("jacobi_thread %d 0\\n", THREAD_WARPS * WARP);
   printf("jacobi_skinny %d 0\\n", SKINNY_THREADS);
   printf("jacobi_warp %d 0\\n", WARP);
+  printf("norm_thread %d 0\\n", THREAD_WARPS * WARP);
+  printf("norm_warp %d 0\\n", WARP);
   all_panels_sizes<T, 1>();
   printf("blocked_factor %d 0\\n", fold_shape<T>::THREADS);
   printf("blocked_update %d 0\\n", update_shape<T>::THREADS);
@@ -266,7 +269,8 @@ def main():
             "",
             "Kernels with their template arguments after the element type: `jacobi_thread<rows, vectors>`, "
             "`jacobi_skinny<columns, vectors>`,",
-            "`jacobi_warp<rows, vectors>`, `jacobi_panels<rows / 32, vectors>`; `false` computes singular values only.",
+            "`jacobi_warp<rows, vectors>`, `jacobi_panels<rows / 32, vectors>`; `false` computes singular values only.  "
+            "`norm_thread<rows>`, `norm_warp<rows>`.",
             "Shared memory, stack and spills in bytes; shared memory is static, or static + dynamic, that of backward_fused "
             f"at k = {FUSED_K}.",
             "Blocks are those that fit one multiprocessor at the largest block that is launched, occupancy is their "

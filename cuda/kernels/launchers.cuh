@@ -16,6 +16,8 @@
 #include "jacobi_thread.cuh"
 #include "jacobi_warp.cuh"
 #include "machine.cuh"
+#include "norm_thread.cuh"
+#include "norm_warp.cuh"
 #include "normalize.cuh"
 #include "power.cuh"
 #include "prepare.cuh"
@@ -215,6 +217,8 @@ template <class T> constexpr cuda_kernels_t make_kernels() {
           jacobi_thread_launch<T>,
           jacobi_skinny_launch<T>,
           jacobi_warp_launch<T>,
+          norm_thread_launch<T>,
+          norm_warp_launch<T>,
           panels_shared_bytes<T>,
           jacobi_panels_launch<T>,
           blocked_begin_launch<T>,

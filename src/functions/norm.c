@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Norms of A and their gradients U h(S) Vh: the backend's SVD into the workspace, and a program that sums it up. */
+/* Norms of A and their gradients U h(S) Vh: at once, where the backend can, or its SVD into the workspace, and a program
+ * that sums it up. */
 #include "functions.h"
 #include "stages.h"
 
@@ -101,11 +102,20 @@ static svdgrad_status_t norm_part(const context_t *context, const void *argument
   return status ? status : context->backend->program_run(context, &program, call->stream, call->work);
 }
 
+static int is_fused(const context_t *context, const problem_t *p, int gradient) {
+  const backend_t *backend = context->backend;
+  return gradient && backend->fuses_norm && backend->fuses_norm(context, p);
+}
+
 size_t norm_workspace(const context_t *context, const problem_t *p, int gradient) {
+  if (is_fused(context, p, gradient))
+    return 0;
   return stages_workspace(context, p, gradient ? bytes_of_gradient : bytes_of_values);
 }
 
 svdgrad_status_t norm(const context_t *context, const norm_call_t *call) {
+  if (is_fused(context, &call->p, call->gA.data != NULL))
+    return context->backend->fused_norm(context, call);
   return stages_run(context, &call->p, call->gA.data ? bytes_of_gradient : bytes_of_values, norm_part, call,
                     call->work);
 }
