@@ -2,6 +2,7 @@
 /* What the header promises of every compute function holds for the functions of the SVD: neither where operands lie in
  * memory, nor the batch around a matrix, nor threads, nor what the workspace holds changes a bit of any result; inputs
  * are never written, absent operands change nothing else, and a matrix of NaN harms no other. */
+#include "cases.h"
 #include "functions.h"
 #include "workspace.h"
 
@@ -10,11 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* 1: fewer problems, for the CPU run of CUDA, which is slow. */
-#ifndef TEST_SMALL
-#define TEST_SMALL 0
-#endif
 
 /* ---- what is computed ---- */
 
@@ -45,7 +41,7 @@ typedef struct variant {
   int full_matrices;
 } variant_t;
 static const variant_t variants[] = {
-    {1, 1, 0, 0}, {4, 3, 0, 0},   {3, 5, 0, 0},
+    {1, 1, 0, 0}, {4, 3, 0, 0},   {3, 5, 0, 0},   {6, 7, 0, 0},
 #if !TEST_SMALL
     {1, 4, 0, 1}, {16, 16, 0, 0}, {17, 12, 0, 0}, {12, 17, 0, 1},
 #endif
@@ -288,6 +284,30 @@ static void check_batches(svdgrad_backend_t backend, const svdgrad_desc_t *desc,
 }
 
 Test(function_contract, any_place_in_any_batch_on_any_threads) { for_each_job(1, check_batches); }
+
+/* What a singular, graded or zero matrix takes must not be done to its neighbours. */
+static void check_all_kinds(svdgrad_backend_t backend, const svdgrad_desc_t *desc, const job_t *job, const char *what) {
+  svdgrad_desc_t one = *desc;
+  one.batch_count = 1;
+  if (job->op < SVDGRAD_OP_NORM) /* of factors, not of A */
+    return;
+  LOCAL(functions) x = filled(backend, desc, job, 0, 1);
+  LOCAL(functions) alone = filled(backend, &one, job, 0, 1);
+  for (int64_t b = 0; b < desc->batch_count; b++) {
+    LOCAL(dense) A = make_matrix((spectrum_t)(b % SPECTRUM_COUNT), desc->dtype, desc->m, desc->n, (uint64_t)b);
+    buffer_store(&x.f.A, b, &A);
+  }
+  run(&x, job, 0);
+  for (int64_t b = 0; b < desc->batch_count; b++) {
+    LOCAL(dense) A = buffer_load(&x.f.A, b);
+    buffer_store(&alone.f.A, 0, &A);
+    run(&alone, job, 0);
+    cr_expect(functions_same(&x, b, &alone, 0, job->op), "%s: beside others %s is different", what,
+              spectrum_name((spectrum_t)(b % SPECTRUM_COUNT)));
+  }
+}
+
+Test(function_contract, norms_beside_matrices_of_all_kinds) { for_each_job(SPECTRUM_COUNT + 1, check_all_kinds); }
 
 /* ---- NaN ---- */
 

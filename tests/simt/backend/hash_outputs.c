@@ -204,25 +204,32 @@ static void run_large(svdgrad_dtype_t dtype) {
 }
 
 /* Enough matrices for several blocks where a block has several; few calls, as threads are dear. */
-enum { FORWARD, BACKWARD, PROGRAM, POWER };
+enum { FORWARD, BACKWARD, PROGRAM, NORM, POWER };
 static const struct tiny {
   test_shape_t shape;
   int64_t batch_count;
   int variant, what;
-} tiny[] = {{{3, 3}, 65, THIN, FORWARD},           {{9, 5}, 9, FULL_MATRICES, FORWARD},
-            {{9, 5}, 2, FULL_MATRICES, BACKWARD},  {{9, 5}, 2, RANK_1, BACKWARD},
-            {{40, 3}, 2, THIN, BACKWARD},          {{40, 8}, 2, FULL_MATRICES, FORWARD},
-            {{36, 34}, 2, FULL_MATRICES, FORWARD}, {{129, 129}, 1, THIN, FORWARD},
-            {{34, 34}, 1, THIN, PROGRAM},          {{70, 40}, 2, THIN, POWER}};
+} tiny[] = {{{3, 3}, 65, THIN, FORWARD},
+            {{9, 5}, 9, FULL_MATRICES, FORWARD},
+            {{9, 5}, 2, FULL_MATRICES, BACKWARD},
+            {{9, 5}, 2, RANK_1, BACKWARD},
+            {{40, 3}, 2, THIN, BACKWARD},
+            {{40, 8}, 2, FULL_MATRICES, FORWARD},
+            {{36, 34}, 2, FULL_MATRICES, FORWARD},
+            {{129, 129}, 1, THIN, FORWARD},
+            {{34, 34}, 1, THIN, PROGRAM},
+            {{70, 40}, 2, THIN, POWER},
+            {{3, 3}, 65, THIN, NORM},
+            {{9, 5}, 9, THIN, NORM}};
 
 static int run_tiny(size_t i) {
   if (i >= sizeof tiny / sizeof *tiny)
     return EXIT_FAILURE;
   svdgrad_desc_t desc = describe(SVDGRAD_F32, tiny[i].shape, tiny[i].batch_count, tiny[i].variant);
   desc.max_sweeps = 1;
-  if (tiny[i].what == PROGRAM) {
+  if (tiny[i].what == PROGRAM || tiny[i].what == NORM) {
     functions_t x = start_programs(&desc, SVDGRAD_FORM_UVH);
-    run_program(&x, SVDGRAD_OP_MATRIX_FUNCTION);
+    run_program(&x, tiny[i].what == NORM ? SVDGRAD_OP_NORM_GRADIENT : SVDGRAD_OP_MATRIX_FUNCTION);
     functions_free(&x);
     return EXIT_SUCCESS;
   }
