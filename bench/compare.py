@@ -206,6 +206,11 @@ def batch_for(m, n, seconds):
     return int(max(4, min(100000, seconds / (0.17e-6 * m * n))))
 
 
+def full_groups(batch):
+    """That many or a few more: as many as all lanes hold, also of float in the widest registers."""
+    return -(-batch // 16) * 16
+
+
 def shapes(options):
     cases = [(max(4, batch // 20), m, n) for batch, m, n in SHAPES[:8:2]] if options.quick else SHAPES
     for count in sorted({1, options.cores}):
@@ -214,7 +219,8 @@ def shapes(options):
 
 def squares(options):
     sizes = [n for n in SQUARES if not options.quick or n in (2, 4, 16, 64)]
-    yield ALL, 1, [(batch_for(n, n, options.limit / 3), n, n) for n in sizes], ["svd", "fwdbwd-rank"]
+    counts = {n: batch_for(n, n, options.limit / 3) for n in sizes}
+    yield ALL, 1, [(full_groups(count) if n <= 64 else count, n, n) for n, count in counts.items()], ["svd", "fwdbwd-rank"]
 
 
 def batches(options):
@@ -245,8 +251,8 @@ def sweep(options):
     step = 16 if options.quick else 1
     cases = [(n, n) for n in range(1, 129, step)]
     cases += [shape for n in range(1, 65, step) for shape in ((4 * n + 1, n), (n, 4 * n + 1))]
-    full = [(-(-batch_for(m, n, 0.01) // 16) * 16, m, n) for m, n in cases]  # groups of lanes
-    yield ["svdgrad", "svdgrad-vendor"], 1, full, ["svd", "svdvals"]
+    cases = [(full_groups(batch_for(m, n, 0.01)), m, n) for m, n in cases]
+    yield ["svdgrad", "svdgrad-vendor"], 1, cases, ["svd", "svdvals"]
 
 
 SUITES = {"shapes": shapes, "squares": squares, "batches": batches, "threads": threads, "functions": functions,
