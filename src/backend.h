@@ -68,7 +68,7 @@ typedef struct backend {
   /* A program for the whole batch; its workspace is as above, and none for an empty batch. */
   size_t (*program_workspace)(const context_t *context, const program_t *program);
   svdgrad_status_t (*program_run)(const context_t *context, const program_t *program, void *stream, void *work);
-  /* A norm with its gradient at once and without workspace: whether that is there for the problem.  NULL: for none. */
+  /* Whether there is a fused_norm() for the problem: a norm with its gradient at once and without workspace. */
   int (*fuses_norm)(const context_t *context, const problem_t *problem);
   svdgrad_status_t (*fused_norm)(const context_t *context, const norm_call_t *call);
   svdgrad_status_t (*power_iteration)(const context_t *context, const power_call_t *call);

@@ -59,6 +59,38 @@ Test(sweeps, are_few) {
           check_bound(test_backends[backend], (svdgrad_dtype_t)dtype, (spectrum_t)spectrum, test_shapes[shape]);
 }
 
+/* Integers of rank two: of the other columns rounding leaves so little that its square is no number, yet no two of them
+ * need be orthogonal. */
+static dense_t rank_two(int64_t n, int other) {
+  dense_t A = dense_zero(n, n);
+  for (int64_t i = 0; i < n; i++)
+    for (int64_t j = 0; j < n; j++)
+      A.at[j * n + i] = i > 0 ? 1 : j == 0 ? 6 : j < other ? j + 2 : 0;
+  return A;
+}
+
+static void check_noise(svdgrad_backend_t backend, svdgrad_dtype_t dtype, int64_t n) {
+  enum { KINDS = 3 };
+  fixture_t f = problem(backend, dtype, SPECTRUM_ZERO, (test_shape_t){n, n}, KINDS);
+  for (int kind = 0; kind < KINDS; kind++) {
+    dense_t A = rank_two(n, kind + 1);
+    buffer_store(&f.A, kind, &A);
+    dense_free(&A);
+  }
+  cr_assert_eq(fixture_forward(&f, WITH_VECTORS), SVDGRAD_STATUS_SUCCESS, "%s", svdgrad_last_error_message());
+  for (int kind = 0; kind < KINDS; kind++)
+    cr_expect_eq(f.info[kind], SVDGRAD_INFO_OK, "%s %s %dx%d, kind %d", backend_name(backend), dtype_name(dtype), (int)n,
+                 (int)n, kind);
+  fixture_free(&f);
+}
+
+Test(sweeps, noise_of_low_rank_converges) {
+  for (int backend = 0; backend < test_backend_count; backend++)
+    for (int dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++)
+      for (int64_t n = 3; n <= 24; n++)
+        check_noise(test_backends[backend], (svdgrad_dtype_t)dtype, n);
+}
+
 /* Too few are reported for that matrix alone, and its singular values are not far off: the other one, diagonal, is
  * done after one sweep. */
 static void check_report(svdgrad_backend_t backend, svdgrad_dtype_t dtype, test_shape_t shape) {

@@ -2,6 +2,7 @@
 /* The CPU backend: small matrices one per SIMD lane, others by LAPACK one by one; threads over the batch. */
 #include "../empty.h"
 #include "../error.h"
+#include "../functions/functions.h"
 #include "blas_threads.h"
 #include "cpu_choice.h"
 #include "cpu_kernels.h"
@@ -217,6 +218,8 @@ const backend_t cpu_backend = {
     .svd_backward = cpu_svd_backward,
     .program_workspace = cpu_program_workspace,
     .program_run = cpu_program_run,
+    .fuses_norm = norm_is_never_fused,
+    .fused_norm = norm,
     .power_iteration = power_iteration,
     .normalize_backward = normalize_backward,
 };

@@ -17,4 +17,7 @@ svdgrad_status_t matrix_function(const context_t *context, const function_call_t
 svdgrad_status_t matrix_function_backward(const context_t *context, const function_call_t *call);
 svdgrad_status_t norm(const context_t *context, const norm_call_t *call);
 
+/* fuses_norm() of a backend whose fused_norm() is therefore norm() itself. */
+int norm_is_never_fused(const context_t *context, const problem_t *p);
+
 #endif

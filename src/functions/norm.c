@@ -102,9 +102,13 @@ static svdgrad_status_t norm_part(const context_t *context, const void *argument
   return status ? status : context->backend->program_run(context, &program, call->stream, call->work);
 }
 
+int norm_is_never_fused(const context_t *context, const problem_t *p) {
+  (void)context, (void)p;
+  return 0;
+}
+
 static int is_fused(const context_t *context, const problem_t *p, int gradient) {
-  const backend_t *backend = context->backend;
-  return gradient && backend->fuses_norm && backend->fuses_norm(context, p);
+  return gradient && context->backend->fuses_norm(context, p);
 }
 
 size_t norm_workspace(const context_t *context, const problem_t *p, int gradient) {

@@ -3,6 +3,7 @@
  * other backend is tested against.  Read ref_jacobi.inc, ref_svd.inc, ref_backward.inc, ref_power.inc. */
 #include "../empty.h"
 #include "../error.h"
+#include "../functions/functions.h"
 #include "ref_kernels.h"
 #include "ref_machine.h"
 #include "ref_power.h"
@@ -154,6 +155,8 @@ const backend_t ref_backend = {
     .svd_backward = ref_svd_backward,
     .program_workspace = ref_program_workspace,
     .program_run = ref_program_run,
+    .fuses_norm = norm_is_never_fused,
+    .fused_norm = norm,
     .power_iteration = ref_power_iteration,
     .normalize_backward = ref_normalize_backward,
 };
