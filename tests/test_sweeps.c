@@ -79,8 +79,8 @@ static void check_noise(svdgrad_backend_t backend, svdgrad_dtype_t dtype, int64_
   }
   cr_assert_eq(fixture_forward(&f, WITH_VECTORS), SVDGRAD_STATUS_SUCCESS, "%s", svdgrad_last_error_message());
   for (int kind = 0; kind < KINDS; kind++)
-    cr_expect_eq(f.info[kind], SVDGRAD_INFO_OK, "%s %s %dx%d, kind %d", backend_name(backend), dtype_name(dtype), (int)n,
-                 (int)n, kind);
+    cr_expect_eq(f.info[kind], SVDGRAD_INFO_OK, "%s %s %dx%d, kind %d", backend_name(backend), dtype_name(dtype),
+                 (int)n, (int)n, kind);
   fixture_free(&f);
 }
 
