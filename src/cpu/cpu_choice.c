@@ -20,26 +20,27 @@ static int fits_lapack(const problem_t *p) {
  *
  *           with vectors                  values alone
  *    n   f32   f64   c64   c128       f32   f64   c64   c128
- *    2    58    29    81    44         43    21    67    32
- *    3    50    19    37    17         35    15    38    18
- *    4    34    17    21    10         32    14    26    12
- *    8    19   9.1    11   6.0         17   6.7   9.7   5.2
- *   16    11   5.9   6.1   3.4        6.6   3.5   3.7   2.7
- *   24   8.4   4.6   4.6   2.6        4.4   2.1   2.5   1.4
- *   32   5.2   3.0   2.9   1.7        3.2   1.5   1.8   1.0
- *   40   4.1   2.4   2.4   1.5        2.4   1.2   1.4   0.8
- *   48   3.5   2.2   2.0   1.3        1.9   1.0   1.1   0.7
- *   64   2.0   1.4   1.4   0.9        1.3   0.7   0.8   0.5 */
+ *    2    92    49   102    54         74    39    87    47
+ *    3    63    31    55    27         56    27    55    27
+ *    4    52    26    34    15         49    23    35    18
+ *    8    20    11    12   6.6         17   8.4    10   5.4
+ *   16    13   7.3   6.4   3.6        8.3   4.0   4.0   2.3
+ *   24    11   5.7   4.9   2.8        5.8   2.7   2.7   1.5
+ *   32   6.5   3.8   3.0   1.9        4.2   2.0   2.0   1.1
+ *   40   5.3   3.2   2.6   1.6        3.2   1.6   1.5   0.9
+ *   48   4.5   2.8   2.3   1.4        2.6   1.4   1.2   0.8
+ *   64   2.7   1.9   1.6   1.1        1.8   1.0   1.0   0.6 */
 static int64_t lanes_limit(svdgrad_op_t op, svdgrad_dtype_t dtype) {
-  static const int64_t with_vectors[] = {64, 64, 64, 48}, values[] = {64, 40, 40, 24}; /* by svdgrad_dtype_t */
+  static const int64_t with_vectors[] = {64, 64, 64, 64}, values[] = {64, 48, 48, 32}; /* by svdgrad_dtype_t */
   return op == SVDGRAD_OP_SVDVALS ? values[dtype] : with_vectors[dtype];
 }
 
 /* Beyond, the scale factors of rotations in single precision might overflow (lanes/rotate.inc). */
 enum { LANES_MOST = 64 };
 
-/* Bytes of A, or of the larger of its two factors: beyond, a group is larger than the caches of one core, and QR in lanes
- * lost to LAPACK's in blocks (f32, gesdd over lanes: 0.80 at 8192 x 32, 0.75 at 4096 x 64, 1.1 at 1024 x 64). */
+/* Bytes of A, or of the larger of its two factors: beyond, a group is larger than the caches of one core.  Full groups still
+ * win over LAPACK (f32, one thread, gesdd over lanes: 2.0 at 1024 x 64, 2.1 at 2048 x 32, 1.4 at 8192 x 32; f64 1.6 at
+ * 1024 x 64), but by less than a batch of a few such matrices, which does not fill a group, would lose. */
 enum { LANES_MOST_BYTES = 1 << 17 };
 
 static int fits_lanes(const problem_t *p) {
