@@ -44,6 +44,11 @@ def function_of(op):
 # ---- svdgrad -------------------------------------------------------------------------------------
 
 
+def zeros(like):
+    """Takes no memory until somebody writes there; numpy.zeros_like writes."""
+    return numpy.zeros(like.shape, like.dtype)
+
+
 class Problem:
     """Buffers for one batch at one rank: what a caller of svdgrad allocates."""
 
@@ -51,21 +56,20 @@ class Problem:
         batch, m, n = A.shape
         self.lib, self.rank, self.A, self.gA = lib, rank, A, numpy.empty_like(A)
         self.desc = library.describe(A, rank, algo)
-        # Zeros that nobody writes to take no memory.
         shapes = {"S": (batch, rank), "U": (batch, m, rank), "Vh": (batch, rank, n), "value": (batch, 1),
                   "u": (batch, m), "v": (batch, n)}
         for name, shape in shapes.items():
             setattr(self, name, numpy.zeros(shape, A.dtype))
-        self.tangents = [numpy.zeros_like(x) for x in (self.S, self.U, self.Vh)]
+        self.tangents = [zeros(x) for x in (self.S, self.U, self.Vh)]
         self.cotangents = {}  # of S, U and Vh, for each loss
-        self.ones, self.Y = numpy.zeros((batch, rank), A.dtype), numpy.zeros_like(A)
+        self.ones, self.Y = numpy.zeros((batch, rank), A.dtype), zeros(A)
         self.info = numpy.zeros(batch, "i4")
         self.u.fill(1)
         self.sizes, self.memory = {}, library.aligned(0)
 
     def cotangents_of(self, loss):
         if loss not in self.cotangents:
-            self.cotangents[loss] = [numpy.zeros_like(x) for x in (self.S, self.U, self.Vh)]
+            self.cotangents[loss] = [zeros(x) for x in (self.S, self.U, self.Vh)]
         return self.cotangents[loss]
 
     def work(self, op):
