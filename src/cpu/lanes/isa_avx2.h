@@ -2,7 +2,8 @@
 /* 256-bit registers: AVX2 and FMA. */
 #include <immintrin.h>
 
-#define LANES_BYTES 32
+#define LANES_BYTES      32
+#define MANY_FIXED_SIZES 1
 
 #define LOAD_ONCE(v) __asm__("" : "+x"(v)) /* isa_avx512.h says why */
 

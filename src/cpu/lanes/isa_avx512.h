@@ -2,7 +2,8 @@
 /* 512-bit registers: AVX-512 F and DQ. */
 #include <immintrin.h>
 
-#define LANES_BYTES 64
+#define LANES_BYTES      64
+#define MANY_FIXED_SIZES 1
 
 /* Has v loaded once, to a register: the compiler would read memory anew for each operation that takes it, and then loads
  * are what the processor waits for. */

@@ -2,7 +2,8 @@
 /* 128-bit registers of AArch64. */
 #include <arm_neon.h>
 
-#define LANES_BYTES 16
+#define LANES_BYTES      16
+#define MANY_FIXED_SIZES 0
 
 #define LOAD_ONCE(v) ((void)(v)) /* operands come from registers alone */
 

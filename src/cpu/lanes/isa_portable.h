@@ -2,7 +2,8 @@
 /* 128-bit registers of whatever the compiler makes of vectors. */
 #include <math.h>
 
-#define LANES_BYTES 16
+#define LANES_BYTES      16
+#define MANY_FIXED_SIZES 0
 
 #define LOAD_ONCE(v) ((void)(v))
 
