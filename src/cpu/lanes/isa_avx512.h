@@ -27,19 +27,20 @@ static inline v_f64 fnma_f64(v_f64 x, v_f64 y, v_f64 z) {
   return (v_f64)_mm512_fnmadd_pd((__m512d)x, (__m512d)y, (__m512d)z);
 }
 
-/* 1/sqrt(x), sqrt(x) + y, neither of zero, and 1/x, to half of the precision, for what need not be exact.  14 bits come from
- * tables that are the same on every processor, and a Newton step doubles them. */
-static inline v_f32 near_inverse_sqrt_f32(v_f32 x) { return (v_f32)_mm512_rsqrt14_ps((__m512)x); }
-static inline v_f64 near_inverse_sqrt_f64(v_f64 x) {
-  const v_f64 y = (v_f64)_mm512_rsqrt14_pd((__m512d)x);
-  return fma_f64(y * 0.5, fnma_f64(x * y, y, (v_f64){0} + 1), y);
+#include "nearly.h"
+
+/* To half of the precision: 14 bits come from tables that are the same on every processor.  A Newton step doubles them;
+ * size is the root of d4 size^2 + 2 longer size = 1, whose derivative there is 2 sqrt(spread). */
+static inline nearly_f32 nearly_of_f32(v_f32 spread, v_f32 longer, v_f32 d4) {
+  const v_f32 r = (v_f32)_mm512_rsqrt14_ps((__m512)spread);
+  (void)d4;
+  return (nearly_f32){(v_f32)_mm512_rcp14_ps((__m512)fma_f32(spread, r, longer)), r * 0.5F};
 }
-static inline v_f32 near_sqrt_plus_f32(v_f32 x, v_f32 inverse_sqrt, v_f32 y) { return fma_f32(x, inverse_sqrt, y); }
-static inline v_f64 near_sqrt_plus_f64(v_f64 x, v_f64 inverse_sqrt, v_f64 y) { return fma_f64(x, inverse_sqrt, y); }
-static inline v_f32 near_inverse_f32(v_f32 x) { return (v_f32)_mm512_rcp14_ps((__m512)x); }
-static inline v_f64 near_inverse_f64(v_f64 x) {
-  const v_f64 y = (v_f64)_mm512_rcp14_pd((__m512d)x);
-  return fma_f64(y, fnma_f64(x, y, (v_f64){0} + 1), y);
+static inline nearly_f64 nearly_of_f64(v_f64 spread, v_f64 longer, v_f64 d4) {
+  const v_f64 half = (v_f64){0} + 0.5, r = (v_f64)_mm512_rsqrt14_pd((__m512d)spread), h = r * half;
+  const v_f64 sum = fma_f64(spread, r, longer), g = (v_f64)_mm512_rcp14_pd((__m512d)sum);
+  const v_f64 f = fma_f64(fma_f64(d4, g, longer + longer), g, (v_f64){0} - 1);
+  return (nearly_f64){fnma_f64(f, h, g), fma_f64(h, fnma_f64(sum - longer, h, half), h)};
 }
 static inline v_f32 sqrt_f32(v_f32 x) { return (v_f32)_mm512_sqrt_ps((__m512)x); }
 static inline v_f64 sqrt_f64(v_f64 x) { return (v_f64)_mm512_sqrt_pd((__m512d)x); }
