@@ -230,6 +230,18 @@ static void check_all_kinds(svdgrad_backend_t backend, svdgrad_dtype_t dtype, co
 
 Test(determinism, beside_matrices_of_all_kinds) { for_each_variant(check_all_kinds); }
 
+/* What rotations leave of matrices of low rank depends on every last bit, and so on the size. */
+Test(determinism, beside_matrices_of_all_kinds_at_many_sizes) {
+  static const int64_t rows[] = {9, 12, 17};
+  for (svdgrad_dtype_t dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++)
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+      for (int64_t n = TEST_SMALL ? 9 : 5; n <= rows[i] && n <= (TEST_SMALL ? 9 : 17); n++)
+        for (int with = 0; with <= WITH_VECTORS; with += WITH_VECTORS) {
+          const variant_t variant = {rows[i], n, 1, 0, 0, with};
+          check_all_kinds(SVDGRAD_BACKEND_CPU, dtype, &variant, NULL);
+        }
+}
+
 /* Moves an operand by one element from where malloc put it; returns the block to be freed in its place. */
 static unsigned char *displace(buffer_t *buffer) {
   unsigned char *block = malloc(buffer->bytes + buffer->element_size), *memory = block + buffer->element_size;
