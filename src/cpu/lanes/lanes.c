@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "ahead.h"
 #include "chunks.h"
 
 #define INLINE static inline __attribute__((always_inline))
