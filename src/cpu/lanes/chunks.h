@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A chunk: 16 bytes that lie together in each of LANES matrices, `batch` apart, as registers with a matrix in each
  * lane, and back.  Chunk s * CHUNK + q goes into 128-bit part s of register q, so that what is left is the transpose of
- * a CHUNK-by-CHUNK block in every such part. */
+ * a CHUNK-by-CHUNK block in every such part.
+ *
+ * Wide chunks, of 32 bytes, spare half of the loads and stores.  Register q then takes those of matrix wide_matrix(q),
+ * and the one CHUNK further on if it has room: after the same transposes of each half of the registers, what belongs
+ * together are the even 128-bit parts of registers q and CHUNK + q, and the odd ones. */
 #ifndef SVDGRAD_LANES_CHUNKS_H
 #define SVDGRAD_LANES_CHUNKS_H
 
@@ -48,6 +52,47 @@ static inline void chunk_transpose_f64(__m512d z[2]) {
   z[0] = a;
 }
 
+enum { WIDE_f32 = 2 * CHUNK_f32, WIDE_f64 = 2 * CHUNK_f64 };
+
+static inline __m512 wide_parts_f32(const float *x, int64_t batch) {
+  return (__m512)_mm512_insertf64x4((__m512d)_mm512_castps256_ps512(_mm256_loadu_ps(x)),
+                                    (__m256d)_mm256_loadu_ps(x + CHUNK_f32 * batch), 1);
+}
+
+static inline __m512d wide_parts_f64(const double *x, int64_t batch) {
+  return _mm512_insertf64x4(_mm512_castpd256_pd512(_mm256_loadu_pd(x)), _mm256_loadu_pd(x + CHUNK_f64 * batch), 1);
+}
+
+static inline void wide_spread_f32(__m512 z, float *x, int64_t batch) {
+  _mm256_storeu_ps(x, _mm512_castps512_ps256(z));
+  _mm256_storeu_ps(x + CHUNK_f32 * batch, (__m256)_mm512_extractf64x4_pd((__m512d)z, 1));
+}
+
+static inline void wide_spread_f64(__m512d z, double *x, int64_t batch) {
+  _mm256_storeu_pd(x, _mm512_castpd512_pd256(z));
+  _mm256_storeu_pd(x + CHUNK_f64 * batch, _mm512_extractf64x4_pd(z, 1));
+}
+
+static inline int wide_matrix(int q, int chunk) { return q + (q & chunk); }
+
+/* The even 128-bit parts of x and y into x, the odd ones into y; and back. */
+static inline void wide_sort_f64(__m512d *x, __m512d *y) {
+  const __m512d even = _mm512_shuffle_f64x2(*x, *y, 0x88);
+  *y = _mm512_shuffle_f64x2(*x, *y, 0xdd);
+  *x = even;
+}
+
+static inline void wide_merge_f64(__m512d *x, __m512d *y) {
+  const __m512i first = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
+  const __m512i second = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+  const __m512d low = _mm512_permutex2var_pd(*x, first, *y);
+  *y = _mm512_permutex2var_pd(*x, second, *y);
+  *x = low;
+}
+
+static inline void wide_sort_f32(__m512 *x, __m512 *y) { wide_sort_f64((__m512d *)x, (__m512d *)y); }
+static inline void wide_merge_f32(__m512 *x, __m512 *y) { wide_merge_f64((__m512d *)x, (__m512d *)y); }
+
 typedef __m512 chunk_register_f32;
 typedef __m512d chunk_register_f64;
 
@@ -86,10 +131,49 @@ static inline void chunk_transpose_f64(__m256d z[2]) {
   z[0] = a;
 }
 
+enum { WIDE_f32 = 2 * CHUNK_f32, WIDE_f64 = 2 * CHUNK_f64 };
+
+static inline int wide_matrix(int q, int chunk) {
+  (void)chunk;
+  return q;
+}
+
+static inline __m256 wide_parts_f32(const float *x, int64_t batch) {
+  (void)batch;
+  return _mm256_loadu_ps(x);
+}
+
+static inline __m256d wide_parts_f64(const double *x, int64_t batch) {
+  (void)batch;
+  return _mm256_loadu_pd(x);
+}
+
+static inline void wide_spread_f32(__m256 z, float *x, int64_t batch) {
+  (void)batch;
+  _mm256_storeu_ps(x, z);
+}
+
+static inline void wide_spread_f64(__m256d z, double *x, int64_t batch) {
+  (void)batch;
+  _mm256_storeu_pd(x, z);
+}
+
+static inline void wide_sort_f64(__m256d *x, __m256d *y) {
+  const __m256d even = _mm256_permute2f128_pd(*x, *y, 0x20);
+  *y = _mm256_permute2f128_pd(*x, *y, 0x31);
+  *x = even;
+}
+
+static inline void wide_sort_f32(__m256 *x, __m256 *y) { wide_sort_f64((__m256d *)x, (__m256d *)y); }
+static inline void wide_merge_f64(__m256d *x, __m256d *y) { wide_sort_f64(x, y); }
+static inline void wide_merge_f32(__m256 *x, __m256 *y) { wide_sort_f32(x, y); }
+
 typedef __m256 chunk_register_f32;
 typedef __m256d chunk_register_f64;
 
-#else /* a chunk is a register */
+#else /* a chunk is a register, and none is wider */
+
+enum { WIDE_f32 = CHUNK_f32, WIDE_f64 = CHUNK_f64 };
 
 typedef v_f32 chunk_register_f32;
 typedef v_f64 chunk_register_f64;
