@@ -8,7 +8,7 @@
  *   EPSILON         relative spacing of R;  W_EPSILON that of WR
  *   CONJ, RE, IM    of a T or a W;  ABS2(x) = |x|^2
  *   FN(name)        name_f32, name_f64, name_c64, name_c128
- *   LAPACK(name)    sname_, dname_, cname_, zname_
+ *   LAPACK(name)    sname_, dname_, cname_, zname_;  REAL_LAPACK(name) sname_, dname_, sname_, dname_
  *
  * No include guard: it is meant to be included again. */
 #include <complex.h>
@@ -26,14 +26,15 @@
 #define IM(x)      ((void)(x), (WR)0)
 #define ABS2(x)    ((x) * (x))
 
-#define T            float
-#define R            float
-#define W            double
-#define WR           double
-#define EPSILON      FLT_EPSILON
-#define W_EPSILON    DBL_EPSILON
-#define TYPE_SUFFIX  f32
-#define LAPACK(name) s##name##_
+#define T                 float
+#define R                 float
+#define W                 double
+#define WR                double
+#define EPSILON           FLT_EPSILON
+#define W_EPSILON         DBL_EPSILON
+#define TYPE_SUFFIX       f32
+#define LAPACK(name)      s##name##_
+#define REAL_LAPACK(name) s##name##_
 #include BODY
 #undef T
 #undef R
@@ -43,15 +44,17 @@
 #undef W_EPSILON
 #undef TYPE_SUFFIX
 #undef LAPACK
+#undef REAL_LAPACK
 
-#define T            double
-#define R            double
-#define W            long double
-#define WR           long double
-#define EPSILON      DBL_EPSILON
-#define W_EPSILON    LDBL_EPSILON
-#define TYPE_SUFFIX  f64
-#define LAPACK(name) d##name##_
+#define T                 double
+#define R                 double
+#define W                 long double
+#define WR                long double
+#define EPSILON           DBL_EPSILON
+#define W_EPSILON         LDBL_EPSILON
+#define TYPE_SUFFIX       f64
+#define LAPACK(name)      d##name##_
+#define REAL_LAPACK(name) d##name##_
 #include BODY
 #undef T
 #undef R
@@ -61,6 +64,7 @@
 #undef W_EPSILON
 #undef TYPE_SUFFIX
 #undef LAPACK
+#undef REAL_LAPACK
 
 #undef IS_COMPLEX
 #undef CONJ
@@ -73,14 +77,15 @@
 #define IM(x)      cimag(x)
 #define ABS2(x)    (RE(x) * RE(x) + IM(x) * IM(x))
 
-#define T            float _Complex
-#define R            float
-#define W            double _Complex
-#define WR           double
-#define EPSILON      FLT_EPSILON
-#define W_EPSILON    DBL_EPSILON
-#define TYPE_SUFFIX  c64
-#define LAPACK(name) c##name##_
+#define T                 float _Complex
+#define R                 float
+#define W                 double _Complex
+#define WR                double
+#define EPSILON           FLT_EPSILON
+#define W_EPSILON         DBL_EPSILON
+#define TYPE_SUFFIX       c64
+#define LAPACK(name)      c##name##_
+#define REAL_LAPACK(name) s##name##_
 #include BODY
 #undef T
 #undef R
@@ -90,15 +95,17 @@
 #undef W_EPSILON
 #undef TYPE_SUFFIX
 #undef LAPACK
+#undef REAL_LAPACK
 
-#define T            double _Complex
-#define R            double
-#define W            long double _Complex
-#define WR           long double
-#define EPSILON      DBL_EPSILON
-#define W_EPSILON    LDBL_EPSILON
-#define TYPE_SUFFIX  c128
-#define LAPACK(name) z##name##_
+#define T                 double _Complex
+#define R                 double
+#define W                 long double _Complex
+#define WR                long double
+#define EPSILON           DBL_EPSILON
+#define W_EPSILON         LDBL_EPSILON
+#define TYPE_SUFFIX       c128
+#define LAPACK(name)      z##name##_
+#define REAL_LAPACK(name) d##name##_
 #include BODY
 #undef T
 #undef R
@@ -108,6 +115,7 @@
 #undef W_EPSILON
 #undef TYPE_SUFFIX
 #undef LAPACK
+#undef REAL_LAPACK
 
 #undef IS_COMPLEX
 #undef CONJ

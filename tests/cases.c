@@ -7,7 +7,11 @@
 #include <math.h>
 
 const test_shape_t test_shapes[] = {
-#if TEST_LARGE
+#if TEST_BIDIAGONAL
+    {66, 66},
+    {97, 70},
+    {66, 140},
+#elif TEST_LARGE
     {48, 48}, {70, 66}, {60, 100}, {91, 90}, {130, 129}, {164, 161},
 #else
     {1, 1},   {1, 5},   {5, 1},  {2, 2},  {3, 3},   {4, 4},   {3, 2},   {2, 3},

@@ -11,6 +11,9 @@
 #define TEST_SMALL 0
 #endif
 /* 1: only a few large shapes, for what has an algorithm of its own for them. */
+#ifndef TEST_BIDIAGONAL /* sizes that the cpu backend leaves to its bidiagonal path */
+#define TEST_BIDIAGONAL 0
+#endif
 #ifndef TEST_LARGE
 #define TEST_LARGE 0
 #endif

@@ -19,6 +19,35 @@
 static int qr_iteration_fails;              /* gesvd too */
 static atomic_int gesdd_calls, gesvd_calls; /* without queries */
 
+/* In place of bdsdc, the divide and conquer of the bidiagonal path. */
+#define BDSDC                                                                                                          \
+  const char *uplo, const char *compq, const int *n, void *d, void *e, void *U, const int *ldu, void *Vh,              \
+      const int *ldvh, void *Q, int *IQ, void *work, int *iwork, int *info, size_t uplo_length, size_t compq_length
+#define BDSDC_UNUSED                                                                                                   \
+  (void)uplo, (void)compq, (void)e, (void)U, (void)ldu, (void)Vh, (void)ldvh, (void)Q, (void)IQ, (void)work,           \
+      (void)iwork, (void)uplo_length, (void)compq_length
+
+void sbdsdc_(BDSDC);
+void dbdsdc_(BDSDC);
+
+static atomic_int bdsdc_calls;
+
+static void failing_bdsdc(const int *n, void *d, size_t real, int *info) {
+  atomic_fetch_add(&bdsdc_calls, 1);
+  memset(d, 0xFF, (size_t)*n * real);
+  *info = 1;
+}
+
+void sbdsdc_(BDSDC) {
+  BDSDC_UNUSED;
+  failing_bdsdc(n, d, sizeof(float), info);
+}
+
+void dbdsdc_(BDSDC) {
+  BDSDC_UNUSED;
+  failing_bdsdc(n, d, sizeof(double), info);
+}
+
 /* In place of gesdd: claims one element of workspace, and fails with A destroyed, as the real one may. */
 static void failing_gesdd(svdgrad_dtype_t dtype, const int *m, const int *n, void *A, void *work, const int *lwork,
                           int *info) {
@@ -238,6 +267,32 @@ static void check_forward(const svdgrad_desc_t *desc) {
 Test(fallback, forward) {
   for_each_problem(check_forward);
   printf("ratio fallback forward %.3g\n", worst_forward);
+}
+
+/* AUTO, and large enough for the bidiagonal path; the second by QR first. */
+Test(fallback, bidiagonal) {
+  static const variant_t large[] = {{70, 66, 0, 0}, {66, 140, 0, 0}};
+  for (size_t v = 0; v < sizeof large / sizeof *large; v++)
+    for (svdgrad_dtype_t dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++) {
+      svdgrad_desc_t desc = make_desc(dtype, large[v].m, large[v].n, BATCH);
+      fixture_t f = fixture_make(SVDGRAD_BACKEND_CPU, &desc, LAYOUT_COLUMN_MAJOR);
+      for (int64_t b = 0; b < BATCH; b++) {
+        dense_t A = make_matrix(SPECTRUM_LINEAR, dtype, desc.m, desc.n, (uint64_t)b + 1);
+        buffer_store(&f.A, b, &A);
+        dense_free(&A);
+      }
+      const int before = atomic_load(&bdsdc_calls);
+      cr_assert_eq(fixture_forward(&f, WITH_VECTORS), SVDGRAD_STATUS_SUCCESS);
+      cr_expect_eq(atomic_load(&bdsdc_calls) - before, BATCH, "the library did not call this program's bdsdc");
+      for (int64_t b = 0; b < BATCH; b++) {
+        cr_expect_eq(f.info[b], SVDGRAD_INFO_OK);
+        expect_ratio(forward_ratio(&f, b), &worst_forward, &desc, "U^H A V - S");
+        expect_ratio(unitary_ratio(&f.U, b, 0), &worst_forward, &desc, "U^H U - I");
+        expect_ratio(unitary_ratio(&f.Vh, b, 1), &worst_forward, &desc, "Vh Vh^H - I");
+      }
+      cr_expect(f.intact);
+      fixture_free(&f);
+    }
 }
 
 /* The values alone are those of the reference backend. */

@@ -225,6 +225,41 @@ Test(forward, powers_of_two_are_exact) {
         }
 }
 
+#if TEST_BIDIAGONAL
+typedef enum tiny { TINY_COLUMNS, TINY_ROWS, TINY_OFF_DIAGONAL, TINY_COUNT } tiny_t;
+
+/* Entries whose squares underflow, beside others of size 1, as far down as denormal numbers. */
+static fixture_t tiny_fixture(const setting_t *s, tiny_t tiny) {
+  const int least = dtype_real(s->dtype) == SVDGRAD_F32 ? -135 : -1060;
+  fixture_t f = fixture_of(s, 0, 0, 0);
+  for (int64_t i = 0; i < s->m; i++)
+    for (int64_t j = 0; j < s->n; j++) {
+      const int line = (int)(tiny == TINY_COLUMNS ? j : i) % 15;
+      const int exponent = tiny == TINY_OFF_DIAGONAL ? least * (i != j) : line % 3 ? least / (1 + line % 5) : 0;
+      for (int64_t b = 0; b < f.desc.batch_count; b++)
+        buffer_set(&f.A, b, i, j, ldexpl(1, exponent) * buffer_get(&f.A, b, i, j));
+    }
+  return f;
+}
+
+/* What is orthogonal stays so, and the residual is that of the norm of all. */
+Test(forward, tiny_entries) {
+  worst_t worst = worst_make("forward tiny entries");
+  for (int backend = 0; backend < test_backend_count; backend++)
+    for (int dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++)
+      for (int shape = 0; shape < test_shape_count; shape++)
+        for (tiny_t tiny = TINY_COLUMNS; tiny < TINY_COUNT; tiny++) {
+          const setting_t s = {test_backends[backend], (svdgrad_dtype_t)dtype, SPECTRUM_NORMAL, test_shapes[shape].m,
+                               test_shapes[shape].n};
+          fixture_t f = tiny_fixture(&s, tiny);
+          run(&f, WITH_VECTORS);
+          check_factors(&f, &s, &worst, 1);
+          fixture_free(&f);
+        }
+  cr_assert(worst_within(&worst, RATIO_LIMIT));
+}
+#endif
+
 /* Thin factors of very tall and very wide matrices: no square of the long side is ever allocated. */
 Test(forward, extreme_shapes) {
   const test_shape_t shapes[] = {{400000, 2}, {2, 400000}, {3, 1048576}, {20000, 1}, {1, 20000}};

@@ -60,11 +60,12 @@ static batch_t lanes_batch(const context_t *context, svdgrad_op_t op, const prob
                    .padded = 1};
 }
 
-static cpu_svd_plan_t plan_svd(svdgrad_op_t op, const problem_t *p, const svd_call_t *call) {
+static cpu_svd_plan_t plan_svd(const context_t *context, svdgrad_op_t op, const problem_t *p, const svd_call_t *call) {
   const int vectors = op == SVDGRAD_OP_SVD;
   const int64_t mx = p->m < p->n ? p->n : p->m; /* what is solved is tall */
-  const int lwork = cpu_kernels[p->dtype].svd_lwork((int)mx, (int)p->mn, vectors, p->full_matrices);
-  return (cpu_svd_plan_t){p, call, vectors, lwork};
+  const bidiagonal_ops_t *bidiagonal = cpu_choose(op, p) == CPU_BIDIAGONAL ? &lanes_of(context, p)->bidiagonal : NULL;
+  const int lwork = cpu_kernels[p->dtype].svd_lwork((int)mx, (int)p->mn, vectors, p->full_matrices, bidiagonal != NULL);
+  return (cpu_svd_plan_t){p, call, vectors, lwork, bidiagonal};
 }
 
 static batch_t lapack_batch(const cpu_svd_plan_t *plan) {
@@ -79,7 +80,7 @@ static batch_t lapack_batch(const cpu_svd_plan_t *plan) {
 
 static cpu_backward_plan_t plan_backward(const problem_t *p, const svd_backward_call_t *call) {
   const int truncated = p->k < p->mn;
-  const int lwork = truncated ? cpu_kernels[p->dtype].svd_lwork((int)p->m, (int)p->n, 1, 0) : 0;
+  const int lwork = truncated ? cpu_kernels[p->dtype].svd_lwork((int)p->m, (int)p->n, 1, 0, 0) : 0;
   return (cpu_backward_plan_t){p, call, lwork};
 }
 
@@ -119,7 +120,7 @@ static size_t cpu_workspace_size(const context_t *context, svdgrad_op_t op, cons
     const batch_t batch = lanes_batch(context, op, p);
     return batch_workspace(&batch);
   }
-  const cpu_svd_plan_t plan = plan_svd(op, p, NULL);
+  const cpu_svd_plan_t plan = plan_svd(context, op, p, NULL);
   const batch_t batch = lapack_batch(&plan);
   return batch_workspace(&batch);
 }
@@ -141,7 +142,7 @@ static svdgrad_status_t cpu_svd(const context_t *context, const svd_call_t *call
     batch.call = call, batch.work = call->work;
     batch_run(&context->parallel, batch);
   } else {
-    const cpu_svd_plan_t plan = plan_svd(op, p, call);
+    const cpu_svd_plan_t plan = plan_svd(context, op, p, call);
     run_lapack(context, lapack_batch(&plan), call->work);
   }
   return SVDGRAD_STATUS_SUCCESS;

@@ -14,9 +14,10 @@ static int fits_lapack(const problem_t *p) {
   return mx < INT_MAX / 64.0 && (4 * mn + 64) * mn + 2 * mx < INT_MAX;
 }
 
-/* Largest min(m, n) for which AUTO puts matrices into lanes: where the table changes sides.  Time of gesdd over that of
- * lanes, one thread, full groups, m = n, column-major, the best of 5 to 7, AVX-512 of Zen 4, OpenBLAS 0.3.21, 2026-11-22
- * (a group of fewer matrices takes as long as a full one; every size: ./run bench --suites sweep):
+/* Largest min(m, n) for which AUTO puts matrices into lanes: where the table changes sides.  Time of another algorithm over
+ * that of lanes, one thread, full groups, m = n, row-major, the best of 5, AVX-512 of Zen 4, OpenBLAS 0.3.21; up to 8 gesdd,
+ * 2026-11-22, from 16 on the bidiagonal path, 2026-11-23, which takes 0.4 to 0.9 of gesdd's time there (a group of fewer
+ * matrices takes as long as a full one; every size: ./run bench --suites sweep):
  *
  *           with vectors                  values alone
  *    n   f32   f64   c64   c128       f32   f64   c64   c128
@@ -24,15 +25,25 @@ static int fits_lapack(const problem_t *p) {
  *    3    63    31    55    27         56    27    55    27
  *    4    52    26    34    15         49    23    35    18
  *    8    20    11    12   6.6         17   8.4    10   5.4
- *   16    13   7.3   6.4   3.6        8.3   4.0   4.0   2.3
- *   24    11   5.7   4.9   2.8        5.8   2.7   2.7   1.5
- *   32   6.5   3.8   3.0   1.9        4.2   2.0   2.0   1.1
- *   40   5.3   3.2   2.6   1.6        3.2   1.6   1.5   0.9
- *   48   4.5   2.8   2.3   1.4        2.6   1.4   1.2   0.8
- *   64   2.7   1.9   1.6   1.1        1.8   1.0   1.0   0.6 */
+ *   16   9.9   5.7   5.1   3.0        5.2   2.5   2.4   1.2
+ *   24   8.0   4.8   4.1   2.6        3.1   1.7   1.6   0.8
+ *   32   4.8   3.2   2.6   1.9        2.2   1.2   1.0   0.7
+ *   40   4.3   2.7   2.1   1.5        1.8   1.0   0.9
+ *   48   3.6   2.3   1.7   1.3        1.5   0.8   0.7
+ *   56   2.8   1.9   1.6   1.2        1.3
+ *   64   2.0   1.8   1.3   1.1        0.9 */
 static int64_t lanes_limit(svdgrad_op_t op, svdgrad_dtype_t dtype) {
-  static const int64_t with_vectors[] = {64, 64, 64, 64}, values[] = {64, 48, 48, 32}; /* by svdgrad_dtype_t */
+  static const int64_t with_vectors[] = {64, 64, 64, 64}, values[] = {60, 40, 32, 20}; /* by svdgrad_dtype_t */
   return op == SVDGRAD_OP_SVDVALS ? values[dtype] : with_vectors[dtype];
+}
+
+/* What does not go into lanes.  The bidiagonal path takes 0.4 to 0.95 of gesdd's time from 65 columns to 1024, tall and wide
+ * included (same machine); of its products those of c64 and an odd number of columns below 8 are slow: 20,000 by 1, 3, 5
+ * take 1.1 of it. */
+static cpu_algorithm_t choose_large(const problem_t *p) {
+  if (!fits_lapack(p))
+    return CPU_NONE;
+  return p->dtype == SVDGRAD_C64 && p->mn < 8 ? CPU_GESDD : CPU_BIDIAGONAL;
 }
 
 /* Beyond, the scale factors of rotations in single precision might overflow (lanes/rotate.inc). */
@@ -52,8 +63,7 @@ static cpu_algorithm_t choose_svd(svdgrad_op_t op, const problem_t *p) {
   switch (p->algo) {
   case SVDGRAD_ALGO_JACOBI: return fits_lanes(p) ? CPU_LANES : CPU_NONE;
   case SVDGRAD_ALGO_VENDOR: return fits_lapack(p) ? CPU_GESDD : CPU_NONE;
-  default:
-    return p->mn <= lanes_limit(op, p->dtype) && fits_lanes(p) ? CPU_LANES : fits_lapack(p) ? CPU_GESDD : CPU_NONE;
+  default: return p->mn <= lanes_limit(op, p->dtype) && fits_lanes(p) ? CPU_LANES : choose_large(p);
   }
 }
 
@@ -93,6 +103,7 @@ cpu_algorithm_t cpu_choose(svdgrad_op_t op, const problem_t *p) {
 const char *cpu_algorithm_string(cpu_algorithm_t algorithm) {
   switch (algorithm) {
   case CPU_GESDD: return "lapack-gesdd";
+  case CPU_BIDIAGONAL: return "bidiagonal";
   case CPU_LANES: return "jacobi-lanes";
   case CPU_BACKWARD: return "blas-backward";
   case CPU_LANES_BACKWARD: return "lanes-backward";

@@ -7,6 +7,7 @@
 typedef enum cpu_algorithm {
   CPU_NONE,
   CPU_GESDD,
+  CPU_BIDIAGONAL,
   CPU_LANES,
   CPU_BACKWARD,
   CPU_LANES_BACKWARD,

@@ -3,12 +3,14 @@
 #ifndef SVDGRAD_CPU_KERNELS_H
 #define SVDGRAD_CPU_KERNELS_H
 #include "../backend.h"
+#include "lanes/bidiagonal.h"
 
 typedef struct cpu_svd_plan {
   const problem_t *p;
-  const svd_call_t *call; /* NULL while measuring */
-  int vectors;            /* U or Vh wanted */
-  int lwork;              /* elements of LAPACK's workspace */
+  const svd_call_t *call;             /* NULL while measuring */
+  int vectors;                        /* U or Vh wanted */
+  int lwork;                          /* elements of LAPACK's workspace */
+  const bidiagonal_ops_t *bidiagonal; /* NULL: by LAPACK alone */
 } cpu_svd_plan_t;
 
 typedef struct cpu_backward_plan {
@@ -18,7 +20,7 @@ typedef struct cpu_backward_plan {
 } cpu_backward_plan_t;
 
 typedef struct cpu_kernels {
-  int (*svd_lwork)(int m, int n, int vectors, int full);
+  int (*svd_lwork)(int m, int n, int vectors, int full, int bidiagonal);
   size_t (*svd_scratch)(const cpu_svd_plan_t *plan); /* bytes per matrix */
   size_t (*backward_scratch)(const cpu_backward_plan_t *plan);
   batch_task_t svd, backward; /* the call is the plan */

@@ -5,6 +5,7 @@
 #define SVDGRAD_LANES_H
 #include "../../backend.h"
 #include "../../functions/group.h"
+#include "bidiagonal.h"
 #include "power.h"
 #include "rows.h"
 
@@ -17,6 +18,7 @@ typedef struct lane_kernels {
   group_ops_t group;     /* of programs */
   power_ops_t power;
   row_ops_t rows;
+  bidiagonal_ops_t bidiagonal;
 } lane_kernels_t;
 
 typedef struct lane_isa {
