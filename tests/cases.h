@@ -10,10 +10,11 @@
 #ifndef TEST_SMALL
 #define TEST_SMALL 0
 #endif
-/* 1: only a few large shapes, for what has an algorithm of its own for them. */
-#ifndef TEST_BIDIAGONAL /* sizes that the cpu backend leaves to its bidiagonal path */
+/* 1: only shapes that the cpu backend leaves to its bidiagonal path. */
+#ifndef TEST_BIDIAGONAL
 #define TEST_BIDIAGONAL 0
 #endif
+/* 1: only a few large shapes, for what has an algorithm of its own for them. */
 #ifndef TEST_LARGE
 #define TEST_LARGE 0
 #endif

@@ -16,7 +16,7 @@ static int fits_lapack(const problem_t *p) {
 
 /* Largest min(m, n) for which AUTO puts matrices into lanes: where the table changes sides.  Time of another algorithm over
  * that of lanes, one thread, full groups, m = n, row-major, the best of 5, AVX-512 of Zen 4, OpenBLAS 0.3.21; up to 8 gesdd,
- * 2026-11-22, from 16 on the bidiagonal path, 2026-11-23, which takes 0.4 to 0.9 of gesdd's time there (a group of fewer
+ * 2026-11-22, from 16 on the bidiagonal path, 2026-11-23, which takes 0.4 to 0.96 of gesdd's time there (a group of fewer
  * matrices takes as long as a full one; every size: ./run bench --suites sweep):
  *
  *           with vectors                  values alone
@@ -37,8 +37,8 @@ static int64_t lanes_limit(svdgrad_op_t op, svdgrad_dtype_t dtype) {
   return op == SVDGRAD_OP_SVDVALS ? values[dtype] : with_vectors[dtype];
 }
 
-/* What does not go into lanes.  The bidiagonal path takes 0.4 to 0.95 of gesdd's time from 65 columns to 1024, tall and wide
- * included (same machine); of its products those of c64 and an odd number of columns below 8 are slow: 20,000 by 1, 3, 5
+/* What does not go into lanes.  The bidiagonal path takes 0.4 to 0.96 of gesdd's time from 65 columns to 1024, tall and wide
+ * included (same machine), and as long within noise at 4096 by 32 in f64 and c64; of its products those of c64 and an odd number of columns below 8 are slow: 20,000 by 1, 3, 5
  * take 1.1 of it. */
 static cpu_algorithm_t choose_large(const problem_t *p) {
   if (!fits_lapack(p))
