@@ -49,13 +49,15 @@ typedef integer_f64 mask_f64 __attribute__((vector_size(LANES_BYTES)));
 #define EXPONENT_BIAS    OF_REAL(BIAS)
 #define SCALED_EXPONENT  OF_REAL(SCALED)
 #define PRODUCT_EXPONENT OF_REAL(PRODUCT)
-enum { PRODUCT_f32 = 20, PRODUCT_f64 = 60 };
+enum { PRODUCT_f32 = 20, PRODUCT_f64 = 400 };
 enum { MANTISSA_f32 = 23, BIAS_f32 = 127, SCALED_f32 = 20, MANTISSA_f64 = 52, BIAS_f64 = 1023, SCALED_f64 = 200 };
 
 #define SMALLEST_NORMAL OF_REAL(smallest_normal)
 #define SMALLEST_SQUARE (SMALLEST_NORMAL / EPSILON)
 static const float smallest_normal_f32 = 0x1p-126F;
 static const double smallest_normal_f64 = 0x1p-1022;
+
+static const double PRODUCT_FLOOR = 0x1p-550; /* 2^PRODUCT_f64 over it is finite; in f32, over any SMALLEST_SQUARE */
 
 #define LARGEST       OF_REAL(largest)
 #define LARGEST_POWER OF_REAL(largest_power) /* of two, such that its inverse is a normal number too */
