@@ -3,7 +3,7 @@
 #include "../empty.h"
 #include "../error.h"
 #include "../functions/functions.h"
-#include "blas_threads.h"
+#include "cpu_blas_backward.h"
 #include "cpu_choice.h"
 #include "cpu_kernels.h"
 #include "cpu_machine.h"
@@ -34,11 +34,6 @@ static int cpu_is_capturable(const context_t *context, svdgrad_op_t op, const pr
   (void)op;
   (void)problem;
   return 0;
-}
-
-/* Nanoseconds of one matrix, roughly: a fixed part, and some flops per element of the product. */
-static double cpu_cost(const problem_t *p, double fixed, double flops) {
-  return fixed + flops * (double)p->m * (double)p->n * (double)p->mn;
 }
 
 static const lane_kernels_t *lanes_of(const context_t *context, const problem_t *p) {
@@ -78,22 +73,6 @@ static batch_t lapack_batch(const cpu_svd_plan_t *plan) {
                    .scratch = cpu_kernels[p->dtype].svd_scratch(plan)};
 }
 
-static cpu_backward_plan_t plan_backward(const problem_t *p, const svd_backward_call_t *call) {
-  const int truncated = p->k < p->mn;
-  const int lwork = truncated ? cpu_kernels[p->dtype].svd_lwork((int)p->m, (int)p->n, 1, 0, 0) : 0;
-  return (cpu_backward_plan_t){p, call, lwork};
-}
-
-static batch_t backward_batch(const cpu_backward_plan_t *plan) {
-  const problem_t *p = plan->p;
-  return (batch_t){.task = cpu_kernels[p->dtype].backward,
-                   .call = plan,
-                   .batch_count = p->batch_count,
-                   .group = 1,
-                   .matrix_cost = cpu_cost(p, 1000, 1),
-                   .scratch = cpu_kernels[p->dtype].backward_scratch(plan)};
-}
-
 static batch_t lanes_backward_batch(const context_t *context, const problem_t *p) {
   const lane_kernels_t *kernels = lanes_of(context, p);
   return (batch_t){.task = kernels->backward,
@@ -111,11 +90,8 @@ static size_t cpu_workspace_size(const context_t *context, svdgrad_op_t op, cons
     const batch_t batch = lanes_backward_batch(context, p);
     return batch_workspace(&batch);
   }
-  if (op == SVDGRAD_OP_SVD_BACKWARD) {
-    const cpu_backward_plan_t plan = plan_backward(p, NULL);
-    const batch_t batch = backward_batch(&plan);
-    return batch_workspace(&batch);
-  }
+  if (op == SVDGRAD_OP_SVD_BACKWARD)
+    return cpu_blas_backward_workspace(context, p);
   if (cpu_choose(op, p) == CPU_LANES) {
     const batch_t batch = lanes_batch(context, op, p);
     return batch_workspace(&batch);
@@ -123,13 +99,6 @@ static size_t cpu_workspace_size(const context_t *context, svdgrad_op_t op, cons
   const cpu_svd_plan_t plan = plan_svd(context, op, p, NULL);
   const batch_t batch = lapack_batch(&plan);
   return batch_workspace(&batch);
-}
-
-static void run_lapack(const context_t *context, batch_t batch, void *work) {
-  batch.work = work;
-  blas_threads_hold();
-  batch_run(&context->parallel, batch);
-  blas_threads_release();
 }
 
 static svdgrad_status_t cpu_svd(const context_t *context, const svd_call_t *call) {
@@ -143,7 +112,7 @@ static svdgrad_status_t cpu_svd(const context_t *context, const svd_call_t *call
     batch_run(&context->parallel, batch);
   } else {
     const cpu_svd_plan_t plan = plan_svd(context, op, p, call);
-    run_lapack(context, lapack_batch(&plan), call->work);
+    cpu_run_blas(&context->parallel, lapack_batch(&plan), call->work);
   }
   return SVDGRAD_STATUS_SUCCESS;
 }
@@ -156,8 +125,7 @@ static svdgrad_status_t cpu_svd_backward(const context_t *context, const svd_bac
     batch.call = call, batch.work = call->work;
     batch_run(&context->parallel, batch);
   } else {
-    const cpu_backward_plan_t plan = plan_backward(&call->p, call);
-    run_lapack(context, backward_batch(&plan), call->work);
+    return cpu_blas_backward(context, call);
   }
   return SVDGRAD_STATUS_SUCCESS;
 }
@@ -189,7 +157,7 @@ static size_t cpu_program_workspace(const context_t *context, const program_t *p
 static svdgrad_status_t cpu_program_run(const context_t *context, const program_t *program, void *stream, void *work) {
   (void)stream;
   const host_program_t plan = plan_program(context, program);
-  run_lapack(context, program_batch(&plan), work);
+  cpu_run_blas(&context->parallel, program_batch(&plan), work);
   return SVDGRAD_STATUS_SUCCESS;
 }
 

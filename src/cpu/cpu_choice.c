@@ -71,7 +71,8 @@ static cpu_algorithm_t choose_svd(svdgrad_op_t op, const problem_t *p) {
  * for AVX2: 0.1 to 0.7 of the BLAS's time up to 16, 0.5 to 0.95 of it at 64; of gS alone up to 1.25. */
 enum { LANES_BACKWARD_MOST = 64 };
 
-/* In lanes only thin factors of full rank; the BLAS takes what is left, whatever algorithm is asked for. */
+/* In lanes only thin factors of full rank; the BLAS takes what is left, whatever algorithm is asked for, but for the
+ * discarded spectrum of truncated rank (cpu_blas_backward.c). */
 static cpu_algorithm_t choose_backward(const problem_t *p) {
   const int is_thin = p->k == p->mn && p->u_cols == p->mn && p->vh_rows == p->mn;
   if (is_thin && p->mn <= LANES_BACKWARD_MOST && p->algo != SVDGRAD_ALGO_VENDOR)

@@ -3,6 +3,7 @@
 
 #include "../arena.h"
 #include "../gap_policy.h"
+#include "blas_threads.h"
 
 #include <string.h>
 
@@ -19,3 +20,10 @@ const cpu_kernels_t cpu_kernels[4] = {
     [SVDGRAD_C128] = {svd_lwork_c128, cpu_svd_scratch_c128, cpu_backward_scratch_c128, cpu_svd_matrix_c128,
                       cpu_backward_matrix_c128},
 };
+
+void cpu_run_blas(const parallel_t *parallel, batch_t batch, void *work) {
+  batch.work = work;
+  blas_threads_hold();
+  batch_run(parallel, batch);
+  blas_threads_release();
+}

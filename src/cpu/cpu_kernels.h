@@ -2,7 +2,7 @@
 /* The kernels of the cpu backend for each element type, and what a call works out once for all its matrices. */
 #ifndef SVDGRAD_CPU_KERNELS_H
 #define SVDGRAD_CPU_KERNELS_H
-#include "../backend.h"
+#include "../functions/rest.h"
 #include "lanes/bidiagonal.h"
 
 typedef struct cpu_svd_plan {
@@ -16,7 +16,7 @@ typedef struct cpu_svd_plan {
 typedef struct cpu_backward_plan {
   const problem_t *p;
   const svd_backward_call_t *call; /* NULL while measuring */
-  int lwork;                       /* truncated rank: of the SVD of the discarded part */
+  const rest_t *rest;              /* NULL: full rank, or no cotangent of vectors */
 } cpu_backward_plan_t;
 
 typedef struct cpu_kernels {
@@ -27,5 +27,13 @@ typedef struct cpu_kernels {
 } cpu_kernels_t;
 
 extern const cpu_kernels_t cpu_kernels[4]; /* by svdgrad_dtype_t */
+
+/* Nanoseconds of one matrix, roughly: a fixed part, and some flops per element of the product. */
+static inline double cpu_cost(const problem_t *p, double fixed, double flops) {
+  return fixed + flops * (double)p->m * (double)p->n * (double)p->mn;
+}
+
+/* A batch whose tasks call the BLAS. */
+void cpu_run_blas(const parallel_t *parallel, batch_t batch, void *work);
 
 #endif

@@ -4,43 +4,13 @@
  * the same system as in the backward pass; for full rank R is zero there, and 1/s does.  For truncated rank the SVD of R
  * is the backend's. */
 #include "functions.h"
-#include "stages.h"
-
-/* The discarded part of the spectrum, times 2^-exponent. */
-typedef struct rest {
-  problem_t thin;
-  svdgrad_matrix_t R, U, Vh;
-  svdgrad_vector_t S;
-  int32_t *info;
-} rest_t;
+#include "rest.h"
 
 typedef struct jvp_stages {
   const svd_jvp_call_t *call;
   rest_t rest;
   stages_t stages;
 } jvp_stages_t;
-
-static int is_truncated(const problem_t *p) { return p->k < p->mn; }
-
-static void rest_program(machine_t *machine, const void *argument) {
-  const jvp_stages_t *w = argument;
-  const svd_jvp_call_t *call = w->call;
-  const problem_t *p = machine->p;
-  const machine_ops_t *ops = machine->ops;
-  const values_t values = ops->take_values(machine, p->k);
-  const tensor_t U = ops->take(machine, p->m, p->k), V = ops->take(machine, p->n, p->k);
-  const tensor_t R = ops->take(machine, p->m, p->n);
-  if (machine->measuring)
-    return;
-  ops->load_values(machine, call->S, values);
-  ops->load(machine, call->U, PLAIN, U);
-  ops->load(machine, call->Vh, HERMITIAN, V);
-  ops->load(machine, call->A, PLAIN, R);
-  ops->normalize(machine, values, R);
-  ops->scale_columns(machine, values.s, U);
-  ops->multiply(machine, -1, PLAIN, U, HERMITIAN, V, 1, R);
-  ops->store(machine, R, PLAIN, 1, 0, w->rest.R);
-}
 
 /* What belongs to U, or to V: both sides are treated alike. */
 typedef struct side {
@@ -160,44 +130,20 @@ static void jvp_program(machine_t *machine, const void *argument) {
 static jvp_stages_t take_stages(const context_t *context, const problem_t *p, void *work) {
   const svd_jvp_call_t nothing = {.p = *p};
   jvp_stages_t w = {.call = &nothing};
-  const program_t rest = {"", p, &w, rest_program}, jvp = {"", p, &w, jvp_program};
-  w.rest.thin = stages_thin(p);
-  w.rest.thin.algo = SVDGRAD_ALGO_AUTO;
+  const program_t jvp = {"", p, &w, jvp_program};
   w.stages = stages_make(p, NULL, 0);
   stages_share(&w.stages, context->backend->program_workspace(context, &jvp));
-  if (is_truncated(p)) {
-    stages_share(&w.stages, context->backend->program_workspace(context, &rest));
-    stages_share(&w.stages, context->backend->workspace_size(context, SVDGRAD_OP_SVD, &w.rest.thin));
-  }
+  if (is_truncated(p))
+    stages_share(&w.stages, rest_workspace(context, p, SVDGRAD_ALGO_AUTO));
   w.stages = stages_make(p, work, w.stages.shared);
-  if (is_truncated(p)) {
-    w.rest.R = stages_matrix(&w.stages, p->m, p->n);
-    w.rest.U = stages_matrix(&w.stages, p->m, p->mn);
-    w.rest.Vh = stages_matrix(&w.stages, p->mn, p->n);
-    w.rest.S = stages_reals(&w.stages, p->mn);
-    w.rest.info = stages_words(&w.stages);
-  }
+  if (is_truncated(p))
+    w.rest = rest_take(&w.stages, SVDGRAD_ALGO_AUTO);
   return w;
 }
 
 static size_t bytes_of_stages(const context_t *context, const problem_t *p) {
   const jvp_stages_t w = take_stages(context, p, NULL);
   return stages_bytes(&w.stages);
-}
-
-static svdgrad_status_t factorize_rest(const context_t *context, const jvp_stages_t *w) {
-  const svd_jvp_call_t *call = w->call;
-  const program_t program = {"svdgrad_svd_jvp", &call->p, w, rest_program};
-  const svd_call_t svd = {.p = w->rest.thin,
-                          .stream = call->stream,
-                          .A = w->rest.R,
-                          .U = w->rest.U,
-                          .Vh = w->rest.Vh,
-                          .S = w->rest.S,
-                          .info = w->rest.info,
-                          .work = call->work};
-  const svdgrad_status_t status = context->backend->program_run(context, &program, call->stream, call->work);
-  return status ? status : context->backend->svd(context, &svd);
 }
 
 static svd_jvp_call_t part_of(const svd_jvp_call_t *call, int64_t first, int64_t count, void *work) {
@@ -219,7 +165,9 @@ static svdgrad_status_t jvp_part(const context_t *context, const void *argument,
   jvp_stages_t w = take_stages(context, &call->p, call->work);
   const program_t program = {"svdgrad_svd_jvp", &call->p, &w, jvp_program};
   w.call = call;
-  const svdgrad_status_t status = is_truncated(&call->p) ? factorize_rest(context, &w) : SVDGRAD_STATUS_SUCCESS;
+  const rest_call_t rest = {"svdgrad_svd_jvp", &call->p, call->stream, call->A, call->U, call->Vh, call->S, call->work};
+  const svdgrad_status_t status =
+      is_truncated(&call->p) ? rest_factorize(context, &rest, &w.rest) : SVDGRAD_STATUS_SUCCESS;
   return status ? status : context->backend->program_run(context, &program, call->stream, call->work);
 }
 

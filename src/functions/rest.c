@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "rest.h"
+
+typedef struct rest_task {
+  const rest_call_t *call;
+  svdgrad_matrix_t R;
+} rest_task_t;
+
+static void rest_program(machine_t *machine, const void *argument) {
+  const rest_task_t *w = argument;
+  const rest_call_t *call = w->call;
+  const problem_t *p = machine->p;
+  const machine_ops_t *ops = machine->ops;
+  const values_t values = ops->take_values(machine, p->k);
+  const tensor_t U = ops->take(machine, p->m, p->k), V = ops->take(machine, p->n, p->k);
+  const tensor_t R = ops->take(machine, p->m, p->n);
+  if (machine->measuring)
+    return;
+  ops->load_values(machine, call->S, values);
+  ops->load(machine, call->U, PLAIN, U);
+  ops->load(machine, call->Vh, HERMITIAN, V);
+  ops->load(machine, call->A, PLAIN, R);
+  ops->normalize(machine, values, R);
+  ops->scale_columns(machine, values.s, U);
+  ops->multiply(machine, -1, PLAIN, U, HERMITIAN, V, 1, R);
+  ops->store(machine, R, PLAIN, 1, 0, w->R);
+}
+
+/* R has min(m, n) - k singular values that are not zero.  A limit of sweeps is meant for the caller's own SVD. */
+static problem_t thin_problem(const problem_t *p, svdgrad_algo_t algo) {
+  problem_t thin = stages_thin(p);
+  thin.k = thin.u_cols = thin.vh_rows = p->mn - p->k;
+  thin.algo = algo;
+  thin.max_sweeps = 0;
+  return thin;
+}
+
+size_t rest_workspace(const context_t *context, const problem_t *p, svdgrad_algo_t algo) {
+  const problem_t thin = thin_problem(p, algo);
+  const rest_task_t nothing = {0};
+  const program_t program = {"", p, &nothing, rest_program};
+  const size_t product = context->backend->program_workspace(context, &program);
+  const size_t svd = context->backend->workspace_size(context, SVDGRAD_OP_SVD, &thin);
+  return product > svd ? product : svd;
+}
+
+rest_t rest_take(stages_t *stages, svdgrad_algo_t algo) {
+  const problem_t *p = stages->p;
+  rest_t rest = {.thin = thin_problem(p, algo)};
+  rest.R = stages_matrix(stages, p->m, p->n);
+  rest.U = stages_matrix(stages, p->m, rest.thin.k);
+  rest.Vh = stages_matrix(stages, rest.thin.k, p->n);
+  rest.S = stages_reals(stages, rest.thin.k);
+  rest.info = stages_words(stages);
+  return rest;
+}
+
+svdgrad_status_t rest_factorize(const context_t *context, const rest_call_t *call, const rest_t *rest) {
+  const rest_task_t task = {call, rest->R};
+  const program_t program = {call->function, call->p, &task, rest_program};
+  const svd_call_t svd = {.p = rest->thin,
+                          .stream = call->stream,
+                          .A = rest->R,
+                          .U = rest->U,
+                          .Vh = rest->Vh,
+                          .S = rest->S,
+                          .info = rest->info,
+                          .work = call->work};
+  const svdgrad_status_t status = context->backend->program_run(context, &program, call->stream, call->work);
+  return status ? status : context->backend->svd(context, &svd);
+}
