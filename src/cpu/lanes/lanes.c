@@ -57,7 +57,9 @@ enum { MANTISSA_f32 = 23, BIAS_f32 = 127, SCALED_f32 = 20, MANTISSA_f64 = 52, BI
 static const float smallest_normal_f32 = 0x1p-126F;
 static const double smallest_normal_f64 = 0x1p-1022;
 
-static const double PRODUCT_FLOOR = 0x1p-550; /* 2^PRODUCT_f64 over it is finite; in f32, over any SMALLEST_SQUARE */
+#define PRODUCT_FLOOR OF_REAL(product_floor) /* 2^PRODUCT_EXPONENT over it is finite */
+static const float product_floor_f32 = 0x1p-103F;
+static const double product_floor_f64 = 0x1p-550;
 
 #define LARGEST       OF_REAL(largest)
 #define LARGEST_POWER OF_REAL(largest_power) /* of two, such that its inverse is a normal number too */
