@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Reduction of one matrix to bidiagonal form (bidiagonal.inc). */
+/* Reflectors of one matrix: its reduction to bidiagonal form (bidiagonal.inc), the QR factorization of a few columns
+ * (panel.inc), and products of reflectors (gram.inc). */
 #ifndef SVDGRAD_LANES_BIDIAGONAL_H
 #define SVDGRAD_LANES_BIDIAGONAL_H
 #include <stdint.h>
@@ -19,9 +20,28 @@ typedef struct reduction {
   void *x, *w, *y;            /* work: two columns like those of A, n elements */
 } reduction_t;
 
+/* A = Q R, rows >= columns; Q = H_0 .. H_(columns - 1). */
+typedef struct panel {
+  int64_t rows, columns;
+  int64_t stride; /* reals from a column of A to the next */
+  void *A;        /* rows-by-columns, as above; goes to the v of H_k, rows k.. of column k */
+  void *triangle; /* R: columns-by-columns elements, of which those below the diagonal are not written */
+  void *tau, *y;  /* columns elements; work: 2 columns elements */
+} panel_t;
+
+/* X^H X of columns of registers, of which column j begins at row first + j; only what is above the diagonal. */
+typedef struct gram {
+  int64_t first, rows, count;
+  int64_t stride; /* reals from a column of X to the next */
+  const void *X;
+  void *gram; /* count-by-count elements */
+} gram_t;
+
 typedef struct bidiagonal_ops {
   int lanes;
   void (*reduce)(const reduction_t *reduction);
+  void (*factor)(const panel_t *panel);
+  void (*multiply)(const gram_t *gram);
 } bidiagonal_ops_t;
 
 #endif

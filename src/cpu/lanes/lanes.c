@@ -74,7 +74,7 @@ static const double largest_f64 = 0x1.fffffffffffffp1023, largest_power_f64 = 0x
     LANES_##type, svd_scratch_##type, svd_##type, backward_scratch_##type, backward_##type,                            \
         {LANES_##type, group_load_##type, group_store_##type, group_multiply_##type, group_scale_columns_##type},      \
         {group_power_scratch_##type, group_power_##type}, {row_largest_##type, row_products_##type, row_sums_##type},  \
-        {LANES_##type, bidiagonalize_##type},                                                                          \
+        {LANES_##type, bidiagonalize_##type, factor_panel_##type, gram_of_##type},                                     \
   }
 
 const lane_isa_t LANES_PASTE(lanes, LANES_ISA) = {.name = LANES_NAME,
