@@ -38,7 +38,7 @@ static int64_t lanes_limit(svdgrad_op_t op, svdgrad_dtype_t dtype) {
 }
 
 /* What does not go into lanes.  The bidiagonal path takes 0.4 to 0.96 of gesdd's time from 65 columns to 1024, tall and wide
- * included, 0.55 to 0.85 of it at 4096 by 32, and 0.2 to 0.9 at 20,000 by 1 to 16 (same machine, 2026-11-23). */
+ * included, 0.36 to 0.81 of it at 4096 by 32, and 0.2 to 0.9 at 20,000 by 1 to 16 (same machine, 2026-11-23). */
 static cpu_algorithm_t choose_large(const problem_t *p) { return fits_lapack(p) ? CPU_BIDIAGONAL : CPU_NONE; }
 
 /* Beyond, the scale factors of rotations in single precision might overflow (lanes/rotate.inc). */
