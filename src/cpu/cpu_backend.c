@@ -58,7 +58,7 @@ static batch_t lanes_batch(const context_t *context, svdgrad_op_t op, const prob
 static cpu_svd_plan_t plan_svd(const context_t *context, svdgrad_op_t op, const problem_t *p, const svd_call_t *call) {
   const int vectors = op == SVDGRAD_OP_SVD;
   const int64_t mx = p->m < p->n ? p->n : p->m; /* what is solved is tall */
-  const bidiagonal_ops_t *bidiagonal = cpu_choose(op, p) == CPU_BIDIAGONAL ? &lanes_of(context, p)->bidiagonal : NULL;
+  const reflector_ops_t *bidiagonal = cpu_choose(op, p) == CPU_BIDIAGONAL ? &lanes_of(context, p)->reflectors : NULL;
   const int lwork = cpu_kernels[p->dtype].svd_lwork((int)mx, (int)p->mn, vectors, p->full_matrices, bidiagonal != NULL);
   return (cpu_svd_plan_t){p, call, vectors, lwork, bidiagonal};
 }

@@ -3,14 +3,14 @@
 #ifndef SVDGRAD_CPU_KERNELS_H
 #define SVDGRAD_CPU_KERNELS_H
 #include "../functions/rest.h"
-#include "lanes/bidiagonal.h"
+#include "lanes/reflectors.h"
 
 typedef struct cpu_svd_plan {
   const problem_t *p;
-  const svd_call_t *call;             /* NULL while measuring */
-  int vectors;                        /* U or Vh wanted */
-  int lwork;                          /* elements of LAPACK's workspace */
-  const bidiagonal_ops_t *bidiagonal; /* NULL: by LAPACK alone */
+  const svd_call_t *call;            /* NULL while measuring */
+  int vectors;                       /* U or Vh wanted */
+  int lwork;                         /* elements of LAPACK's workspace */
+  const reflector_ops_t *bidiagonal; /* NULL: by LAPACK alone */
 } cpu_svd_plan_t;
 
 typedef struct cpu_backward_plan {

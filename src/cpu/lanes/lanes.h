@@ -5,7 +5,7 @@
 #define SVDGRAD_LANES_H
 #include "../../backend.h"
 #include "../../functions/group.h"
-#include "bidiagonal.h"
+#include "reflectors.h"
 #include "power.h"
 #include "rows.h"
 
@@ -18,7 +18,7 @@ typedef struct lane_kernels {
   group_ops_t group;     /* of programs */
   power_ops_t power;
   row_ops_t rows;
-  bidiagonal_ops_t bidiagonal;
+  reflector_ops_t reflectors;
 } lane_kernels_t;
 
 typedef struct lane_isa {

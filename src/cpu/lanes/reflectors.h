@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Reflectors of one matrix: its reduction to bidiagonal form (bidiagonal.inc), the QR factorization of a few columns
  * (panel.inc), and products of reflectors (gram.inc). */
-#ifndef SVDGRAD_LANES_BIDIAGONAL_H
-#define SVDGRAD_LANES_BIDIAGONAL_H
+#ifndef SVDGRAD_LANES_REFLECTORS_H
+#define SVDGRAD_LANES_REFLECTORS_H
 #include <stdint.h>
 
 /* A = Q B P^H, m >= n; Q = H_0 .. H_(n-1), P = G_0 .. G_(n-2), H_k = I - tau v v^H.
@@ -37,11 +37,11 @@ typedef struct gram {
   void *gram; /* count-by-count elements */
 } gram_t;
 
-typedef struct bidiagonal_ops {
+typedef struct reflector_ops {
   int lanes;
   void (*reduce)(const reduction_t *reduction);
   void (*factor)(const panel_t *panel);
   void (*multiply)(const gram_t *gram);
-} bidiagonal_ops_t;
+} reflector_ops_t;
 
 #endif
