@@ -266,6 +266,40 @@ Test(forward, tiny_entries) {
   cr_assert(worst_within(&worst, RATIO_LIMIT));
 }
 
+/* Entries of every size, in each matrix down to another one: columns lose nearly all of their length to others, and what a
+ * sweep knows of them goes with it. */
+static fixture_t every_size_fixture(const setting_t *s) {
+  const double least = dtype_real(s->dtype) == SVDGRAD_F32 ? -149 : -1074;
+  svdgrad_desc_t desc = make_desc(s->dtype, s->m, s->n, s->m * s->n > 300 ? 4 : 48);
+  fixture_t f = fixture_make(s->backend, &desc, LAYOUT_COLUMN_MAJOR);
+  random_t random = random_seed((uint64_t)(s->m + s->n));
+  for (int64_t b = 0; b < desc.batch_count; b++) {
+    const double depth = least * random_uniform(&random);
+    for (int64_t i = 0; i < s->m; i++)
+      for (int64_t j = 0; j < s->n; j++) {
+        const long double re = random_normal(&random), im = random_normal(&random);
+        const int exponent = i + j == 0 ? 0 : (int)(depth * random_uniform(&random));
+        buffer_set(&f.A, b, i, j, ldexpl(1, exponent) * CMPLXL(re, dtype_is_complex(s->dtype) ? im : 0));
+      }
+  }
+  return f;
+}
+
+Test(forward, entries_of_every_size) {
+  worst_t worst = worst_make("forward entries of every size");
+  for (int backend = 0; backend < test_backend_count; backend++)
+    for (int dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++)
+      for (int shape = 0; shape < test_shape_count; shape++) {
+        const setting_t s = {test_backends[backend], (svdgrad_dtype_t)dtype, SPECTRUM_NORMAL, test_shapes[shape].m,
+                             test_shapes[shape].n};
+        fixture_t f = every_size_fixture(&s);
+        run(&f, WITH_VECTORS);
+        check_factors(&f, &s, &worst, 1);
+        fixture_free(&f);
+      }
+  cr_assert(worst_within(&worst, RATIO_LIMIT));
+}
+
 /* Thin factors of very tall and very wide matrices: no square of the long side is ever allocated. */
 Test(forward, extreme_shapes) {
   const test_shape_t shapes[] = {{400000, 2}, {2, 400000}, {3, 1048576}, {20000, 1}, {1, 20000}};
