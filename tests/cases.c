@@ -7,8 +7,8 @@
 #include <math.h>
 
 const test_shape_t test_shapes[] = {
-#if TEST_BIDIAGONAL
-    {70, 66}, {67, 135}, /* the second by QR first */
+#if TEST_MEDIUM
+    {70, 66}, {67, 135}, {97, 98}, /* the second of complex types by QR first */
 #elif TEST_LARGE
     {48, 48}, {70, 66}, {60, 100}, {91, 90}, {130, 129}, {164, 161},
 #else

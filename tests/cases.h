@@ -10,9 +10,9 @@
 #ifndef TEST_SMALL
 #define TEST_SMALL 0
 #endif
-/* 1: only shapes that the cpu backend leaves to its bidiagonal path. */
-#ifndef TEST_BIDIAGONAL
-#define TEST_BIDIAGONAL 0
+/* 1: only shapes that the cpu backend leaves to its bidiagonal path, or puts into lanes with more than 64 columns. */
+#ifndef TEST_MEDIUM
+#define TEST_MEDIUM 0
 #endif
 /* 1: only a few large shapes, for what has an algorithm of its own for them. */
 #ifndef TEST_LARGE

@@ -20,13 +20,13 @@ typedef struct variant {
   int with;
 } variant_t;
 static const variant_t variants[] = {
-    {3, 3, 200, 0, 0, WITH_VECTORS}, {3, 3, 200, 0, 0, 0},
-    {3, 2, 200, 0, 1, WITH_VECTORS}, {3, 3, 200, 2, 0, WITH_VECTORS},
-    {8, 8, 100, 0, 0, WITH_U},       {8, 8, 100, 5, 0, WITH_VECTORS},
-    {33, 20, 7, 0, 0, WITH_VECTORS}, {33, 20, 7, 0, 1, WITH_VECTORS},
-    {33, 20, 7, 6, 0, WITH_VECTORS}, {64, 64, 4, 0, 0, WITH_VECTORS},
-    {64, 64, 4, 9, 0, WITH_VECTORS}, {130, 130, 3, 0, 0, WITH_VECTORS},
-    {130, 130, 3, 0, 0, 0},
+    {3, 3, 200, 0, 0, WITH_VECTORS},   {3, 3, 200, 0, 0, 0},
+    {3, 2, 200, 0, 1, WITH_VECTORS},   {3, 3, 200, 2, 0, WITH_VECTORS},
+    {8, 8, 100, 0, 0, WITH_U},         {8, 8, 100, 5, 0, WITH_VECTORS},
+    {33, 20, 7, 0, 0, WITH_VECTORS},   {33, 20, 7, 0, 1, WITH_VECTORS},
+    {33, 20, 7, 6, 0, WITH_VECTORS},   {64, 64, 4, 0, 0, WITH_VECTORS},
+    {64, 64, 4, 9, 0, WITH_VECTORS},   {80, 80, 4, 0, 0, WITH_VECTORS},
+    {130, 130, 3, 0, 0, WITH_VECTORS}, {130, 130, 3, 0, 0, 0},
 };
 enum { VARIANT_COUNT = sizeof variants / sizeof *variants };
 

@@ -301,6 +301,37 @@ Test(forward, entries_of_every_size) {
   cr_assert(worst_within(&worst, RATIO_LIMIT));
 }
 
+/* Little beside an orthogonal matrix: every pair of columns turns by a large angle, sweep after sweep, which is what the
+ * scale factors of rotations suffer from most. */
+static void check_large_angles(const setting_t *s, svdgrad_algo_t algo, worst_t *worst) {
+  const long double size = powl(dtype_epsilon(s->dtype), 0.75L);
+  fixture_t f = fixture_of(s, 0, 0, 0);
+  if (algo != SVDGRAD_ALGO_AUTO)
+    f.desc.algo = algo;
+  for (int64_t b = 0; b < f.desc.batch_count; b++)
+    for (int64_t i = 0; i < s->m; i++)
+      for (int64_t j = 0; j < s->n; j++)
+        buffer_set(&f.A, b, i, j, (i == j) + size * buffer_get(&f.A, b, i, j));
+  run(&f, WITH_VECTORS);
+  check_factors(&f, s, worst, 1);
+  fixture_free(&f);
+}
+
+Test(forward, large_angles) {
+  worst_t worst = worst_make("forward large angles");
+  for (int backend = 0; backend < test_backend_count; backend++)
+    for (int dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++) {
+      setting_t s = {test_backends[backend], (svdgrad_dtype_t)dtype, SPECTRUM_NORMAL, 128, 128};
+      if (TEST_MEDIUM && dtype == SVDGRAD_F32) /* the most columns in lanes, of the least exponents */
+        check_large_angles(&s, SVDGRAD_ALGO_JACOBI, &worst);
+      for (int shape = 0; shape < test_shape_count; shape++) {
+        s.m = test_shapes[shape].m, s.n = test_shapes[shape].n;
+        check_large_angles(&s, SVDGRAD_ALGO_AUTO, &worst);
+      }
+    }
+  cr_assert(worst_within(&worst, RATIO_LIMIT));
+}
+
 /* Thin factors of very tall and very wide matrices: no square of the long side is ever allocated. */
 Test(forward, extreme_shapes) {
   const test_shape_t shapes[] = {{400000, 2}, {2, 400000}, {3, 1048576}, {20000, 1}, {1, 20000}};

@@ -139,7 +139,7 @@ static int64_t most_rows(svdgrad_handle_t handle, svdgrad_desc_t desc) {
   return desc.m;
 }
 
-/* A CPU handle has 6 MiB (svdgrad.h) for a group of lanes of which a batch fills less. */
+/* A CPU handle has 10 MiB (svdgrad.h) for a group of lanes of which a batch fills less. */
 static void check_spare(svdgrad_handle_t handle, svdgrad_desc_t desc) {
   desc.algo = SVDGRAD_ALGO_JACOBI;
   desc.m = most_rows(handle, desc);
@@ -150,7 +150,7 @@ static void check_spare(svdgrad_handle_t handle, svdgrad_desc_t desc) {
     const int is_norm = op == SVDGRAD_OP_NORM || op == SVDGRAD_OP_NORM_GRADIENT; /* has more, between its SVDs */
     if (!is_norm && name && strstr(name, "lanes"))
       cr_assert_eq(svdgrad_workspace_size(handle, (svdgrad_op_t)op, &desc, &bytes), SVDGRAD_STATUS_SUCCESS);
-    cr_expect(bytes <= 6 << 20, "%s %dx%d full %d op %d: %d bytes", dtype_name(desc.dtype), (int)desc.m, (int)desc.n,
+    cr_expect(bytes <= 10 << 20, "%s %dx%d full %d op %d: %d bytes", dtype_name(desc.dtype), (int)desc.m, (int)desc.n,
               (int)desc.full_matrices, op, (int)bytes);
   }
 }
@@ -161,7 +161,7 @@ Test(workspace, a_group_of_lanes_fits_what_a_handle_reserves) {
       continue;
     svdgrad_handle_t handle = make_handle(test_backends[i]);
     for (svdgrad_dtype_t dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++)
-      for (int64_t n = 1; n <= 64; n++)
+      for (int64_t n = 1; n <= 128; n++)
         for (int full = 0; full < 2; full++) {
           svdgrad_desc_t desc = make_desc(dtype, n, n, 1);
           desc.full_matrices = full;

@@ -131,7 +131,7 @@ SVDGRAD_API const char *svdgrad_status_string(svdgrad_status_t status); /**< nev
 SVDGRAD_API const char *svdgrad_last_error_message(void);
 
 /** Create a context; `device` is the CUDA device, and ignored by the CPU backends.  The only function that allocates
- *  or may synchronize.  A CPU handle reserves 6 MiB (pages that are not used take no memory) for batches of fewer
+ *  or may synchronize.  A CPU handle reserves 10 MiB (pages that are not used take no memory) for batches of fewer
  *  matrices than a SIMD register holds: one thread at a time computes those, others wait for it.
  *  @return OUT_OF_MEMORY, BACKEND_UNAVAILABLE (with the reason in the message) */
 SVDGRAD_API svdgrad_status_t svdgrad_create(svdgrad_backend_t backend, int device, svdgrad_handle_t *handle);

@@ -2,6 +2,7 @@
 #include "cpu_choice.h"
 
 #include "../element_size.h"
+#include "lanes/lanes.h"
 
 #include <limits.h>
 #include <stddef.h>
@@ -14,35 +15,36 @@ static int fits_lapack(const problem_t *p) {
   return mx < INT_MAX / 64.0 && (4 * mn + 64) * mn + 2 * mx < INT_MAX;
 }
 
-/* Largest min(m, n) for which AUTO puts matrices into lanes: where the table changes sides.  Time of another algorithm over
- * that of lanes, one thread, full groups, m = n, row-major, the best of 5, AVX-512 of Zen 4, OpenBLAS 0.3.21; up to 8 gesdd,
- * 2026-11-22, from 16 on the bidiagonal path, 2026-11-23, which takes 0.4 to 0.96 of gesdd's time there (a group of fewer
- * matrices takes as long as a full one; every size: ./run bench --suites sweep):
+/* Largest min(m, n) for which AUTO puts matrices into lanes: where the table changes sides, or where a group, which takes as
+ * long for one matrix as for as many as there are lanes, would pay for more than about five of them alone.  Time of another
+ * algorithm over that of lanes, one thread, full groups, m = n, row-major, the best of 7, AVX-512 of Zen 5, OpenBLAS 0.3.21,
+ * 2026-11-28; up to 8 gesdd, from 16 on the bidiagonal path, which takes 0.5 to 0.8 of gesdd's time there (every size:
+ * ./run bench --suites sweep).  In brackets the same on Zen 4, whose registers are half as wide, 2026-11-23:
  *
- *           with vectors                  values alone
- *    n   f32   f64   c64   c128       f32   f64   c64   c128
- *    2    92    49   102    54         74    39    87    47
- *    3    63    31    55    27         56    27    55    27
- *    4    52    26    34    15         49    23    35    18
- *    8    20    11    12   6.6         17   8.4    10   5.4
- *   16   9.9   5.7   5.1   3.0        5.2   2.5   2.4   1.2
- *   24   8.0   4.8   4.1   2.6        3.1   1.7   1.6   0.8
- *   32   4.8   3.2   2.6   1.9        2.2   1.2   1.0   0.7
- *   40   4.3   2.7   2.1   1.5        1.8   1.0   0.9
- *   48   3.6   2.3   1.7   1.3        1.5   0.8   0.7
- *   56   2.8   1.9   1.6   1.2        1.3
- *   64   2.0   1.8   1.3   1.1        0.9 */
+ *           with vectors                                   values alone
+ *    n   f32        f64        c64        c128          f32        f64        c64        c128
+ *    2   111 (92)    66 (49)   141 (102)   74 (54)       87 (74)    51 (39)   101 (87)    58 (47)
+ *    4    79 (52)    36 (26)    66 (34)    30 (15)       66 (49)    29 (23)    63 (35)    25 (18)
+ *    8    33 (20)    17 (11)    23 (12)    12 (6.6)      23 (17)    10 (8.4)   17 (10)   8.7 (5.4)
+ *   16    17 (9.9)  9.6 (5.7)  8.9 (5.1)  5.1 (3.0)     7.1 (5.2)  3.7 (2.5)  3.8 (2.4)  1.9 (1.2)
+ *   24    12 (8.0)  7.3 (4.8)  6.2 (4.1)  3.9 (2.6)     4.5 (3.1)  2.4 (1.7)  2.4 (1.6)  1.2 (0.8)
+ *   32   6.9 (4.8)  4.4 (3.2)  3.9 (2.6)  2.7 (1.9)     3.1 (2.2)  1.7 (1.2)  1.6 (1.0)  0.9 (0.7)
+ *   40   5.9 (4.3)  3.8 (2.7)  3.4 (2.1)  2.3 (1.5)     2.4 (1.8)  1.3 (1.0)  1.3 (0.9)
+ *   48   5.0 (3.6)  3.6 (2.3)  2.7 (1.7)  1.9 (1.3)     2.0 (1.5)  1.1 (0.8)  1.0 (0.7)
+ *   56   3.7 (2.8)  2.6 (1.9)  2.1 (1.6)  1.6 (1.2)     1.7 (1.3)  0.9
+ *   64   2.9 (2.0)  2.2 (1.8)  1.8 (1.3)  1.5 (1.1)     1.4 (0.9)
+ *   80   2.3        1.9        1.5        1.2           1.1
+ *   96   2.1        1.6                                 0.9
+ *
+ * With AVX2 on that Zen 5: 1.7 and 1.3 at 80, f32 and f64, 1.5 and 1.1 at 96, 0.9 and 0.7 at 72, c64 and c128. */
 static int64_t lanes_limit(svdgrad_op_t op, svdgrad_dtype_t dtype) {
-  static const int64_t with_vectors[] = {64, 64, 64, 64}, values[] = {60, 40, 32, 20}; /* by svdgrad_dtype_t */
+  static const int64_t with_vectors[] = {80, 96, 64, 64}, values[] = {60, 40, 32, 20}; /* by svdgrad_dtype_t */
   return op == SVDGRAD_OP_SVDVALS ? values[dtype] : with_vectors[dtype];
 }
 
 /* What does not go into lanes.  The bidiagonal path takes 0.4 to 0.96 of gesdd's time from 65 columns to 1024, tall and wide
  * included, 0.36 to 0.81 of it at 4096 by 32, and 0.2 to 0.9 at 20,000 by 1 to 16 (same machine, 2026-11-23). */
 static cpu_algorithm_t choose_large(const problem_t *p) { return fits_lapack(p) ? CPU_BIDIAGONAL : CPU_NONE; }
-
-/* Beyond, the scale factors of rotations in single precision might overflow (lanes/rotate.inc). */
-enum { LANES_MOST = 64 };
 
 /* Bytes of A, or of the larger of its two factors: beyond, a group is larger than the caches of one core.  Full groups still
  * win over LAPACK (f32, one thread, gesdd over lanes: 2.0 at 1024 x 64, 2.1 at 2048 x 32, 1.4 at 8192 x 32; f64 1.6 at
@@ -51,7 +53,7 @@ enum { LANES_MOST_BYTES = 1 << 17 };
 
 static int fits_lanes(const problem_t *p) {
   const double rows = (double)(p->m < p->n ? p->n : p->m), columns = p->full_matrices ? rows : (double)p->mn;
-  return p->mn <= LANES_MOST && rows * columns * (double)element_size(p->dtype) <= LANES_MOST_BYTES;
+  return p->mn <= LANES_MOST_COLUMNS && rows * columns * (double)element_size(p->dtype) <= LANES_MOST_BYTES;
 }
 
 static cpu_algorithm_t choose_svd(svdgrad_op_t op, const problem_t *p) {
@@ -63,8 +65,9 @@ static cpu_algorithm_t choose_svd(svdgrad_op_t op, const problem_t *p) {
 }
 
 /* Largest min(m, n) of gradients in lanes.  Measured in full groups, m = n and m = 8 n, AVX-512, and AVX2 beside a BLAS
- * for AVX2: 0.1 to 0.7 of the BLAS's time up to 16, 0.5 to 0.95 of it at 64; of gS alone up to 1.25. */
-enum { LANES_BACKWARD_MOST = 64 };
+ * for AVX2: 0.1 to 0.7 of the BLAS's time up to 16; on Zen 5, 2026-11-28, 0.3 to 0.6 at 32, 0.4 to 0.7 from 64 to 96, with
+ * AVX2 there 0.7 to 1.2; of gS alone 0.6 to 0.95, with AVX2 0.8 to 1.7. */
+enum { LANES_BACKWARD_MOST = 96 };
 
 /* In lanes only thin factors of full rank; the BLAS takes what is left, whatever algorithm is asked for, but for the
  * discarded spectrum of truncated rank (cpu_blas_backward.c). */

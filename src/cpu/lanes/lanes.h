@@ -9,6 +9,9 @@
 #include "power.h"
 #include "rows.h"
 
+/* Largest min(m, n) of the SVD in lanes. */
+enum { LANES_MOST_COLUMNS = 128 };
+
 typedef struct lane_kernels {
   int lanes;                                              /* matrices in a full group */
   size_t (*svd_scratch)(const problem_t *p, int vectors); /* bytes for a group, however few it has */
