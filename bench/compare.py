@@ -221,7 +221,8 @@ def shapes(options):
 def squares(options):
     sizes = [n for n in SQUARES if not options.quick or n in (2, 4, 16, 64)]
     counts = {n: batch_for(n, n, options.limit / 3) for n in sizes}
-    yield ALL, 1, [(full_groups(count) if n <= LANES_MOST else count, n, n) for n, count in counts.items()], ["svd", "fwdbwd-rank"]
+    cases = [(full_groups(count) if n <= LANES_MOST else count, n, n) for n, count in counts.items()]
+    yield ALL, 1, cases, ["svd", "fwdbwd-rank"]
 
 
 def batches(options):

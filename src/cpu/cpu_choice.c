@@ -15,11 +15,11 @@ static int fits_lapack(const problem_t *p) {
   return mx < INT_MAX / 64.0 && (4 * mn + 64) * mn + 2 * mx < INT_MAX;
 }
 
-/* Largest min(m, n) for which AUTO puts matrices into lanes: where the table changes sides, or where a group, which takes as
- * long for one matrix as for as many as there are lanes, would pay for more than about five of them alone.  Time of another
- * algorithm over that of lanes, one thread, full groups, m = n, row-major, the best of 7, AVX-512 of Zen 5, OpenBLAS 0.3.21,
- * 2026-11-28; up to 8 gesdd, from 16 on the bidiagonal path, which takes 0.5 to 0.8 of gesdd's time there (every size:
- * ./run bench --suites sweep).  In brackets the same on Zen 4, whose registers are half as wide, 2026-11-23:
+/* Largest min(m, n) for which AUTO puts matrices into lanes: where the table changes sides, or before it does, since a group
+ * takes as long for one matrix as for as many as there are lanes: where fewer than about six of them would lose by it.
+ * Time of another algorithm over that of lanes, one thread, full groups, m = n, row-major, the best of 7, AVX-512 of Zen 5,
+ * OpenBLAS 0.3.21, 2026-11-28; up to 8 gesdd, from 16 on the bidiagonal path, which takes 0.5 to 0.8 of gesdd's time there
+ * (every size: ./run bench --suites sweep).  In brackets the same on Zen 4, whose units are half as wide, 2026-11-23:
  *
  *           with vectors                                   values alone
  *    n   f32        f64        c64        c128          f32        f64        c64        c128
@@ -43,7 +43,7 @@ static int64_t lanes_limit(svdgrad_op_t op, svdgrad_dtype_t dtype) {
 }
 
 /* What does not go into lanes.  The bidiagonal path takes 0.4 to 0.96 of gesdd's time from 65 columns to 1024, tall and wide
- * included, 0.36 to 0.81 of it at 4096 by 32, and 0.2 to 0.9 at 20,000 by 1 to 16 (same machine, 2026-11-23). */
+ * included, 0.36 to 0.81 of it at 4096 by 32, and 0.2 to 0.9 at 20,000 by 1 to 16 (Zen 4, 2026-11-23). */
 static cpu_algorithm_t choose_large(const problem_t *p) { return fits_lapack(p) ? CPU_BIDIAGONAL : CPU_NONE; }
 
 /* Bytes of A, or of the larger of its two factors: beyond, a group is larger than the caches of one core.  Full groups still
