@@ -2,6 +2,7 @@
 #include "cuda_machine.h"
 
 #include "../src/batch_layout.h"
+#include "../src/element_size.h"
 #include "../src/functions/machine.h"
 #include "cuda_device.h"
 
@@ -19,7 +20,7 @@ static cuda_machine_t *cuda(machine_t *machine) { return (cuda_machine_t *)machi
 
 static tensor_t take(machine_t *machine, int64_t rows, int64_t columns) {
   cuda_machine_t *c = cuda(machine);
-  const int64_t count = rows > 0 && columns > 0 ? rows * columns : 0;
+  const int64_t count = element_count(rows, columns);
   return (tensor_t){layout_take(&c->layout, count, c->kernels->element_size), rows, columns, 0, columns};
 }
 

@@ -328,15 +328,20 @@ Test(arguments, overflow) {
   expect_refused_everywhere(tall, mistakes, COUNT(mistakes));
 }
 
-/* The operands may be addressed, but not the workspace beside them. */
+/* The operands may be addressed, but not the workspace beside them; functions of A^H A are n-by-n. */
 Test(arguments, workspace_overflow) {
-  static const mistake_t mistake = {
-      WORKSPACE_SIZE,
-      {I64(f.desc.m, POWER_OF_2(60) - 1), I64(f.desc.n, 1), I64(f.desc.batch_count, 1)},
-      INVALID,
-      "desc.m = 1152921504606846975, desc.n = 1, desc.batch_count = 1: the workspace must have <= "
-      "18446744073709551614 bytes"};
-  expect_all_refused(SVDGRAD_BACKEND_REF, tall, &mistake, 1);
+  static const mistake_t mistakes[] = {
+      {WORKSPACE_SIZE,
+       {I64(f.desc.m, POWER_OF_2(60) - 1), I64(f.desc.n, 1), I64(f.desc.batch_count, 1)},
+       INVALID,
+       "desc.m = 1152921504606846975, desc.n = 1, desc.batch_count = 1: the workspace must have <= "
+       "18446744073709551614 bytes"},
+      {WORKSPACE_SIZE,
+       {I32(op, SVDGRAD_OP_MATRIX_FUNCTION), I64(f.desc.m, 1), I64(f.desc.n, POWER_OF_2(33))},
+       INVALID,
+       "desc.m = 1, desc.n = 8589934592, desc.batch_count = 2: the workspace must have <= "},
+  };
+  expect_all_refused(SVDGRAD_BACKEND_REF, tall, mistakes, COUNT(mistakes));
 }
 
 Test(arguments, not_supported) {

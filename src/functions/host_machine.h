@@ -5,6 +5,7 @@
 #ifndef SVDGRAD_HOST_MACHINE_H
 #define SVDGRAD_HOST_MACHINE_H
 #include "../arena.h"
+#include "../element_size.h"
 #include "group.h"
 #include "machine.h"
 

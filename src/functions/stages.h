@@ -30,7 +30,7 @@ static inline size_t stages_bytes(const stages_t *stages) {
 
 /* A packed column-major matrix, a vector of real numbers, and a word for each matrix of the batch. */
 static inline svdgrad_matrix_t stages_matrix(stages_t *stages, int64_t rows, int64_t columns) {
-  void *data = layout_take(&stages->layout, rows * columns, element_size(stages->p->dtype));
+  void *data = layout_take(&stages->layout, element_count(rows, columns), element_size(stages->p->dtype));
   return (svdgrad_matrix_t){data, 1, rows > 0 ? rows : 1, rows * columns};
 }
 
