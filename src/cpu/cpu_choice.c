@@ -18,8 +18,9 @@ static int fits_lapack(const problem_t *p) {
 /* Largest min(m, n) for which AUTO puts matrices into lanes: where the table changes sides, or before it does, since a group
  * takes as long for one matrix as for as many as there are lanes: where fewer than about six of them would lose by it.
  * Time of another algorithm over that of lanes, one thread, full groups, m = n, row-major, the best of 7, AVX-512 of Zen 5,
- * OpenBLAS 0.3.21, 2026-11-28; up to 8 gesdd, from 16 on the bidiagonal path, which takes 0.5 to 0.8 of gesdd's time there
- * (every size: ./run bench --suites sweep).  In brackets the same on Zen 4, whose units are half as wide, 2026-11-23:
+ * OpenBLAS 0.3.21, 2026-11-28; up to 8 gesdd, from 16 on the bidiagonal path, which takes 0.7 to 0.9 of gesdd's time there,
+ * for values 0.45 to 0.7 (every size: ./run bench --suites sweep).  In brackets the same on Zen 4, whose units are half as
+ * wide, 2026-11-23:
  *
  *           with vectors                                   values alone
  *    n   f32        f64        c64        c128          f32        f64        c64        c128
