@@ -10,6 +10,8 @@
  *   FN(name)        name_f32, name_f64, name_c64, name_c128
  *   LAPACK(name)    sname_, dname_, cname_, zname_;  REAL_LAPACK(name) sname_, dname_, sname_, dname_
  *
+ * A file that is compiled once for each type defines ONE_TYPE and one of ONLY_f32, ONLY_f64, ONLY_c64, ONLY_c128.
+ *
  * No include guard: it is meant to be included again. */
 #include <complex.h>
 #include <float.h>
@@ -26,6 +28,7 @@
 #define IM(x)      ((void)(x), (WR)0)
 #define ABS2(x)    ((x) * (x))
 
+#if !defined(ONE_TYPE) || defined(ONLY_f32)
 #define T                 float
 #define R                 float
 #define W                 double
@@ -45,7 +48,9 @@
 #undef TYPE_SUFFIX
 #undef LAPACK
 #undef REAL_LAPACK
+#endif
 
+#if !defined(ONE_TYPE) || defined(ONLY_f64)
 #define T                 double
 #define R                 double
 #define W                 long double
@@ -65,6 +70,7 @@
 #undef TYPE_SUFFIX
 #undef LAPACK
 #undef REAL_LAPACK
+#endif
 
 #undef IS_COMPLEX
 #undef CONJ
@@ -77,6 +83,7 @@
 #define IM(x)      cimag(x)
 #define ABS2(x)    (RE(x) * RE(x) + IM(x) * IM(x))
 
+#if !defined(ONE_TYPE) || defined(ONLY_c64)
 #define T                 float _Complex
 #define R                 float
 #define W                 double _Complex
@@ -96,7 +103,9 @@
 #undef TYPE_SUFFIX
 #undef LAPACK
 #undef REAL_LAPACK
+#endif
 
+#if !defined(ONE_TYPE) || defined(ONLY_c128)
 #define T                 double _Complex
 #define R                 double
 #define W                 long double _Complex
@@ -116,6 +125,7 @@
 #undef TYPE_SUFFIX
 #undef LAPACK
 #undef REAL_LAPACK
+#endif
 
 #undef IS_COMPLEX
 #undef CONJ

@@ -38,7 +38,7 @@ static int cpu_is_capturable(const context_t *context, svdgrad_op_t op, const pr
 
 static const lane_kernels_t *lanes_of(const context_t *context, const problem_t *p) {
   const lane_isa_t *isa = context->state;
-  return &isa->kernels[p->dtype];
+  return isa->kernels[p->dtype];
 }
 
 static int cpu_svd_group(const context_t *context, const problem_t *p) {

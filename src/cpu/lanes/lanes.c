@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The kernels of lanes.h for one instruction set: compiled once for each, with its flags and
+/* The kernels of lanes.h for one element type and one instruction set: compiled once for each pair, with the flags of
+ * the instruction set, by a stub that CMake writes (cmake/SvdgradLanes.cmake), which defines
  *
  *   LANES_ISA     avx512, avx2, neon, portable
- *   LANES_HEADER  "isa_avx512.h", ... */
+ *   LANES_HEADER  "isa_avx512.h", ...
+ *   LANES_TYPE    f32, f64, c64, c128; and ONE_TYPE, ONLY_f32, ... of each_type.h */
 #include "lanes.h"
 
 #include "../../functions/calls.h"
@@ -69,7 +71,8 @@ static const double largest_f64 = 0x1.fffffffffffffp1023, largest_power_f64 = 0x
 #define BODY "cpu/lanes/each.inc"
 #include "../../each_type.h"
 
-#define KERNELS(type)                                                                                                  \
+#define KERNELS(type) KERNELS_(type)
+#define KERNELS_(type)                                                                                                 \
   {                                                                                                                    \
     LANES_##type, svd_scratch_##type, svd_##type, backward_scratch_##type, backward_##type,                            \
         {LANES_##type, group_load_##type, group_store_##type, group_multiply_##type, group_scale_columns_##type},      \
@@ -77,10 +80,4 @@ static const double largest_f64 = 0x1.fffffffffffffp1023, largest_power_f64 = 0x
         {LANES_##type, bidiagonalize_##type, factor_panel_##type, gram_of_##type},                                     \
   }
 
-const lane_isa_t LANES_PASTE(lanes, LANES_ISA) = {.name = LANES_NAME,
-                                                  .kernels = {
-                                                      [SVDGRAD_F32] = KERNELS(f32),
-                                                      [SVDGRAD_F64] = KERNELS(f64),
-                                                      [SVDGRAD_C64] = KERNELS(c64),
-                                                      [SVDGRAD_C128] = KERNELS(c128),
-                                                  }};
+const lane_kernels_t LANES_PASTE(LANES_PASTE(lanes, LANES_ISA), LANES_TYPE) = KERNELS(LANES_TYPE);

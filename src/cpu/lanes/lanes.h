@@ -26,10 +26,8 @@ typedef struct lane_kernels {
 
 typedef struct lane_isa {
   const char *name;
-  lane_kernels_t kernels[4]; /* by svdgrad_dtype_t */
+  const lane_kernels_t *kernels[4]; /* by svdgrad_dtype_t */
 } lane_isa_t;
-
-extern const lane_isa_t lanes_avx512, lanes_avx2, lanes_neon, lanes_portable;
 
 /* The widest that this processor has; the environment variable SVDGRAD_ISA asks for another one (for tests).  NULL: it has
  * none that this library was compiled for. */

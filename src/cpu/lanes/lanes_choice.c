@@ -4,6 +4,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The kernels of one instruction set, each type from its own translation unit (lanes.c). */
+#define ISA(isa)                                                                                                       \
+  extern const lane_kernels_t lanes_##isa##_f32, lanes_##isa##_f64, lanes_##isa##_c64, lanes_##isa##_c128;             \
+  static const lane_isa_t lanes_##isa = {                                                                              \
+      #isa, {&lanes_##isa##_f32, &lanes_##isa##_f64, &lanes_##isa##_c64, &lanes_##isa##_c128}};
+
+#if SVDGRAD_HAVE_AVX512
+ISA(avx512)
+#endif
+#if SVDGRAD_HAVE_AVX2
+ISA(avx2)
+#endif
+#if SVDGRAD_HAVE_NEON
+ISA(neon)
+#endif
+#if SVDGRAD_HAVE_PORTABLE
+ISA(portable)
+#endif
+
 /* Widest first. */
 static int available(const lane_isa_t **isa) {
   int count = 0;
