@@ -114,6 +114,13 @@ static void scale_columns(machine_t *machine, reals_t factor, tensor_t X) {
     c->error = c->kernels->program_scale(&args, c->stream);
 }
 
+static void scale_columns_by(machine_t *machine, tensor_t factor, tensor_t X) {
+  cuda_machine_t *c = cuda(machine);
+  const tensor_args_t args = {.batch_count = machine->p->batch_count, .X = X, .column = factor};
+  if (!c->error && X.data)
+    c->error = c->kernels->program_scale_by(&args, c->stream);
+}
+
 static void normalize(machine_t *machine, values_t values, tensor_t X) {
   cuda_machine_t *c = cuda(machine);
   const tensor_args_t args = {.batch_count = machine->p->batch_count, .X = X, .exponent = values.exponent};
@@ -121,11 +128,11 @@ static void normalize(machine_t *machine, values_t values, tensor_t X) {
     c->error = c->kernels->program_normalize(&args, c->stream);
 }
 
-static void determinant_sign(machine_t *machine, tensor_t X, reals_t sign) {
+static void determinant_phase(machine_t *machine, tensor_t X, tensor_t phase) {
   cuda_machine_t *c = cuda(machine);
-  const tensor_args_t args = {.batch_count = machine->p->batch_count, .X = X, .sign = sign.data};
+  const tensor_args_t args = {.batch_count = machine->p->batch_count, .X = X, .phase = phase};
   if (!c->error)
-    c->error = c->kernels->program_sign(&args, c->stream);
+    c->error = c->kernels->program_phase(&args, c->stream);
 }
 
 /* ---- forms: also of no values, for the report ----------------------------------------------------- */
@@ -172,11 +179,34 @@ static void form_norm(machine_t *machine, const norm_form_t *of) {
   form(machine, cuda(machine)->kernels->form_norm, &args);
 }
 
+static void form_determinant(machine_t *machine, const determinant_form_t *of) {
+  form_args_t args = form_of(machine);
+  args.form.determinant = *of;
+  form(machine, cuda(machine)->kernels->form_determinant, &args);
+}
+
 /* ---- programs ------------------------------------------------------------------------------------- */
 
 static const machine_ops_t cuda_machine_ops = {
-    take,          take_reals, take_values,      load,     load_reals,  load_values, store,      store_reals, multiply,
-    scale_columns, normalize,  determinant_sign, form_jvp, form_second, form_values, form_pairs, form_norm,
+    .take = take,
+    .take_reals = take_reals,
+    .take_values = take_values,
+    .load = load,
+    .load_reals = load_reals,
+    .load_values = load_values,
+    .store = store,
+    .store_reals = store_reals,
+    .multiply = multiply,
+    .scale_columns = scale_columns,
+    .scale_columns_by = scale_columns_by,
+    .normalize = normalize,
+    .determinant_phase = determinant_phase,
+    .form_jvp = form_jvp,
+    .form_second = form_second,
+    .form_values = form_values,
+    .form_pairs = form_pairs,
+    .form_norm = form_norm,
+    .form_determinant = form_determinant,
 };
 
 static cuda_machine_t machine_of(const program_t *program, void *stream, void *work, int measuring) {

@@ -206,7 +206,8 @@ typedef struct tensor_args {
   tensor_t X;
   reals_t factor;          /* scale_columns */
   const int32_t *exponent; /* normalize */
-  void *sign;              /* determinant_sign: out, one real number per matrix */
+  tensor_t column;         /* scale_columns_by */
+  tensor_t phase;          /* determinant_phase: out, 1-by-1 */
 } tensor_args_t;
 
 typedef struct form_args {
@@ -218,6 +219,7 @@ typedef struct form_args {
     second_form_t second;
     function_form_t function; /* values and pairs */
     norm_form_t norm;
+    determinant_form_t determinant;
   } form;
 } form_args_t;
 
@@ -278,13 +280,15 @@ typedef struct cuda_kernels {
   cudaError_t (*program_load_reals)(const transfer_reals_args_t *args, cudaStream_t stream);
   cudaError_t (*program_store_reals)(const transfer_reals_args_t *args, cudaStream_t stream);
   cudaError_t (*program_scale)(const tensor_args_t *args, cudaStream_t stream);
+  cudaError_t (*program_scale_by)(const tensor_args_t *args, cudaStream_t stream);
   cudaError_t (*program_normalize)(const tensor_args_t *args, cudaStream_t stream);
-  cudaError_t (*program_sign)(const tensor_args_t *args, cudaStream_t stream); /* NULL for complex types */
+  cudaError_t (*program_phase)(const tensor_args_t *args, cudaStream_t stream);
   cudaError_t (*form_jvp)(const form_args_t *args, cudaStream_t stream);
   cudaError_t (*form_second)(const form_args_t *args, cudaStream_t stream);
   cudaError_t (*form_values)(const form_args_t *args, cudaStream_t stream);
   cudaError_t (*form_pairs)(const form_args_t *args, cudaStream_t stream);
   cudaError_t (*form_norm)(const form_args_t *args, cudaStream_t stream);
+  cudaError_t (*form_determinant)(const form_args_t *args, cudaStream_t stream);
   cudaError_t (*power_begin)(const power_args_t *args, cudaStream_t stream);
   cudaError_t (*power_pass)(const power_args_t *args, cudaStream_t stream);
   cudaError_t (*power_start)(const power_args_t *args, cudaStream_t stream);

@@ -288,6 +288,54 @@ svdgrad_status_t svdgrad_norm(svdgrad_handle_t handle, void *stream, const svdgr
   return norm(handle, &call);
 }
 
+/* One number of the element type per matrix. */
+static operand_t element_number(const problem_t *p, const char *name, operand_role_t role,
+                                const svdgrad_vector_t *vector) {
+  return operand_vector(name, role, 0, vector, one(), p->batch_count, element_size(p->dtype));
+}
+
+static svdgrad_matrix_t one_by_one(const svdgrad_vector_t *vector) {
+  return vector ? (svdgrad_matrix_t){vector->data, 1, 1, vector->batch_stride} : (svdgrad_matrix_t){0};
+}
+
+svdgrad_status_t svdgrad_determinant(svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc,
+                                     const svdgrad_matrix_t *A, const svdgrad_vector_t *det,
+                                     const svdgrad_vector_t *sign, const svdgrad_vector_t *log_abs,
+                                     const svdgrad_vector_t *g_det, const svdgrad_vector_t *g_sign,
+                                     const svdgrad_vector_t *g_log_abs, double alpha, double beta,
+                                     const svdgrad_matrix_t *gA, int32_t *info, void *work, size_t work_bytes) {
+  static const char function[] = "svdgrad_determinant";
+  const svdgrad_op_t op = gA ? SVDGRAD_OP_DETERMINANT_GRADIENT : SVDGRAD_OP_DETERMINANT;
+  determinant_call_t call;
+  problem_t *p = &call.p;
+  svdgrad_status_t status = begin(function, handle, op, desc, stream, p);
+  if (status || (status = validate_scalars(function, alpha, beta)))
+    return status;
+  const operand_t operands[] = {
+      matrix_A(p, "A", OPERAND_INPUT, 1, A),
+      element_number(p, "det", OPERAND_OUTPUT, det),
+      element_number(p, "sign", OPERAND_OUTPUT, sign),
+      number(p, "log_abs", OPERAND_OUTPUT, 0, log_abs),
+      element_number(p, "g_det", OPERAND_INPUT, g_det),
+      element_number(p, "g_sign", OPERAND_INPUT, g_sign),
+      number(p, "g_log_abs", OPERAND_INPUT, 0, g_log_abs),
+      matrix_A(p, "gA", OPERAND_OUTPUT, 0, gA),
+  };
+  if (!det && !sign && !log_abs && !gA && !validate_is_empty(p))
+    return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: det, sign, log_abs and gA are NULL, one must not be",
+                        function);
+  if ((status = finish(function, handle, op, p, operands, COUNT(operands), work, work_bytes)) ||
+      (status = check_info(function, p, info)) || p->batch_count == 0)
+    return status;
+  call.stream = stream;
+  call.A = matrix_or_none(A), call.gA = matrix_or_none(gA);
+  call.det = one_by_one(det), call.sign = one_by_one(sign), call.log_abs = vector_or_none(log_abs);
+  call.g_det = one_by_one(g_det), call.g_sign = one_by_one(g_sign), call.g_log_abs = vector_or_none(g_log_abs);
+  call.alpha = alpha, call.beta = beta;
+  call.info = info, call.work = work;
+  return determinant(handle, &call);
+}
+
 /* ---- power iteration ------------------------------------------------------------------------------ */
 
 /* u and v are inputs and outputs: their places must be distinct. */

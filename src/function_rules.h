@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The divided differences and the norms of the CPU backends, in double for every element type. */
+/* The divided differences, the norms and the determinant of the CPU backends, in double for every element type. */
 #ifndef SVDGRAD_FUNCTION_RULES_H
 #define SVDGRAD_FUNCTION_RULES_H
 #include "gap_policy.h"
@@ -12,13 +12,16 @@
 #define FUNCTION_RULE  function_rule_t
 #define FUNCTION_POINT function_point_t
 #define NORM_SUM       norm_sum_t
+#define DETERMINANT    determinant_t
 #include "function_rules.inc"
 #include "norm_rules.inc"
+#include "determinant_rules.inc"
 #undef REAL
 #undef GAP_POLICY
 #undef GAP_FUNCTION
 #undef FUNCTION_RULE
 #undef FUNCTION_POINT
 #undef NORM_SUM
+#undef DETERMINANT
 
 #endif

@@ -7,7 +7,9 @@
 static svdgrad_op_t solver_of(svdgrad_op_t op) {
   switch (op) {
   case SVDGRAD_OP_NORM: return SVDGRAD_OP_SVDVALS;
-  case SVDGRAD_OP_NORM_GRADIENT: return SVDGRAD_OP_SVD;
+  case SVDGRAD_OP_NORM_GRADIENT:
+  case SVDGRAD_OP_DETERMINANT:
+  case SVDGRAD_OP_DETERMINANT_GRADIENT: return SVDGRAD_OP_SVD;
   default: return op;
   }
 }
@@ -30,6 +32,8 @@ size_t operation_workspace(const context_t *context, svdgrad_op_t op, const prob
   case SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD: return matrix_function_backward_workspace(context, p);
   case SVDGRAD_OP_NORM: return norm_workspace(context, p, 0);
   case SVDGRAD_OP_NORM_GRADIENT: return norm_workspace(context, p, 1);
+  case SVDGRAD_OP_DETERMINANT: return determinant_workspace(context, p, 0);
+  case SVDGRAD_OP_DETERMINANT_GRADIENT: return determinant_workspace(context, p, 1);
   default: return p->mn == 0 ? 0 : context->backend->workspace_size(context, op, p);
   }
 }

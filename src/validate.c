@@ -26,8 +26,8 @@ static svdgrad_status_t invalid_negative(const char *function, const char *argum
 }
 
 static svdgrad_status_t check_enums(const char *function, svdgrad_op_t op, const svdgrad_desc_t *desc) {
-  if ((int)op < SVDGRAD_OP_SVD || op > SVDGRAD_OP_SPECTRAL_NORMALIZE_BACKWARD)
-    return invalid_range(function, "op", (int)op, SVDGRAD_OP_SVD, SVDGRAD_OP_SPECTRAL_NORMALIZE_BACKWARD);
+  if ((int)op < SVDGRAD_OP_SVD || op > SVDGRAD_OP_DETERMINANT_GRADIENT)
+    return invalid_range(function, "op", (int)op, SVDGRAD_OP_SVD, SVDGRAD_OP_DETERMINANT_GRADIENT);
   if ((int)desc->dtype < SVDGRAD_F32 || desc->dtype > SVDGRAD_C128)
     return invalid_range(function, "desc.dtype", (int)desc->dtype, SVDGRAD_F32, SVDGRAD_C128);
   if ((int)desc->algo < SVDGRAD_ALGO_AUTO || desc->algo > SVDGRAD_ALGO_VENDOR)
@@ -113,10 +113,19 @@ static svdgrad_status_t check_struct_size(const char *function, const svdgrad_de
   return SVDGRAD_STATUS_SUCCESS;
 }
 
+/* A determinant is of a square matrix. */
+static svdgrad_status_t check_square(const char *function, svdgrad_op_t op, const problem_t *p) {
+  if ((op == SVDGRAD_OP_DETERMINANT || op == SVDGRAD_OP_DETERMINANT_GRADIENT) && p->m != p->n)
+    return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: desc.m is %lld, must be desc.n = %lld for a determinant",
+                        function, (long long)p->m, (long long)p->n);
+  return SVDGRAD_STATUS_SUCCESS;
+}
+
 /* Some operations take no leading triplets. */
 static svdgrad_status_t check_rank(const char *function, svdgrad_op_t op, const problem_t *p) {
   const int whole = op == SVDGRAD_OP_SVD_BACKWARD_BACKWARD || op == SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD ||
-                    op == SVDGRAD_OP_NORM || op == SVDGRAD_OP_NORM_GRADIENT;
+                    op == SVDGRAD_OP_NORM || op == SVDGRAD_OP_NORM_GRADIENT || op == SVDGRAD_OP_DETERMINANT ||
+                    op == SVDGRAD_OP_DETERMINANT_GRADIENT;
   if (whole && p->k < p->mn)
     return error_status(SVDGRAD_STATUS_NOT_SUPPORTED, "%s: desc.rank is %lld, must be 0 or min(m, n) = %lld", function,
                         (long long)p->k, (long long)p->mn);
@@ -147,7 +156,9 @@ svdgrad_status_t validate_problem(const char *function, svdgrad_handle_t handle,
       (status = check_sizes(function, desc)))
     return status;
   problem_from_desc(desc, problem);
-  return (status = check_rank(function, op, problem)) ? status : check_algorithm(function, handle, op, problem);
+  if ((status = check_square(function, op, problem)) || (status = check_rank(function, op, problem)))
+    return status;
+  return check_algorithm(function, handle, op, problem);
 }
 
 svdgrad_status_t validate_workspace_bytes(const char *function, svdgrad_handle_t handle, svdgrad_op_t op,

@@ -6,6 +6,7 @@
 
 #include <criterion/criterion.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -99,6 +100,9 @@ Test(abi, constants) {
       VALUE(SVDGRAD_INFO_OK, 0),
       VALUE(SVDGRAD_INFO_NOT_CONVERGED, 1),
       VALUE(SVDGRAD_INFO_NONFINITE, 2),
+      VALUE(SVDGRAD_INFO_OVERFLOW, 3),
+      VALUE(SVDGRAD_OP_DETERMINANT, 12),
+      VALUE(SVDGRAD_OP_DETERMINANT_GRADIENT, 13),
   };
   expect_pinned(table, COUNT(table));
 }
@@ -147,6 +151,10 @@ static status_t (*const svd_backward)(handle_t, void *, desc_t, matrix_t, vector
                                       matrix_t, matrix_t, double, double, matrix_t, svdgrad_report_t *, void *,
                                       size_t) = svdgrad_svd_backward;
 
+static status_t (*const determinant)(handle_t, void *, desc_t, matrix_t, vector_t, vector_t, vector_t, vector_t, vector_t,
+                                     vector_t, double, double, matrix_t, int32_t *, void *,
+                                     size_t) = svdgrad_determinant;
+
 static void run_at_once(void *pool, int64_t count, int64_t grain, body_t *body, void *arg) {
   (void)grain;
   ++*(int *)pool;
@@ -186,6 +194,15 @@ Test(abi, functions_with_a_problem) {
                SVDGRAD_STATUS_SUCCESS);
   cr_expect_eq(info, SVDGRAD_INFO_OK);
   cr_expect(S == 3 && gA == 5, "S = %g, gA = %g", S, gA);
-  cr_expect_eq(pool, 2, "both calls went through the caller's threads");
+  const svdgrad_vector_t det_ = {&S, 1, 1};
+  unsigned char *work = NULL;
+  cr_expect_eq(workspace_size(handle, SVDGRAD_OP_DETERMINANT, &desc, &bytes), SVDGRAD_STATUS_SUCCESS);
+  cr_assert_not_null(work = aligned_alloc(256, (bytes + 255) / 256 * 256 + 256));
+  A = -3;
+  cr_expect_eq(determinant(handle, NULL, &desc, &A_, &det_, NULL, NULL, NULL, NULL, NULL, 1, 0, NULL, &info, work, bytes),
+               SVDGRAD_STATUS_SUCCESS);
+  cr_expect(S == -3, "det = %g", S);
+  free(work);
+  cr_expect_eq(pool, 3, "all calls went through the caller's threads");
   cr_expect_eq(destroy(handle), SVDGRAD_STATUS_SUCCESS);
 }

@@ -85,10 +85,23 @@ static int is_required(svdgrad_op_t op, int operand) {
   case OPERAND_DS:
   case OPERAND_DU:
   case OPERAND_DVH:
-  case OPERAND_G: return 0;
+  case OPERAND_G:
+  case OPERAND_DET:
+  case OPERAND_SIGN:
+  case OPERAND_LOG_ABS:
+  case OPERAND_G_DET:
+  case OPERAND_G_SIGN:
+  case OPERAND_G_LOG_ABS: return 0;
   case OPERAND_GA: return op == SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD;
   default: return 1;
   }
+}
+
+static int is_determinant(svdgrad_op_t op) { return op >= SVDGRAD_OP_DETERMINANT; }
+
+/* 4-by-3 where the call takes that. */
+static functions_t problem_of(svdgrad_backend_t backend, svdgrad_op_t op) {
+  return problem(backend, SVDGRAD_F64, is_determinant(op) ? 3 : 4, 3);
 }
 
 typedef void (*operand_check_t)(functions_t *x, svdgrad_op_t op, int operand);
@@ -98,7 +111,7 @@ static void for_each_operand(operand_check_t check) {
   for (int b = 0; b < test_backend_count; b++)
     for (int i = 0; i < FUNCTIONS_OP_COUNT; i++)
       for (int operand = 0; operand < FUNCTIONS_OPERAND_COUNT; operand++) {
-        LOCAL(functions) x = problem(test_backends[b], SVDGRAD_F64, 4, 3);
+        LOCAL(functions) x = problem_of(test_backends[b], functions_ops[i]);
         x.function.kind = SVDGRAD_FUNCTION_CUSTOM;
         x.f.desc.rank = functions_ops[i] == SVDGRAD_OP_SVD_JVP ? 2 : 0;
         if (functions_role(&x, functions_ops[i], operand))
@@ -172,7 +185,7 @@ typedef void (*call_check_t)(functions_t *x, svdgrad_op_t op);
 static void for_each_call(call_check_t check) {
   for (int b = 0; b < test_backend_count; b++)
     for (int i = 0; i < FUNCTIONS_OP_COUNT; i++) {
-      LOCAL(functions) x = problem(test_backends[b], SVDGRAD_F64, 4, 3);
+      LOCAL(functions) x = problem_of(test_backends[b], functions_ops[i]);
       check(&x, functions_ops[i]);
     }
 }
@@ -251,6 +264,9 @@ Test(function_arguments, stream) {
     cr_expect(message_says("svdgrad_matrix_function_backward", "stream is 0x"));
     cr_expect_eq(svdgrad_norm(x.f.handle, stream, d, SVDGRAD_NORM_NUCLEAR, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0), INVALID);
     cr_expect(message_says("svdgrad_norm", "stream is 0x"));
+    x.f.desc.m = 3;
+    cr_expect_eq(svdgrad_determinant(x.f.handle, stream, d, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0), INVALID);
+    cr_expect(message_says("svdgrad_determinant", "stream is 0x"));
   }
 }
 
@@ -368,6 +384,32 @@ Test(function_arguments, norms) {
   }
 }
 
+/* ---- determinants ---- */
+
+static void expect_determinant_refused(functions_t *x, unsigned absent, const char *text) {
+  expect_refused(x, SVDGRAD_OP_DETERMINANT, absent, 1, 0, INVALID, text);
+  expect_refused(x, SVDGRAD_OP_DETERMINANT_GRADIENT, absent, 1, 0, INVALID, text);
+}
+
+Test(function_arguments, determinants) {
+  const unsigned outputs = ABSENT(OPERAND_DET) | ABSENT(OPERAND_SIGN) | ABSENT(OPERAND_LOG_ABS);
+  for (int b = 0; b < test_backend_count; b++) {
+    LOCAL(functions) tall = problem(test_backends[b], SVDGRAD_F64, 4, 3);
+    LOCAL(functions) x = problem(test_backends[b], SVDGRAD_C128, 3, 3);
+    expect_determinant_refused(&tall, 0, "desc.m is 4, must be desc.n = 3 for a determinant");
+    size_t bytes = 123;
+    cr_expect_eq(svdgrad_workspace_size(tall.f.handle, SVDGRAD_OP_DETERMINANT, &tall.f.desc, &bytes), INVALID);
+    cr_expect_eq(bytes, 123);
+    cr_expect_null(svdgrad_algorithm_name(tall.f.handle, SVDGRAD_OP_DETERMINANT_GRADIENT, &tall.f.desc));
+    expect_determinant_refused(&x, ABSENT(OPERAND_INFO), "info is NULL, must have batch_count = 2 words");
+    expect_refused(&x, SVDGRAD_OP_DETERMINANT, outputs, 1, 0, INVALID,
+                   "det, sign, log_abs and gA are NULL, one must not be");
+    functions_fill(&x, 0, 1), functions_fill(&x, 1, 2);
+    cr_expect_eq(functions_run(&x, SVDGRAD_OP_DETERMINANT_GRADIENT, outputs, 1, 0), SVDGRAD_STATUS_SUCCESS, "%s",
+                 svdgrad_last_error_message());
+  }
+}
+
 /* ---- empty problems ---- */
 
 static int is_zero(const buffer_t *x) {
@@ -384,8 +426,9 @@ static void check_empty(svdgrad_backend_t backend, svdgrad_dtype_t dtype, int64_
   const svdgrad_desc_t desc = make_desc(dtype, m, n, 2);
   LOCAL(functions) x = functions_make(backend, &desc, form, LAYOUT_GENERAL);
   for (int i = 0; i < FUNCTIONS_OP_COUNT; i++)
-    cr_expect_eq(functions_run(&x, functions_ops[i], 0, 1, 0), SVDGRAD_STATUS_SUCCESS, "%s",
-                 svdgrad_last_error_message());
+    if (m == n || !is_determinant(functions_ops[i]))
+      cr_expect_eq(functions_run(&x, functions_ops[i], 0, 1, 0), SVDGRAD_STATUS_SUCCESS, "%s",
+                   svdgrad_last_error_message());
   cr_expect(x.f.intact);
   cr_expect(is_zero(&x.value), "%s %s %dx%d: value", backend_name(backend), dtype_name(dtype), (int)m, (int)n);
   cr_expect(is_zero(&x.Y), "%s %s %dx%d: Y", backend_name(backend), dtype_name(dtype), (int)m, (int)n);
@@ -434,7 +477,8 @@ Test(function_arguments, quick_returns) {
       for (int operand = 0; operand < FUNCTIONS_OPERAND_COUNT; operand++)
         all |= ABSENT(operand);
       for (int op = 0; op < FUNCTIONS_OP_COUNT; op++)
-        cr_expect_eq(functions_run(&x, functions_ops[op], all, 1, 0), SVDGRAD_STATUS_SUCCESS, "%s %dx%d: %s",
+        if (desc.m == desc.n || !is_determinant(functions_ops[op]))
+          cr_expect_eq(functions_run(&x, functions_ops[op], all, 1, 0), SVDGRAD_STATUS_SUCCESS, "%s %dx%d: %s",
                      functions_op_name(functions_ops[op]), (int)desc.m, (int)desc.n, svdgrad_last_error_message());
     }
 }
@@ -445,7 +489,7 @@ Test(function_arguments, quick_returns) {
 Test(function_arguments, names_and_graphs) {
   for (int b = 0; b < test_backend_count; b++)
     for (int i = 0; i < FUNCTIONS_OP_COUNT; i++) {
-      LOCAL(functions) x = problem(test_backends[b], SVDGRAD_F64, 20, 30);
+      LOCAL(functions) x = problem(test_backends[b], SVDGRAD_F64, is_determinant(functions_ops[i]) ? 30 : 20, 30);
       const char *name = svdgrad_algorithm_name(x.f.handle, functions_ops[i], &x.f.desc);
       const char *svd = svdgrad_algorithm_name(x.f.handle, SVDGRAD_OP_SVD, &x.f.desc);
       const char *values = svdgrad_algorithm_name(x.f.handle, SVDGRAD_OP_SVDVALS, &x.f.desc);

@@ -33,6 +33,8 @@ static const job_t jobs[] = {
     {.op = SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD, .form = SVDGRAD_FORM_VVH, .kind = SVDGRAD_FUNCTION_INVERSE},
     {.op = SVDGRAD_OP_NORM, .norm = SVDGRAD_NORM_SCHATTEN},
     {.op = SVDGRAD_OP_NORM_GRADIENT, .norm = SVDGRAD_NORM_NUCLEAR},
+    {.op = SVDGRAD_OP_DETERMINANT},
+    {.op = SVDGRAD_OP_DETERMINANT_GRADIENT},
 };
 enum { JOB_COUNT = sizeof jobs / sizeof *jobs };
 
@@ -53,6 +55,8 @@ enum { VARIANT_COUNT = sizeof variants / sizeof *variants };
 static int takes(const job_t *job, const svdgrad_desc_t *desc) {
   const int truncated = desc->rank > 0,
             forward = job->op == SVDGRAD_OP_SVD_JVP || job->op == SVDGRAD_OP_MATRIX_FUNCTION;
+  if (job->op >= SVDGRAD_OP_DETERMINANT && (desc->m != desc->n || truncated))
+    return 0;
   if (job->kind == SVDGRAD_FUNCTION_ROTATION)
     return desc->m == desc->n && !truncated && !dtype_is_complex(desc->dtype);
   return (forward || !truncated) && (job->op != SVDGRAD_OP_SVD_BACKWARD_BACKWARD || !desc->full_matrices);
@@ -201,6 +205,9 @@ static int is_optional(const job_t *job, int operand) {
   case SVDGRAD_OP_SVD_JVP: return operand == OPERAND_DS || operand == OPERAND_DU || operand == OPERAND_DVH;
   case SVDGRAD_OP_SVD_BACKWARD_BACKWARD:
     return operand == OPERAND_DS || operand == OPERAND_DU || operand == OPERAND_DVH || operand == OPERAND_GA;
+  case SVDGRAD_OP_DETERMINANT:
+  case SVDGRAD_OP_DETERMINANT_GRADIENT:
+    return operand == OPERAND_DET || operand == OPERAND_SIGN || operand == OPERAND_LOG_ABS;
   default: return 0;
   }
 }
@@ -307,7 +314,7 @@ static void check_all_kinds(svdgrad_backend_t backend, const svdgrad_desc_t *des
   }
 }
 
-Test(function_contract, norms_beside_matrices_of_all_kinds) { for_each_job(SPECTRUM_COUNT + 1, check_all_kinds); }
+Test(function_contract, norms_and_determinants_beside_matrices_of_all_kinds) { for_each_job(SPECTRUM_COUNT + 1, check_all_kinds); }
 
 /* ---- NaN ---- */
 
@@ -340,6 +347,16 @@ static void expect_nan(const functions_t *x, const job_t *job, int operand, cons
       cr_expect(all_nan(&x->value, BAD), "%s: value", what);
     }
     cr_expect(job->op == SVDGRAD_OP_NORM || all_nan(&x->f.gA, BAD), "%s: gA", what);
+    break;
+  case SVDGRAD_OP_DETERMINANT:
+  case SVDGRAD_OP_DETERMINANT_GRADIENT:
+    if (operand == OPERAND_A) {
+      cr_expect_eq(x->f.info[BAD], SVDGRAD_INFO_NONFINITE, "%s: info", what);
+      cr_expect(all_nan(&x->det, BAD) && all_nan(&x->sign, BAD) && all_nan(&x->log_abs, BAD), "%s", what);
+    }
+    cr_expect(job->op == SVDGRAD_OP_DETERMINANT || has_nan(&x->f.gA, BAD) ||
+                  (operand == OPERAND_G_SIGN && !dtype_is_complex(x->f.desc.dtype)),
+              "%s: gA", what);
     break;
   case SVDGRAD_OP_SVD_JVP:
   case SVDGRAD_OP_SVD_BACKWARD_BACKWARD:

@@ -26,7 +26,7 @@ template <class R>
 __device__ inline function_point_of<R> evaluate(const function_form_t &form, const function_rule<R> &rule,
                                                 const form_scene<R> &scene, int64_t i) {
   const R f = form.kind == SVDGRAD_FUNCTION_CUSTOM ? reals_of<R>(form.f, scene.b)[i] : 0;
-  const R sign = form.kind == SVDGRAD_FUNCTION_ROTATION ? *reals_of<R>(form.determinant, scene.b) : 1;
+  const R sign = form.kind == SVDGRAD_FUNCTION_ROTATION ? re(*tensor_of<R>(form.phase, scene.b)) : 1;
   return function_point(&rule, scene.s[i], i, scene.k, f, (R)0, sign, scene.policy.floor);
 }
 

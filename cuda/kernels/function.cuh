@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Divided differences (src/function_rules.inc) and norms (src/norm_rules.inc) in the precision of the elements. */
+/* Divided differences (src/function_rules.inc), norms (src/norm_rules.inc) and determinants (src/determinant_rules.inc)
+ * in the precision of the elements. */
 #pragma once
 #include "gap.cuh"
 
@@ -9,25 +10,31 @@
 #define FUNCTION_RULE  function_rule_f32
 #define FUNCTION_POINT function_point_f32
 #define NORM_SUM       norm_sum_f32
+#define DETERMINANT     determinant_f32
 #include "../../src/function_rules.inc"
 #include "../../src/norm_rules.inc"
+#include "../../src/determinant_rules.inc"
 #undef REAL
 #undef GAP_POLICY
 #undef FUNCTION_RULE
 #undef FUNCTION_POINT
 #undef NORM_SUM
+#undef DETERMINANT
 #define REAL           double
 #define GAP_POLICY     gap_policy_f64
 #define FUNCTION_RULE  function_rule_f64
 #define FUNCTION_POINT function_point_f64
 #define NORM_SUM       norm_sum_f64
+#define DETERMINANT     determinant_f64
 #include "../../src/function_rules.inc"
 #include "../../src/norm_rules.inc"
+#include "../../src/determinant_rules.inc"
 #undef REAL
 #undef GAP_POLICY
 #undef FUNCTION_RULE
 #undef FUNCTION_POINT
 #undef NORM_SUM
+#undef DETERMINANT
 #undef GAP_FUNCTION
 
 template <class R> struct function_types;
@@ -35,12 +42,15 @@ template <> struct function_types<float> {
   typedef function_rule_f32 rule;
   typedef function_point_f32 point;
   typedef norm_sum_f32 norm;
+  typedef determinant_f32 determinant;
 };
 template <> struct function_types<double> {
   typedef function_rule_f64 rule;
   typedef function_point_f64 point;
   typedef norm_sum_f64 norm;
+  typedef determinant_f64 determinant;
 };
 template <class R> using function_rule = typename function_types<R>::rule;
 template <class R> using function_point_of = typename function_types<R>::point;
 template <class R> using norm_sum = typename function_types<R>::norm;
+template <class R> using determinant_of = typename function_types<R>::determinant;

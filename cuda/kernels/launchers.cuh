@@ -5,6 +5,7 @@
 #include "backward_steps.cuh"
 #include "complete.cuh"
 #include "empty.cuh"
+#include "form_determinant.cuh"
 #include "form_functions.cuh"
 #include "form_tangents.cuh"
 #include "gemm.cuh"
@@ -125,9 +126,14 @@ template <class T> cudaError_t program_normalize_launch(const tensor_args_t *arg
   return SIMT_LAUNCH(program_normalize_kernel<T>, grid, dim3(256), 0, stream, *args);
 }
 
-template <class R> cudaError_t program_sign_launch(const tensor_args_t *args, cudaStream_t stream) {
+template <class T> cudaError_t program_scale_by_launch(const tensor_args_t *args, cudaStream_t stream) {
+  const dim3 grid = grid_of_elements(args->batch_count * args->X.rows * args->X.columns);
+  return SIMT_LAUNCH(program_scale_by_kernel<T>, grid, dim3(256), 0, stream, *args);
+}
+
+template <class T> cudaError_t program_phase_launch(const tensor_args_t *args, cudaStream_t stream) {
   const dim3 block(threads_for(args->X.rows * args->X.rows));
-  return SIMT_LAUNCH(program_sign_kernel<R>, grid_of(args->batch_count), block, 0, stream, *args);
+  return SIMT_LAUNCH(program_phase_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
 }
 
 template <class T> cudaError_t form_jvp_launch(const form_args_t *args, cudaStream_t stream) {
@@ -157,11 +163,9 @@ template <class T> cudaError_t form_norm_launch(const form_args_t *args, cudaStr
   return SIMT_LAUNCH(form_norm_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
 }
 
-template <class T> constexpr auto make_sign_launch() -> cudaError_t (*)(const tensor_args_t *, cudaStream_t) {
-  if constexpr (scalar<T>::is_complex)
-    return NULL;
-  else
-    return program_sign_launch<T>;
+template <class T> cudaError_t form_determinant_launch(const form_args_t *args, cudaStream_t stream) {
+  const dim3 block(threads_for(args->form.determinant.weight.rows));
+  return SIMT_LAUNCH(form_determinant_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
 }
 
 /* Few threads for few elements: a block beside thousands of others. */
@@ -241,13 +245,15 @@ template <class T> constexpr cuda_kernels_t make_kernels() {
           program_load_reals_launch<T>,
           program_store_reals_launch<T>,
           program_scale_launch<T>,
+          program_scale_by_launch<T>,
           program_normalize_launch<T>,
-          make_sign_launch<T>(),
+          program_phase_launch<T>,
           form_jvp_launch<T>,
           form_second_launch<T>,
           form_values_launch<T>,
           form_pairs_launch<T>,
           form_norm_launch<T>,
+          form_determinant_launch<T>,
           power_begin_launch<T>,
           power_pass_launch<T>,
           power_start_launch<T>,

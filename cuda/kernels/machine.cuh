@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Operations of programs (src/functions/machine.h) on packed arrays of the whole batch: transfers from and to the
- * caller's operands, scalings, and the sign of a determinant.  Products are gemm.cuh, forms form_*.cuh. */
+ * caller's operands, scalings, and the phase of a determinant.  Products are gemm.cuh, forms form_*.cuh. */
 #pragma once
 #include "gap.cuh"
 #include "strided.cuh"
@@ -85,6 +85,13 @@ template <class T> __global__ void program_scale_kernel(tensor_args_t args) {
   });
 }
 
+template <class T> __global__ void program_scale_by_kernel(tensor_args_t args) {
+  visit_batch(args.batch_count, args.X.rows * args.X.columns, [&](int64_t b, int64_t e) {
+    T *x = tensor_of<T>(args.X, b) + e;
+    *x = tensor_of<T>(args.column, b)[e / args.X.rows] * *x;
+  });
+}
+
 template <class T> __global__ void program_normalize_kernel(tensor_args_t args) {
   visit_batch(args.batch_count, args.X.rows * args.X.columns, [&](int64_t b, int64_t e) {
     T *x = tensor_of<T>(args.X, b) + e;
@@ -93,11 +100,12 @@ template <class T> __global__ void program_normalize_kernel(tensor_args_t args) 
 }
 
 /* Row of the largest entry of column p from row p on, of equal ones the first; by one warp. */
-template <class R> __device__ inline int find_pivot(const R *X, int n, int p) {
+template <class T> __device__ inline int find_pivot(const T *X, int n, int p) {
+  typedef real_t<T> R;
   R most = -1;
   int row = p;
   for (int i = p + lane_index(); i < n; i += WARP) {
-    const R size = fabs(X[(int64_t)p * n + i]);
+    const R size = magnitude(X[(int64_t)p * n + i]);
     if (size > most) {
       most = size;
       row = i;
@@ -114,25 +122,38 @@ template <class R> __device__ inline int find_pivot(const R *X, int n, int p) {
   return row;
 }
 
+__device__ inline float phase_of(float x) { return x < 0 ? -1 : 1; }
+__device__ inline double phase_of(double x) { return x < 0 ? -1 : 1; }
+template <class R> __device__ inline complex_t<R> phase_of(complex_t<R> x) {
+  const R size = magnitude(x);
+  return {x.re / size, x.im / size};
+}
+
+__device__ inline float quotient(float x, float y) { return x / y; }
+__device__ inline double quotient(double x, double y) { return x / y; }
+template <class R> __device__ inline complex_t<R> quotient(complex_t<R> x, complex_t<R> y) {
+  return (1 / magnitude(y)) * (x * conj(phase_of(y)));
+}
+
 /* Subtracts from the rows below p what clears column p, which is then left as it is. */
-template <class R> __device__ inline void eliminate(R *X, int n, int p) {
+template <class T> __device__ inline void eliminate(T *X, int n, int p) {
   const int64_t rest = n - p - 1;
-  const R top = X[(int64_t)p * n + p];
-  if (top == 0)
+  const T top = X[(int64_t)p * n + p];
+  if (magnitude(top) == 0)
     return;
   for (int64_t e = threadIdx.x; e < rest * rest; e += blockDim.x) {
     const int64_t i = p + 1 + e % rest, j = p + 1 + e / rest;
-    X[j * n + i] = fused(X[j * n + i], -X[(int64_t)p * n + i] / top, X[j * n + p]);
+    X[j * n + i] = fused(X[j * n + i], quotient(-X[(int64_t)p * n + i], top), X[j * n + p]);
   }
 }
 
 /* Gaussian elimination with partial pivoting, one block per matrix. */
-template <class R> __global__ void program_sign_kernel(tensor_args_t args) {
+template <class T> __global__ void program_phase_kernel(tensor_args_t args) {
   __shared__ int pivot;
   const int n = (int)args.X.rows;
   for (int64_t b = blockIdx.x; b < args.batch_count; b += gridDim.x) {
-    R *X = tensor_of<R>(args.X, b);
-    int negative = 0;
+    T *X = tensor_of<T>(args.X, b);
+    T phase = from_real<T>(1);
     for (int p = 0; p < n; p++) {
       if (warp_index() == 0) {
         const int row = find_pivot(X, n, p);
@@ -141,17 +162,17 @@ template <class R> __global__ void program_sign_kernel(tensor_args_t args) {
       }
       __syncthreads();
       for (int j = p + (int)threadIdx.x; j < n && pivot != p; j += (int)blockDim.x) {
-        const R x = X[(int64_t)j * n + p];
+        const T x = X[(int64_t)j * n + p];
         X[(int64_t)j * n + p] = X[(int64_t)j * n + pivot];
         X[(int64_t)j * n + pivot] = x;
       }
-      negative ^= pivot != p;
+      phase = pivot != p ? -phase : phase;
       __syncthreads();
-      negative ^= X[(int64_t)p * n + p] < 0;
+      phase = phase * phase_of(X[(int64_t)p * n + p]);
       eliminate(X, n, p);
       __syncthreads();
     }
     if (threadIdx.x == 0)
-      ((R *)args.sign)[b] = negative ? -1 : 1;
+      *tensor_of<T>(args.phase, b) = phase_of(phase);
   }
 }

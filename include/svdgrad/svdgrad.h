@@ -70,13 +70,16 @@ typedef enum {
   SVDGRAD_OP_NORM_GRADIENT = 8, /**< svdgrad_norm() with gA */
   SVDGRAD_OP_POWER_ITERATION = 9,
   SVDGRAD_OP_SPECTRAL_NORMALIZE = 10,
-  SVDGRAD_OP_SPECTRAL_NORMALIZE_BACKWARD = 11
+  SVDGRAD_OP_SPECTRAL_NORMALIZE_BACKWARD = 11,
+  SVDGRAD_OP_DETERMINANT = 12,         /**< svdgrad_determinant() with gA NULL */
+  SVDGRAD_OP_DETERMINANT_GRADIENT = 13 /**< svdgrad_determinant() with gA */
 } svdgrad_op_t;
 
 /** Values of `info[b]`, the same on every backend. */
 #define SVDGRAD_INFO_OK            0
 #define SVDGRAD_INFO_NOT_CONVERGED 1 /**< sweep limit reached; outputs are the last iterate */
 #define SVDGRAD_INFO_NONFINITE     2 /**< NaN or Inf in the input; this matrix's outputs are NaN */
+#define SVDGRAD_INFO_OVERFLOW      3 /**< a result is too large for the element type, and infinite */
 
 typedef struct svdgrad_context *svdgrad_handle_t; /**< opaque */
 
@@ -330,6 +333,34 @@ SVDGRAD_API svdgrad_status_t svdgrad_norm(svdgrad_handle_t handle, void *stream,
                                           const svdgrad_vector_t *value, const svdgrad_vector_t *g, double alpha,
                                           double beta, const svdgrad_matrix_t *gA, int32_t *info, void *work,
                                           size_t work_bytes);
+
+/** Determinant of each matrix with its sign, log |det| and, if asked, the gradient of a loss in these three.  m = n.
+ *
+ *  With A = U S Vh it is det = d s_1 ... s_n, d = det(U) det(Vh), |d| = 1; sign = d (+-1 for real types), log_abs =
+ *  sum log s_i.  Where a singular value is exactly 0, det and sign are 0 and log_abs is -Inf.  For n = 0: 1, 1 and 0.
+ *    gA = alpha * U diag(w) Vh + beta * gA,
+ *    w_i = g_det conj(d) prod_{j != i} s_j + (g_log_abs + i Im(conj(sign) g_sign)) / s_i.
+ *  The first term is g_det times the conjugate transpose of the adjugate: exact at singular matrices too, of which that
+ *  of d det/dA has rank 1 or is 0; its products do not over- or underflow on the way.  Those of the second term are
+ *  dropped where s_i <= 4 eps s_1, but under the gap policy EXACT (g = 0 gives 0 in any case).  The errors of gA are
+ *  some eps times its largest term.
+ *  @param[in]  A          n-by-n
+ *  @param[out] det,sign   of the element type, one per matrix: element (b, 0); det overflows to Inf; or NULL
+ *  @param[out] log_abs    one real number per matrix: element (b, 0); or NULL.  One output at least, or gA
+ *  @param[in]  g_det,g_sign,g_log_abs  gradients of the loss with respect to them (dL/dRe + i dL/dIm); NULL means 0.
+ *                         For real types the sign is locally constant, and g_sign changes nothing
+ *  @param      gA         n-by-n; NULL: values only
+ *  @param[out] info       batch_count status words (SVDGRAD_INFO_*): OVERFLOW where det was asked for and is infinite
+ *  @param      work       svdgrad_workspace_size(handle, SVDGRAD_OP_DETERMINANT_GRADIENT, ...) bytes,
+ *                         SVDGRAD_OP_DETERMINANT if gA is NULL; aligned to 256
+ *  @return INVALID_ARGUMENT for m != n, NOT_SUPPORTED for rank < n */
+SVDGRAD_API svdgrad_status_t svdgrad_determinant(svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc,
+                                                 const svdgrad_matrix_t *A, const svdgrad_vector_t *det,
+                                                 const svdgrad_vector_t *sign, const svdgrad_vector_t *log_abs,
+                                                 const svdgrad_vector_t *g_det, const svdgrad_vector_t *g_sign,
+                                                 const svdgrad_vector_t *g_log_abs, double alpha, double beta,
+                                                 const svdgrad_matrix_t *gA, int32_t *info, void *work,
+                                                 size_t work_bytes);
 
 /* ---- the largest singular value by iteration ---------------------------------------------------------------------- */
 

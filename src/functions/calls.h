@@ -48,6 +48,17 @@ typedef struct norm_call {
   void *work;
 } norm_call_t;
 
+/* Numbers of the element type come as 1-by-1 matrices. */
+typedef struct determinant_call {
+  problem_t p;
+  void *stream;
+  svdgrad_matrix_t A, gA, det, sign, g_det, g_sign;
+  svdgrad_vector_t log_abs, g_log_abs;
+  double alpha, beta;
+  int32_t *info;
+  void *work;
+} determinant_call_t;
+
 typedef struct power_call {
   problem_t p;
   void *stream;

@@ -63,7 +63,7 @@ typedef struct function_form {
   int64_t larger; /* max(m, n) */
   values_t values;
   reals_t f, df;       /* CUSTOM: the caller's */
-  reals_t determinant; /* ROTATION: the sign of det(U Vh) */
+  tensor_t phase;      /* ROTATION: that of det(U Vh), 1-by-1 */
   reals_t result;      /* values: out, f(s_i) */
   reals_t points;      /* pairs: scratch, 2 k */
   tensor_t P, M;       /* pairs: in, U^H gY V or V^H herm(gY) V; out */
@@ -81,5 +81,18 @@ typedef struct norm_form {
   reals_t value;  /* out, one per matrix */
   reals_t weight; /* out: the gradient is U diag(weight) Vh; or none */
 } norm_form_t;
+
+/* The determinant of U diag(s) Vh and what its gradients are made of (src/determinant_rules.inc); 1-by-1 but for the
+ * weights. */
+typedef struct determinant_form {
+  values_t values;
+  tensor_t phase;         /* in: that of det(U Vh) */
+  tensor_t g_det, g_sign; /* in */
+  reals_t g_log_abs;      /* in */
+  tensor_t det, sign;     /* out */
+  reals_t log_abs;        /* out */
+  tensor_t weight;        /* out, k-by-1: the gradient is U diag(weight) Vh; or none */
+  int32_t *info;          /* OK becomes OVERFLOW where det is not finite; or NULL */
+} determinant_form_t;
 
 #endif

@@ -10,12 +10,14 @@ size_t second_workspace(const context_t *context, const problem_t *p);
 size_t matrix_function_workspace(const context_t *context, const problem_t *p);
 size_t matrix_function_backward_workspace(const context_t *context, const problem_t *p);
 size_t norm_workspace(const context_t *context, const problem_t *p, int gradient);
+size_t determinant_workspace(const context_t *context, const problem_t *p, int gradient);
 
 svdgrad_status_t svd_jvp(const context_t *context, const svd_jvp_call_t *call);
 svdgrad_status_t second(const context_t *context, const second_call_t *call);
 svdgrad_status_t matrix_function(const context_t *context, const function_call_t *call);
 svdgrad_status_t matrix_function_backward(const context_t *context, const function_call_t *call);
 svdgrad_status_t norm(const context_t *context, const norm_call_t *call);
+svdgrad_status_t determinant(const context_t *context, const determinant_call_t *call);
 
 /* fuses_norm() of a backend whose fused_norm() is therefore norm() itself. */
 int norm_is_never_fused(const context_t *context, const problem_t *p);

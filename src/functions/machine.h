@@ -26,14 +26,17 @@ typedef struct machine_ops {
   /* C = alpha op(A) op(B) + beta C; not both of A and B HERMITIAN. */
   void (*multiply)(machine_t *machine, double alpha, machine_operation_t op_a, tensor_t A, machine_operation_t op_b,
                    tensor_t B, double beta, tensor_t C);
-  void (*scale_columns)(machine_t *machine, reals_t factor, tensor_t X);  /* X_j *= factor_j */
+  void (*scale_columns)(machine_t *machine, reals_t factor, tensor_t X);     /* X_j *= factor_j */
+  void (*scale_columns_by)(machine_t *machine, tensor_t factor, tensor_t X); /* the same by a column of elements */
   void (*normalize)(machine_t *machine, values_t values, tensor_t X);     /* X *= 2^-exponent */
-  void (*determinant_sign)(machine_t *machine, tensor_t X, reals_t sign); /* of a square X, which is destroyed */
+  /* phase = det(X) / |det(X)| of a square X, which is destroyed; +-1 of a real one. */
+  void (*determinant_phase)(machine_t *machine, tensor_t X, tensor_t phase);
   void (*form_jvp)(machine_t *machine, const jvp_form_t *form);
   void (*form_second)(machine_t *machine, const second_form_t *form);
   void (*form_values)(machine_t *machine, const function_form_t *form);
   void (*form_pairs)(machine_t *machine, const function_form_t *form);
   void (*form_norm)(machine_t *machine, const norm_form_t *form);
+  void (*form_determinant)(machine_t *machine, const determinant_form_t *form);
 } machine_ops_t;
 
 /* The first member of a backend's own machine. */

@@ -22,7 +22,7 @@ static void load_factors(machine_t *machine, const function_call_t *call, const 
   ops->load_values(machine, call->S, f->values);
 }
 
-/* The caller's f and f', and the sign that ROTATION wants. */
+/* The caller's f and f', and the phase that ROTATION wants. */
 static function_form_t take_form(machine_t *machine, const function_call_t *call, const factors_t *f) {
   const problem_t *p = machine->p;
   const machine_ops_t *ops = machine->ops;
@@ -33,7 +33,7 @@ static function_form_t take_form(machine_t *machine, const function_call_t *call
                           .values = f->values};
   form.f = ops->take_reals(machine, p->k);
   form.df = ops->take_reals(machine, p->k);
-  form.determinant = ops->take_reals(machine, 1);
+  form.phase = ops->take(machine, 1, 1);
   return form;
 }
 
@@ -46,7 +46,7 @@ static void load_form(machine_t *machine, const function_call_t *call, const fac
   }
   if (form->kind == SVDGRAD_FUNCTION_ROTATION) {
     ops->multiply(machine, 1, PLAIN, f->U, HERMITIAN, f->V, 0, square);
-    ops->determinant_sign(machine, square, form->determinant);
+    ops->determinant_phase(machine, square, form->phase);
   }
 }
 

@@ -524,6 +524,33 @@ static void norms(reader_t *reader, problem_t *p) {
   workspace_free(p, status != SVDGRAD_STATUS_SUCCESS);
 }
 
+/* det in the first place of U, if it has any, with both gradients of which A can be one. */
+static void determinants(reader_t *reader, problem_t *p) {
+  const svdgrad_vector_t det = {p->U.matrix.data, 1, p->U.stride[2]}, g_log_abs = {p->gS.matrix.data, 1, p->gS.stride[2]};
+  if (p->U.extent[0] == 0 || p->U.extent[1] == 0)
+    return;
+  remember_all(p);
+  workspace_take(reader, p, SVDGRAD_OP_DETERMINANT);
+  svdgrad_status_t status =
+      svdgrad_determinant(p->handle, NULL, &p->desc, &p->A.matrix, &det, NULL, NULL, NULL, NULL, NULL, p->alpha,
+                          p->beta, NULL, p->info, p->work, p->work_bytes);
+  operand_t first = p->U;
+  first.extent[0] = first.extent[1] = 1;
+  check_status(status, "svdgrad_determinant");
+  PROPERTY(unchanged(&p->A) && unchanged(&p->gA), "svdgrad_determinant: an operand written");
+  if (status)
+    PROPERTY(unchanged(&p->U), "svdgrad_determinant: det written");
+  else
+    check_written(&first, "det");
+  workspace_free(p, status != SVDGRAD_STATUS_SUCCESS);
+  remember_all(p);
+  workspace_take(reader, p, SVDGRAD_OP_DETERMINANT_GRADIENT);
+  status = svdgrad_determinant(p->handle, NULL, &p->desc, &p->A.matrix, NULL, NULL, NULL, &det, NULL, &g_log_abs,
+                               p->alpha, p->beta, &p->gA.matrix, p->info, p->work, p->work_bytes);
+  check_output(p, status, "svdgrad_determinant", &p->gA, p->gA.extent[0], "gA");
+  workspace_free(p, status != SVDGRAD_STATUS_SUCCESS);
+}
+
 /* ---- entry ---- */
 
 static svdgrad_handle_t handle_of(int backend) {
@@ -551,8 +578,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   backward(&reader, &p, status == SVDGRAD_STATUS_SUCCESS);
   functions(&reader, &p);
   norms(&reader, &p);
+  determinants(&reader, &p);
   free_operands(&p);
-  p.op = (svdgrad_op_t)take_below(&reader, 12);
+  p.op = (svdgrad_op_t)take_below(&reader, 14);
   check_queries(&p);
   return 0;
 }

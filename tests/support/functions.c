@@ -14,6 +14,8 @@ const svdgrad_op_t functions_ops[FUNCTIONS_OP_COUNT] = {
     SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD,
     SVDGRAD_OP_NORM,
     SVDGRAD_OP_NORM_GRADIENT,
+    SVDGRAD_OP_DETERMINANT,
+    SVDGRAD_OP_DETERMINANT_GRADIENT,
 };
 
 const char *functions_op_name(svdgrad_op_t op) {
@@ -22,18 +24,22 @@ const char *functions_op_name(svdgrad_op_t op) {
   case SVDGRAD_OP_SVD_BACKWARD_BACKWARD: return "svdgrad_svd_backward_backward";
   case SVDGRAD_OP_MATRIX_FUNCTION: return "svdgrad_matrix_function";
   case SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD: return "svdgrad_matrix_function_backward";
+  case SVDGRAD_OP_DETERMINANT:
+  case SVDGRAD_OP_DETERMINANT_GRADIENT: return "svdgrad_determinant";
   default: return "svdgrad_norm";
   }
 }
 
 const char *functions_operand_name(int operand) {
-  static const char *const names[] = {"dA", "dS", "dU", "dVh", "Y", "gY", "f", "df", "value", "g"};
+  static const char *const names[] = {"dA", "dS",    "dU",  "dVh",  "Y",       "gY",    "f",      "df",
+                                      "value", "g", "det", "sign", "log_abs", "g_det", "g_sign", "g_log_abs"};
   return operand < OPERAND_COUNT ? operand_name((fixture_operand_t)operand) : names[operand - OPERAND_COUNT];
 }
 
 buffer_t *functions_operand(functions_t *x, int operand) {
   buffer_t *const operands[] = {&x->dA, &x->dS,     &x->dU,          &x->dVh,   &x->Y,
-                                &x->gY, &x->values, &x->derivatives, &x->value, &x->g};
+                                &x->gY, &x->values, &x->derivatives, &x->value, &x->g,
+                                &x->det, &x->sign, &x->log_abs, &x->g_det, &x->g_sign, &x->g_log_abs};
   return operand < OPERAND_COUNT ? fixture_operand(&x->f, (fixture_operand_t)operand)
                                  : operands[operand - OPERAND_COUNT];
 }
@@ -42,7 +48,8 @@ buffer_t *functions_operand(functions_t *x, int operand) {
 enum {
   FACTORS = ABSENT(OPERAND_S) | ABSENT(OPERAND_U) | ABSENT(OPERAND_VH),
   COTANGENTS = ABSENT(OPERAND_GS) | ABSENT(OPERAND_GU) | ABSENT(OPERAND_GVH),
-  TANGENTS = ABSENT(OPERAND_DS) | ABSENT(OPERAND_DU) | ABSENT(OPERAND_DVH)
+  TANGENTS = ABSENT(OPERAND_DS) | ABSENT(OPERAND_DU) | ABSENT(OPERAND_DVH),
+  DETERMINANTS = ABSENT(OPERAND_DET) | ABSENT(OPERAND_SIGN) | ABSENT(OPERAND_LOG_ABS)
 };
 
 static unsigned inputs_of(svdgrad_op_t op) {
@@ -52,6 +59,9 @@ static unsigned inputs_of(svdgrad_op_t op) {
   case SVDGRAD_OP_MATRIX_FUNCTION: return FACTORS | ABSENT(OPERAND_F);
   case SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD:
     return FACTORS | ABSENT(OPERAND_GY) | ABSENT(OPERAND_F) | ABSENT(OPERAND_DF);
+  case SVDGRAD_OP_DETERMINANT:
+  case SVDGRAD_OP_DETERMINANT_GRADIENT:
+    return ABSENT(OPERAND_A) | ABSENT(OPERAND_G_DET) | ABSENT(OPERAND_G_SIGN) | ABSENT(OPERAND_G_LOG_ABS);
   default: return ABSENT(OPERAND_A) | ABSENT(OPERAND_G);
   }
 }
@@ -63,6 +73,8 @@ static unsigned outputs_of(svdgrad_op_t op) {
   case SVDGRAD_OP_MATRIX_FUNCTION: return ABSENT(OPERAND_Y);
   case SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD: return ABSENT(OPERAND_GA);
   case SVDGRAD_OP_NORM: return ABSENT(OPERAND_VALUE);
+  case SVDGRAD_OP_DETERMINANT: return DETERMINANTS;
+  case SVDGRAD_OP_DETERMINANT_GRADIENT: return DETERMINANTS | ABSENT(OPERAND_GA);
   default: return ABSENT(OPERAND_VALUE) | ABSENT(OPERAND_GA);
   }
 }
@@ -102,6 +114,12 @@ functions_t functions_make_placed(svdgrad_backend_t backend, const svdgrad_desc_
                {real, f->S.rows, 1},
                {real, f->S.rows, 1},
                {real, 1, 1},
+               {real, 1, 1},
+               {dtype, 1, 1},
+               {dtype, 1, 1},
+               {real, 1, 1},
+               {dtype, 1, 1},
+               {dtype, 1, 1},
                {real, 1, 1}};
   for (int i = OPERAND_COUNT; i < FUNCTIONS_OPERAND_COUNT; i++) {
     const int at = i - OPERAND_COUNT;
@@ -170,6 +188,18 @@ static svdgrad_status_t call_function(const functions_t *x, svdgrad_op_t op, con
                                           bytes);
 }
 
+static svdgrad_status_t call_determinant(const functions_t *x, const placed_t *o, double alpha, double beta,
+                                         int32_t *info, void *stream, void *work, size_t bytes) {
+  const svdgrad_vector_t *const *v = o->vector;
+  return svdgrad_determinant(x->f.handle, stream, &x->f.desc, o->matrix[OPERAND_A], v[OPERAND_DET], v[OPERAND_SIGN],
+                             v[OPERAND_LOG_ABS], v[OPERAND_G_DET], v[OPERAND_G_SIGN], v[OPERAND_G_LOG_ABS], alpha,
+                             beta, o->matrix[OPERAND_GA], info, work, bytes);
+}
+
+static int is_determinant(svdgrad_op_t op) {
+  return op == SVDGRAD_OP_DETERMINANT || op == SVDGRAD_OP_DETERMINANT_GRADIENT;
+}
+
 svdgrad_status_t functions_call(const functions_t *given, svdgrad_op_t op, unsigned absent, double alpha, double beta,
                                 void *work, size_t bytes) {
   functions_t x = *given; /* functions_operand wants it mutable */
@@ -178,8 +208,9 @@ svdgrad_status_t functions_call(const functions_t *given, svdgrad_op_t op, unsig
   place(&call, &x, op, absent, &o);
   const size_t words = (size_t)x.f.desc.batch_count + 1;
   const int is_norm = op == SVDGRAD_OP_NORM || op == SVDGRAD_OP_NORM_GRADIENT;
-  int32_t *info = is_norm ? device_call_memory(&call, x.f.info, words * sizeof *info) : NULL;
-  svdgrad_report_t *report = is_norm ? NULL : device_call_memory(&call, x.f.report, words * sizeof *report);
+  const int has_info = is_norm || is_determinant(op);
+  int32_t *info = has_info ? device_call_memory(&call, x.f.info, words * sizeof *info) : NULL;
+  svdgrad_report_t *report = has_info ? NULL : device_call_memory(&call, x.f.report, words * sizeof *report);
   if (absent & ABSENT(OPERAND_REPORT))
     report = NULL;
   if (absent & ABSENT(OPERAND_INFO))
@@ -189,6 +220,8 @@ svdgrad_status_t functions_call(const functions_t *given, svdgrad_op_t op, unsig
   if (is_norm)
     status = svdgrad_norm(x.f.handle, call.stream, &x.f.desc, x.norm, x.p, o.matrix[OPERAND_A], o.vector[OPERAND_VALUE],
                           o.vector[OPERAND_G], alpha, beta, o.matrix[OPERAND_GA], info, placed_work, bytes);
+  else if (is_determinant(op))
+    status = call_determinant(&x, &o, alpha, beta, info, call.stream, placed_work, bytes);
   else if (op == SVDGRAD_OP_MATRIX_FUNCTION || op == SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD)
     status = call_function(&x, op, &o, absent, alpha, beta, report, call.stream, placed_work, bytes);
   else
@@ -210,7 +243,8 @@ svdgrad_status_t functions_run(functions_t *x, svdgrad_op_t op, unsigned absent,
 void functions_fill(functions_t *x, int64_t b, uint64_t seed) {
   fixture_fill(&x->f, b, seed);
   random_t random = random_seed(seed + 1000);
-  static const int inputs[] = {OPERAND_DA, OPERAND_GY, OPERAND_F, OPERAND_DF, OPERAND_G};
+  static const int inputs[] = {OPERAND_DA, OPERAND_GY, OPERAND_F,     OPERAND_DF,     OPERAND_G,
+                               OPERAND_G_DET, OPERAND_G_SIGN, OPERAND_G_LOG_ABS};
   for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
     const buffer_t *buffer = functions_operand(x, inputs[i]);
     dense_t X = random_matrix(&random, buffer->rows, buffer->cols, dtype_is_complex(buffer->dtype));
@@ -226,7 +260,9 @@ int functions_same(functions_t *x, int64_t bx, functions_t *y, int64_t by, svdgr
       same &= buffer_same_bits(functions_operand(x, i), bx, functions_operand(y, i), by);
   switch (op) {
   case SVDGRAD_OP_NORM:
-  case SVDGRAD_OP_NORM_GRADIENT: return same && x->f.info[bx] == y->f.info[by];
+  case SVDGRAD_OP_NORM_GRADIENT:
+  case SVDGRAD_OP_DETERMINANT:
+  case SVDGRAD_OP_DETERMINANT_GRADIENT: return same && x->f.info[bx] == y->f.info[by];
   case SVDGRAD_OP_MATRIX_FUNCTION: return same;
   default: return same && memcmp(&x->f.report[bx], &y->f.report[by], sizeof *x->f.report) == 0;
   }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A fixture_t with the operands of the functions of the SVD beside its own, and their calls: svdgrad_svd_jvp,
- * svdgrad_svd_backward_backward, svdgrad_matrix_function and its backward pass, svdgrad_norm. */
+ * svdgrad_svd_backward_backward, svdgrad_matrix_function and its backward pass, svdgrad_norm, svdgrad_determinant. */
 #ifndef TEST_FUNCTIONS_H
 #define TEST_FUNCTIONS_H
 #include "fixture.h"
@@ -18,6 +18,12 @@ enum {
   OPERAND_DF,
   OPERAND_VALUE,
   OPERAND_G,
+  OPERAND_DET,
+  OPERAND_SIGN,
+  OPERAND_LOG_ABS,
+  OPERAND_G_DET,
+  OPERAND_G_SIGN,
+  OPERAND_G_LOG_ABS,
   FUNCTIONS_OPERAND_COUNT,
   OPERAND_REPORT = FUNCTIONS_OPERAND_COUNT,
   OPERAND_INFO,
@@ -36,10 +42,11 @@ typedef struct functions {
   svdgrad_norm_kind_t norm;
   double p;                                                       /* of SCHATTEN */
   buffer_t dA, dS, dU, dVh, Y, gY, values, derivatives, value, g; /* values and derivatives: f and df of CUSTOM */
+  buffer_t det, sign, log_abs, g_det, g_sign, g_log_abs;
 } functions_t;
 
 /* The operations, in the order of their numbers. */
-enum { FUNCTIONS_OP_COUNT = 6 };
+enum { FUNCTIONS_OP_COUNT = 8 };
 extern const svdgrad_op_t functions_ops[FUNCTIONS_OP_COUNT];
 const char *functions_op_name(svdgrad_op_t op); /* of the public function */
 
