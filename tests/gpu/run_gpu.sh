@@ -58,6 +58,7 @@ mkdir -p "$build_dir/obj" "$results" || exit 2
 build_dir=$(cd "$build_dir" && pwd)
 logs=$build_dir/logs
 mkdir -p "$logs"
+[ $quick = 0 ] && [ $simt = 0 ] || export TEST_TABLE=small
 passed=0 failed=0 failures=''
 
 say() { echo "==> $*"; }
@@ -178,7 +179,7 @@ prepare_headers() {
 
 compile_all() {
   all_old=1
-  flags="$arch $simt $quick $cuda"
+  flags="$arch $simt $cuda"
   if [ -f "$build_dir/stamp" ] && [ "$(cat "$build_dir/stamp")" = "$flags" ]; then
     newer=$(find "$root/src" "$root/include" "$root/cuda" "$root/tests" "$root/bench" -newer "$build_dir/stamp" \
       \( -name '*.h' -o -name '*.cuh' -o -name '*.inc' -o -name '*.hpp' -o -name '*.in' \) | head -n 1)
@@ -188,7 +189,6 @@ compile_all() {
   includes="-I'$root/src' -I'$root/include' -I'$build_dir/include' -I'$root/cuda' -I'$root/tests/gpu'"
   warnings="-Wall -Wextra -Wshadow -Wconversion"
   defines="-DSVDGRAD_HAVE_CUDA=1 -DSVDGRAD_HAVE_OPENMP=0 -DTEST_HAVE_CUDA=1 -DTEST_ONLY_CUDA=1 -DTEST_SIMT=$simt"
-  [ $quick = 0 ] && [ $simt = 0 ] || defines="$defines -DTEST_SMALL=1"
   if [ $simt = 1 ]; then
     includes="$includes -I'$root/tests/simt' -isystem '$root/tests/simt/nocuda' -isystem '$root/tests/simt/cusolver/nocuda'"
     defines="$defines '-DSVDGRAD_CUSOLVER_LIBRARY=\"$build_dir/libfake_cusolver.so\"'"
