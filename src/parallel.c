@@ -1,28 +1,44 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "parallel.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #if SVDGRAD_HAVE_OPENMP
 #include <omp.h>
 #endif
 
-/* Scratch of a group up to here lies on the stack of the thread, which is always in its cache; the workspace of a batch
- * of many tiny matrices would otherwise be larger than the batch. */
-enum { SCRATCH_ON_STACK = 65536, SLOT_ALIGNMENT = 256 };
+/* Scratch of a group up to SMALL_SCRATCH lies on the stacks of the built-in threads, or of a caller's pool: a workspace for
+ * each matrix of a batch of many tiny ones would be larger than the batch.  The calling thread, whose stack may be small,
+ * has that of one group in the workspace. */
+enum { SMALL_SCRATCH = 131072, SLOT_ALIGNMENT = 256 };
 
-/* Bytes of workspace per matrix; 0: scratch is on the stack. */
+static int is_small(const batch_t *batch) { return batch->scratch <= SMALL_SCRATCH; }
+
+/* Bytes of workspace per matrix where scratch is not small. */
 static size_t slot_size(const batch_t *batch) {
   const size_t group = (size_t)batch->group, unit = group * SLOT_ALIGNMENT;
-  if (batch->scratch <= SCRATCH_ON_STACK)
-    return 0;
   return batch->scratch > SIZE_MAX - unit ? SIZE_MAX : (batch->scratch + unit - 1) / unit * SLOT_ALIGNMENT;
 }
 
+/* Slots of workspace.  A group of few matrices needs as much as a full one: behind the slots of the batch are those of one
+ * more group, unless the batch is not even one. */
+static uint64_t slots(const batch_t *batch) {
+  const uint64_t count = (uint64_t)batch->batch_count, group = (uint64_t)batch->group;
+  return count <= group ? group : group > 1 ? count + group : count;
+}
+
 size_t batch_workspace(const batch_t *batch) {
-  const size_t slot = slot_size(batch);
-  if (slot == 0 || batch->batch_count == 0)
+  if (batch->batch_count == 0)
     return 0;
-  return slot == SIZE_MAX || (uint64_t)batch->batch_count > SIZE_MAX / slot ? SIZE_MAX
-                                                                            : slot * (size_t)batch->batch_count;
+  if (is_small(batch))
+    return (batch->scratch + SLOT_ALIGNMENT - 1) / SLOT_ALIGNMENT * SLOT_ALIGNMENT;
+  const size_t slot = slot_size(batch);
+  return slot == SIZE_MAX || slots(batch) > SIZE_MAX / slot ? SIZE_MAX : slot * (size_t)slots(batch);
+}
+
+static unsigned char *slot_of(const batch_t *batch, int64_t matrix) {
+  return (unsigned char *)batch->work + slot_size(batch) * (size_t)matrix;
 }
 
 static void run_groups(const batch_t *batch, int64_t first, int64_t last, unsigned char *scratch) {
@@ -30,28 +46,106 @@ static void run_groups(const batch_t *batch, int64_t first, int64_t last, unsign
     batch->task(batch->call, b, last - b < batch->group ? last - b : batch->group, (arena_t){scratch, 0});
 }
 
-static void run_on_stack(const batch_t *batch, int64_t first, int64_t last) {
-  _Alignas(ARENA_ALIGNMENT) unsigned char stack[SCRATCH_ON_STACK];
+/* ---- built-in threads: whoever is free takes the next piece ----------------------------------------------------- */
+
+typedef struct team {
+  const batch_t *batch;
+  int64_t grain; /* matrices of a piece, whole groups */
+  atomic_int_fast64_t pieces;
+} team_t;
+
+static int take_piece(team_t *team, int64_t *first, int64_t *last) {
+  const int64_t count = team->batch->batch_count;
+  *first = atomic_fetch_add_explicit(&team->pieces, 1, memory_order_relaxed) * team->grain;
+  *last = count - *first < team->grain ? count : *first + team->grain;
+  return *first < count;
+}
+
+static void run_pieces(team_t *team, int64_t first, int64_t last, unsigned char *scratch) {
+  do
+    run_groups(team->batch, first, last, scratch);
+  while (take_piece(team, &first, &last));
+}
+
+static __attribute__((noinline)) void run_on_stack(team_t *team, int64_t first, int64_t last) {
+  _Alignas(ARENA_ALIGNMENT) unsigned char stack[SMALL_SCRATCH];
+  run_pieces(team, first, last, stack);
+}
+
+/* A thread uses the slots of its first piece, which are its own, for all its pieces: they stay in its cache.  They are those
+ * of a whole group, since one more follows the last of the batch. */
+static void take_part(team_t *team, int is_caller) {
+  int64_t first, last;
+  if (!take_piece(team, &first, &last))
+    return;
+  if (!is_small(team->batch))
+    run_pieces(team, first, last, slot_of(team->batch, first));
+  else if (is_caller)
+    run_pieces(team, first, last, team->batch->work);
+  else
+    run_on_stack(team, first, last);
+}
+
+static void run_team(const batch_t *batch, int64_t grain, int num_threads) {
+  team_t team = {.batch = batch, .grain = grain};
+#if SVDGRAD_HAVE_OPENMP
+  const int64_t pieces = (batch->batch_count + grain - 1) / grain;
+  const int most = num_threads > 0 ? num_threads : omp_get_max_threads();
+  const int threads = pieces < most ? (int)pieces : most;
+  if (threads > 1) {
+#pragma omp parallel num_threads(threads)
+    take_part(&team, omp_get_thread_num() == 0);
+    return;
+  }
+#else
+  (void)num_threads;
+#endif
+  take_part(&team, 1);
+}
+
+/* ---- a caller's parallel_for: pieces are as it likes, on threads that are not known ------------------------------- */
+
+typedef struct lent {
+  const batch_t *batch;
+  pthread_mutex_t one_group; /* who has the scratch that belongs to no matrix */
+} lent_t;
+
+static __attribute__((noinline)) void run_piece_on_stack(const batch_t *batch, int64_t first, int64_t last) {
+  _Alignas(ARENA_ALIGNMENT) unsigned char stack[SMALL_SCRATCH];
   run_groups(batch, first, last, stack);
 }
 
-static void run_in_spare(const batch_t *batch, int64_t first, int64_t last) {
-  run_groups(batch, first, last, spare_take(batch->spare, batch->scratch));
-  spare_give(batch->spare);
+static void run_small_piece(lent_t *lent, int64_t first, int64_t last) {
+  if (pthread_mutex_trylock(&lent->one_group)) {
+    run_piece_on_stack(lent->batch, first, last);
+    return;
+  }
+  run_groups(lent->batch, first, last, lent->batch->work);
+  (void)pthread_mutex_unlock(&lent->one_group);
 }
 
-/* The slots of matrices first..last-1 belong to this piece alone, so it uses the first of them for all of it: that
- * memory stays in the cache, and no thread needs to know its number. */
+/* Its own slots, or the last ones where it is less than a group. */
 static void run_piece(int64_t first, int64_t last, void *argument) {
-  const batch_t *batch = argument;
-  const size_t slot = slot_size(batch);
-  if (slot == 0)
-    run_on_stack(batch, first, last);
-  else if (batch->padded && last - first < batch->group)
-    run_in_spare(batch, first, last);
-  else
-    run_groups(batch, first, last, (unsigned char *)batch->work + slot * (size_t)first);
+  lent_t *lent = argument;
+  const batch_t *batch = lent->batch;
+  if (is_small(batch)) {
+    run_small_piece(lent, first, last);
+  } else if (last - first >= batch->group) {
+    run_groups(batch, first, last, slot_of(batch, first));
+  } else {
+    (void)pthread_mutex_lock(&lent->one_group);
+    run_groups(batch, first, last, slot_of(batch, (int64_t)slots(batch) - batch->group));
+    (void)pthread_mutex_unlock(&lent->one_group);
+  }
 }
+
+static void run_lent(const parallel_t *parallel, const batch_t *batch, int64_t grain) {
+  lent_t lent = {batch, PTHREAD_MUTEX_INITIALIZER};
+  parallel->run(parallel->pool, batch->batch_count, grain, run_piece, &lent);
+  (void)pthread_mutex_destroy(&lent.one_group);
+}
+
+/* ---- either ---- */
 
 /* Matrices handed to a thread at once: whole groups, long beside handing a piece out, short beside a core that waits. */
 static int64_t grain_of(const batch_t *batch) {
@@ -61,29 +155,10 @@ static int64_t grain_of(const batch_t *batch) {
   return groups * batch->group;
 }
 
-#if SVDGRAD_HAVE_OPENMP
-static void openmp_for(int num_threads, int64_t grain, batch_t *batch) {
-  const int64_t count = batch->batch_count, pieces = (count + grain - 1) / grain;
-  const int most = num_threads > 0 ? num_threads : omp_get_max_threads();
-  const int threads = pieces < most ? (int)pieces : most;
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
-  for (int64_t i = 0; i < pieces; i++)
-    run_piece(i * grain, (i + 1) * grain < count ? (i + 1) * grain : count, batch);
-}
-#endif
-
 void batch_run(const parallel_t *parallel, batch_t batch) {
   const int64_t grain = grain_of(&batch);
-  batch.spare = parallel->spare;
-  if (parallel->run) {
-    parallel->run(parallel->pool, batch.batch_count, grain, run_piece, &batch);
-    return;
-  }
-#if SVDGRAD_HAVE_OPENMP
-  if (batch.batch_count > grain && parallel->num_threads != 1) {
-    openmp_for(parallel->num_threads, grain, &batch);
-    return;
-  }
-#endif
-  run_piece(0, batch.batch_count, &batch);
+  if (parallel->run)
+    run_lent(parallel, &batch, grain);
+  else
+    run_team(&batch, grain, parallel->num_threads);
 }

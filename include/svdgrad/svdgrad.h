@@ -131,8 +131,7 @@ SVDGRAD_API const char *svdgrad_status_string(svdgrad_status_t status); /**< nev
 SVDGRAD_API const char *svdgrad_last_error_message(void);
 
 /** Create a context; `device` is the CUDA device, and ignored by the CPU backends.  The only function that allocates
- *  or may synchronize.  A CPU handle reserves 10 MiB (pages that are not used take no memory) for batches of fewer
- *  matrices than a SIMD register holds: one thread at a time computes those, others wait for it.
+ *  or may synchronize.
  *  @return OUT_OF_MEMORY, BACKEND_UNAVAILABLE (with the reason in the message) */
 SVDGRAD_API svdgrad_status_t svdgrad_create(svdgrad_backend_t backend, int device, svdgrad_handle_t *handle);
 SVDGRAD_API svdgrad_status_t svdgrad_destroy(svdgrad_handle_t handle); /**< NULL is a no-op */
@@ -147,8 +146,8 @@ SVDGRAD_API svdgrad_status_t svdgrad_set_parallel_for(svdgrad_handle_t handle, s
 /** Built-in threads (OpenMP) of one call; 0: all cores.  Not while another thread uses the handle. */
 SVDGRAD_API svdgrad_status_t svdgrad_set_num_threads(svdgrad_handle_t handle, int num_threads);
 
-/** Bytes of workspace that `op` needs for `desc`: a pure function of its arguments, linear in
- *  batch_count, alignment 256.  @param[out] bytes may be 0 */
+/** Bytes of workspace that `op` needs for `desc`: a pure function of its arguments, at most a constant and so much for each
+ *  matrix, enough for every smaller batch too, alignment 256.  @param[out] bytes may be 0 */
 SVDGRAD_API svdgrad_status_t svdgrad_workspace_size(svdgrad_handle_t handle, svdgrad_op_t op,
                                                     const svdgrad_desc_t *desc, size_t *bytes);
 /** Name of the algorithm that desc->algo takes (AUTO: the one chosen), e.g. "jacobi-simd-avx512", "lapack-gesdd",
