@@ -31,12 +31,16 @@ svdgrad_status_t svdgrad_create(svdgrad_backend_t backend, int device, svdgrad_h
     free(context);
     return status;
   }
+  if (backend != SVDGRAD_BACKEND_CUDA)
+    parallel_open(&context->parallel);
   *handle = context;
   return SVDGRAD_STATUS_SUCCESS;
 }
 
 svdgrad_status_t svdgrad_destroy(svdgrad_handle_t handle) {
   if (handle) {
+    if (handle->id != SVDGRAD_BACKEND_CUDA)
+      parallel_close();
     handle->backend->destroy(handle);
     free(handle);
   }
@@ -69,7 +73,7 @@ svdgrad_status_t svdgrad_set_num_threads(svdgrad_handle_t handle, int num_thread
   if (num_threads < 0)
     return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "svdgrad_set_num_threads: num_threads is %d, must be >= 0",
                         num_threads);
-  handle->parallel.num_threads = num_threads;
+  parallel_set_threads(&handle->parallel, num_threads);
   return SVDGRAD_STATUS_SUCCESS;
 }
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "parallel.h"
 
+#include "fp_environment.h"
+#include "thread_pool.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -74,7 +77,9 @@ static __attribute__((noinline)) void run_on_stack(team_t *team, int64_t first, 
 
 /* A thread uses the slots of its first piece, which are its own, for all its pieces: they stay in its cache.  They are those
  * of a whole group, since one more follows the last of the batch. */
-static void take_part(team_t *team, int is_caller) {
+static void take_part(void *argument, int is_caller) {
+  IN_DEFAULT_FP_ENVIRONMENT;
+  team_t *team = argument;
   int64_t first, last;
   if (!take_piece(team, &first, &last))
     return;
@@ -87,9 +92,9 @@ static void take_part(team_t *team, int is_caller) {
 }
 
 static void run_team(const batch_t *batch, int64_t grain, int num_threads) {
+  const int64_t pieces = (batch->batch_count + grain - 1) / grain;
   team_t team = {.batch = batch, .grain = grain};
 #if SVDGRAD_HAVE_OPENMP
-  const int64_t pieces = (batch->batch_count + grain - 1) / grain;
   const int most = num_threads > 0 ? num_threads : omp_get_max_threads();
   const int threads = pieces < most ? (int)pieces : most;
   if (threads > 1) {
@@ -97,10 +102,10 @@ static void run_team(const batch_t *batch, int64_t grain, int num_threads) {
     take_part(&team, omp_get_thread_num() == 0);
     return;
   }
-#else
-  (void)num_threads;
-#endif
   take_part(&team, 1);
+#else
+  thread_pool_run(pieces < num_threads ? (int)pieces : num_threads, take_part, &team);
+#endif
 }
 
 /* ---- a caller's parallel_for: pieces are as it likes, on threads that are not known ------------------------------- */
@@ -126,6 +131,7 @@ static void run_small_piece(lent_t *lent, int64_t first, int64_t last) {
 
 /* Its own slots, or the last ones where it is less than a group. */
 static void run_piece(int64_t first, int64_t last, void *argument) {
+  IN_DEFAULT_FP_ENVIRONMENT;
   lent_t *lent = argument;
   const batch_t *batch = lent->batch;
   if (is_small(batch)) {
@@ -161,4 +167,25 @@ void batch_run(const parallel_t *parallel, batch_t batch) {
     run_lent(parallel, &batch, grain);
   else
     run_team(&batch, grain, parallel->num_threads);
+}
+
+void parallel_open(parallel_t *parallel) {
+#if !SVDGRAD_HAVE_OPENMP
+  thread_pool_open();
+#endif
+  parallel_set_threads(parallel, 0);
+}
+
+void parallel_set_threads(parallel_t *parallel, int num_threads) {
+#if !SVDGRAD_HAVE_OPENMP
+  if (num_threads == 0)
+    num_threads = thread_pool_default_threads();
+#endif
+  parallel->num_threads = num_threads;
+}
+
+void parallel_close(void) {
+#if !SVDGRAD_HAVE_OPENMP
+  thread_pool_close();
+#endif
 }

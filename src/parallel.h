@@ -7,9 +7,9 @@
 #include "arena.h"
 
 typedef struct parallel {
-  svdgrad_parallel_for_t run; /* the caller's, or NULL: OpenMP where compiled in */
+  svdgrad_parallel_for_t run; /* the caller's, or NULL: built-in threads (thread_pool.h), or OpenMP's */
   void *pool;
-  int num_threads; /* of OpenMP; 0: all cores */
+  int num_threads; /* built-in ones; 0, of OpenMP alone: as many as it likes */
 } parallel_t;
 
 /* Computes matrices first..first+count-1 of a call, in scratch memory that no other thread uses meanwhile. */
@@ -31,5 +31,11 @@ size_t batch_workspace(const batch_t *batch);
 
 /* Runs the task over the whole batch. */
 void batch_run(const parallel_t *parallel, batch_t batch);
+
+/* Of a handle: with the default number of threads, */
+void parallel_open(parallel_t *parallel);
+/* with another; 0: the default. */
+void parallel_set_threads(parallel_t *parallel, int num_threads);
+void parallel_close(void);
 
 #endif

@@ -18,6 +18,20 @@ typedef struct thread_control {
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static int holders, saved;
+static int is_inherited; /* a child was forked while others held: the BLAS is at one thread, and `saved` still to come */
+
+static void forget_holders(void) {
+  (void)pthread_mutex_init(&mutex, NULL);
+  is_inherited |= holders > 0;
+  holders = 0;
+}
+
+static void mind_forks(void) { (void)pthread_atfork(NULL, NULL, forget_holders); }
+
+void blas_threads_open(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  (void)pthread_once(&once, mind_forks);
+}
 
 static thread_control_t find_control(void) {
   if (openblas_set_num_threads && openblas_get_num_threads)
@@ -32,8 +46,13 @@ void blas_threads_hold(void) {
   if (!control.set)
     return;
   (void)pthread_mutex_lock(&mutex);
-  if (holders++ == 0 && (saved = control.get()) != 1)
-    control.set(1);
+  if (holders++ == 0) {
+    if (!is_inherited)
+      saved = control.get();
+    is_inherited = 0;
+    if (saved != 1)
+      control.set(1);
+  }
   (void)pthread_mutex_unlock(&mutex);
 }
 

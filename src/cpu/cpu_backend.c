@@ -3,6 +3,7 @@
 #include "../empty.h"
 #include "../error.h"
 #include "../functions/functions.h"
+#include "blas_threads.h"
 #include "cpu_blas_backward.h"
 #include "cpu_choice.h"
 #include "cpu_kernels.h"
@@ -16,6 +17,7 @@ static svdgrad_status_t cpu_create(context_t *context, int device) {
   if (!context->state)
     return error_status(SVDGRAD_STATUS_BACKEND_UNAVAILABLE,
                         "svdgrad_create: this library was compiled for other processors");
+  blas_threads_open();
   return SVDGRAD_STATUS_SUCCESS;
 }
 
