@@ -11,11 +11,12 @@
 #include <omp.h>
 #endif
 
-/* Scratch of a group up to SMALL_SCRATCH lies on the stacks of the built-in threads, or of a caller's pool: a workspace for
- * each matrix of a batch of many tiny ones would be larger than the batch.  The calling thread, whose stack may be small,
- * has that of one group in the workspace. */
-enum { SMALL_SCRATCH = 131072, SLOT_ALIGNMENT = 256 };
+/* Scratch of a group up to TINY_SCRATCH lies on the stack.  Up to SMALL_SCRATCH it does so on the built-in threads, and on
+ * those of a caller's pool: a workspace for each matrix of a batch of many small ones would be larger than the batch.  The
+ * calling thread, whose stack may be small, has that of one group in the workspace. */
+enum { TINY_SCRATCH = 16384, SMALL_SCRATCH = 131072, SLOT_ALIGNMENT = 256 };
 
+static int is_tiny(const batch_t *batch) { return batch->scratch <= TINY_SCRATCH; }
 static int is_small(const batch_t *batch) { return batch->scratch <= SMALL_SCRATCH; }
 
 /* Bytes of workspace per matrix where scratch is not small. */
@@ -32,7 +33,7 @@ static uint64_t slots(const batch_t *batch) {
 }
 
 size_t batch_workspace(const batch_t *batch) {
-  if (batch->batch_count == 0)
+  if (batch->batch_count == 0 || is_tiny(batch))
     return 0;
   if (is_small(batch))
     return (batch->scratch + SLOT_ALIGNMENT - 1) / SLOT_ALIGNMENT * SLOT_ALIGNMENT;
@@ -44,36 +45,48 @@ static unsigned char *slot_of(const batch_t *batch, int64_t matrix) {
   return (unsigned char *)batch->work + slot_size(batch) * (size_t)matrix;
 }
 
-static void run_groups(const batch_t *batch, int64_t first, int64_t last, unsigned char *scratch) {
-  for (int64_t b = first; b < last; b += batch->group)
-    batch->task(batch->call, b, last - b < batch->group ? last - b : batch->group, (arena_t){scratch, 0});
-}
-
-/* ---- built-in threads: whoever is free takes the next piece ----------------------------------------------------- */
+/* ---- pieces of the batch, one after the other on a thread ---- */
 
 typedef struct team {
   const batch_t *batch;
   int64_t grain; /* matrices of a piece, whole groups */
+  int is_lent;   /* a caller's parallel_for hands out the pieces, */
   atomic_int_fast64_t pieces;
+  pthread_mutex_t one_group; /* and who has this, the scratch that belongs to no piece */
 } team_t;
 
 static int take_piece(team_t *team, int64_t *first, int64_t *last) {
   const int64_t count = team->batch->batch_count;
+  if (team->is_lent)
+    return 0;
   *first = atomic_fetch_add_explicit(&team->pieces, 1, memory_order_relaxed) * team->grain;
   *last = count - *first < team->grain ? count : *first + team->grain;
   return *first < count;
 }
 
+static void run_groups(const batch_t *batch, int64_t first, int64_t last, unsigned char *scratch) {
+  for (int64_t b = first; b < last; b += batch->group)
+    batch->task(batch->call, b, last - b < batch->group ? last - b : batch->group, (arena_t){scratch, 0});
+}
+
+/* This piece and the next ones. */
 static void run_pieces(team_t *team, int64_t first, int64_t last, unsigned char *scratch) {
   do
     run_groups(team->batch, first, last, scratch);
   while (take_piece(team, &first, &last));
 }
 
-static __attribute__((noinline)) void run_on_stack(team_t *team, int64_t first, int64_t last) {
+static __attribute__((noinline)) void run_on_little_stack(team_t *team, int64_t first, int64_t last) {
+  _Alignas(ARENA_ALIGNMENT) unsigned char stack[TINY_SCRATCH];
+  run_pieces(team, first, last, stack);
+}
+
+static __attribute__((noinline)) void run_on_large_stack(team_t *team, int64_t first, int64_t last) {
   _Alignas(ARENA_ALIGNMENT) unsigned char stack[SMALL_SCRATCH];
   run_pieces(team, first, last, stack);
 }
+
+/* ---- built-in threads: whoever is free takes the next piece ---- */
 
 /* A thread uses the slots of its first piece, which are its own, for all its pieces: they stay in its cache.  They are those
  * of a whole group, since one more follows the last of the batch. */
@@ -83,12 +96,14 @@ static void take_part(void *argument, int is_caller) {
   int64_t first, last;
   if (!take_piece(team, &first, &last))
     return;
-  if (!is_small(team->batch))
+  if (is_tiny(team->batch))
+    run_on_little_stack(team, first, last);
+  else if (!is_small(team->batch))
     run_pieces(team, first, last, slot_of(team->batch, first));
   else if (is_caller)
     run_pieces(team, first, last, team->batch->work);
   else
-    run_on_stack(team, first, last);
+    run_on_large_stack(team, first, last);
 }
 
 static void run_team(const batch_t *batch, int64_t grain, int num_threads) {
@@ -108,47 +123,44 @@ static void run_team(const batch_t *batch, int64_t grain, int num_threads) {
 #endif
 }
 
-/* ---- a caller's parallel_for: pieces are as it likes, on threads that are not known ------------------------------- */
+/* ---- a caller's parallel_for: pieces are as it likes, on threads that are not known ---- */
 
-typedef struct lent {
-  const batch_t *batch;
-  pthread_mutex_t one_group; /* who has the scratch that belongs to no matrix */
-} lent_t;
-
-static __attribute__((noinline)) void run_piece_on_stack(const batch_t *batch, int64_t first, int64_t last) {
-  _Alignas(ARENA_ALIGNMENT) unsigned char stack[SMALL_SCRATCH];
-  run_groups(batch, first, last, stack);
-}
-
-static void run_small_piece(lent_t *lent, int64_t first, int64_t last) {
-  if (pthread_mutex_trylock(&lent->one_group)) {
-    run_piece_on_stack(lent->batch, first, last);
+static void run_small_piece(team_t *team, int64_t first, int64_t last) {
+  if (pthread_mutex_trylock(&team->one_group)) {
+    run_on_large_stack(team, first, last);
     return;
   }
-  run_groups(lent->batch, first, last, lent->batch->work);
-  (void)pthread_mutex_unlock(&lent->one_group);
+  run_pieces(team, first, last, team->batch->work);
+  (void)pthread_mutex_unlock(&team->one_group);
 }
 
-/* Its own slots, or the last ones where it is less than a group. */
+/* The slots of the piece, or the last ones where it is less than a group. */
+static void run_large_piece(team_t *team, int64_t first, int64_t last) {
+  const batch_t *batch = team->batch;
+  if (last - first >= batch->group) {
+    run_pieces(team, first, last, slot_of(batch, first));
+    return;
+  }
+  (void)pthread_mutex_lock(&team->one_group);
+  run_pieces(team, first, last, slot_of(batch, (int64_t)slots(batch) - batch->group));
+  (void)pthread_mutex_unlock(&team->one_group);
+}
+
 static void run_piece(int64_t first, int64_t last, void *argument) {
   IN_DEFAULT_FP_ENVIRONMENT;
-  lent_t *lent = argument;
-  const batch_t *batch = lent->batch;
-  if (is_small(batch)) {
-    run_small_piece(lent, first, last);
-  } else if (last - first >= batch->group) {
-    run_groups(batch, first, last, slot_of(batch, first));
-  } else {
-    (void)pthread_mutex_lock(&lent->one_group);
-    run_groups(batch, first, last, slot_of(batch, (int64_t)slots(batch) - batch->group));
-    (void)pthread_mutex_unlock(&lent->one_group);
-  }
+  team_t *team = argument;
+  if (is_tiny(team->batch))
+    run_on_little_stack(team, first, last);
+  else if (is_small(team->batch))
+    run_small_piece(team, first, last);
+  else
+    run_large_piece(team, first, last);
 }
 
 static void run_lent(const parallel_t *parallel, const batch_t *batch, int64_t grain) {
-  lent_t lent = {batch, PTHREAD_MUTEX_INITIALIZER};
-  parallel->run(parallel->pool, batch->batch_count, grain, run_piece, &lent);
-  (void)pthread_mutex_destroy(&lent.one_group);
+  team_t team = {.batch = batch, .grain = grain, .is_lent = 1, .one_group = PTHREAD_MUTEX_INITIALIZER};
+  parallel->run(parallel->pool, batch->batch_count, grain, run_piece, &team);
+  (void)pthread_mutex_destroy(&team.one_group);
 }
 
 /* ---- either ---- */

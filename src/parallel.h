@@ -26,7 +26,7 @@ typedef struct batch {
 } batch_t;
 
 /* Bytes of workspace for a batch (SIZE_MAX: too many): at most a constant and so much for each matrix, and enough for
- * every smaller batch.  Of small scratch there is that of one group alone. */
+ * every smaller batch.  Of small scratch there is that of one group alone, of tiny scratch none. */
 size_t batch_workspace(const batch_t *batch);
 
 /* Runs the task over the whole batch. */

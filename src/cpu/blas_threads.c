@@ -18,7 +18,8 @@ typedef struct thread_control {
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static int holders, saved;
-static int is_inherited; /* a child was forked while others held: the BLAS is at one thread, and `saved` still to come */
+static int
+    is_inherited; /* a child was forked while others held: the BLAS is at one thread, and `saved` still to come */
 
 static void forget_holders(void) {
   (void)pthread_mutex_init(&mutex, NULL);
