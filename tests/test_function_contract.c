@@ -424,7 +424,7 @@ static int same_memory(functions_t *x, functions_t *y) {
   return same;
 }
 
-/* A byte less, none, or in the wrong place: refused with nothing written. */
+/* A byte less, or none: refused with nothing written. */
 static void check_refusals(svdgrad_backend_t backend, const svdgrad_desc_t *desc, const job_t *job, const char *what) {
   LOCAL(functions) before = filled(backend, desc, job, 0, 100);
   LOCAL(functions) x = filled(backend, desc, job, 0, 100);
@@ -436,9 +436,7 @@ static void check_refusals(svdgrad_backend_t backend, const svdgrad_desc_t *desc
   } wrong[] = {{w.work, w.bytes - 1, SVDGRAD_STATUS_WORKSPACE_TOO_SMALL},
                {w.work, w.bytes / 2, SVDGRAD_STATUS_WORKSPACE_TOO_SMALL},
                {NULL, 0, SVDGRAD_STATUS_WORKSPACE_TOO_SMALL},
-               {NULL, w.bytes, SVDGRAD_STATUS_INVALID_ARGUMENT},
-               {w.work + 8, w.bytes, SVDGRAD_STATUS_INVALID_ARGUMENT},
-               {w.work + 128, w.bytes, SVDGRAD_STATUS_INVALID_ARGUMENT}};
+               {NULL, w.bytes, SVDGRAD_STATUS_INVALID_ARGUMENT}};
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong && w.bytes > 0; i++) {
     cr_expect_eq(functions_call(&x, job->op, 0, 1, 0, wrong[i].work, wrong[i].bytes), wrong[i].status, "%s: case %d",
                  what, (int)i);
