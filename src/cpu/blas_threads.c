@@ -3,11 +3,15 @@
  * controls of the known ones are weak symbols. */
 #include "blas_threads.h"
 
+#include "../lapack_names.h"
+
 #include <pthread.h>
 #include <stddef.h>
 
-__attribute__((weak)) int openblas_get_num_threads(void);
-__attribute__((weak)) void openblas_set_num_threads(int num_threads);
+#define OPENBLAS_GET LAPACK_SYMBOL(openblas_get_num_threads)
+#define OPENBLAS_SET LAPACK_SYMBOL(openblas_set_num_threads)
+__attribute__((weak)) int OPENBLAS_GET(void);
+__attribute__((weak)) void OPENBLAS_SET(int num_threads);
 __attribute__((weak)) int MKL_Get_Max_Threads(void);
 __attribute__((weak)) void MKL_Set_Num_Threads(int num_threads);
 
@@ -35,8 +39,8 @@ void blas_threads_open(void) {
 }
 
 static thread_control_t find_control(void) {
-  if (openblas_set_num_threads && openblas_get_num_threads)
-    return (thread_control_t){openblas_get_num_threads, openblas_set_num_threads};
+  if (OPENBLAS_SET && OPENBLAS_GET)
+    return (thread_control_t){OPENBLAS_GET, OPENBLAS_SET};
   if (MKL_Set_Num_Threads && MKL_Get_Max_Threads)
     return (thread_control_t){MKL_Get_Max_Threads, MKL_Set_Num_Threads};
   return (thread_control_t){NULL, NULL};
