@@ -154,8 +154,8 @@ static status_t (*const svd_backward)(handle_t, void *, desc_t, matrix_t, vector
                                       matrix_t, matrix_t, double, double, matrix_t, svdgrad_report_t *, void *,
                                       size_t) = svdgrad_svd_backward;
 
-static status_t (*const determinant)(handle_t, void *, desc_t, matrix_t, vector_t, vector_t, vector_t, vector_t, vector_t,
-                                     vector_t, double, double, matrix_t, int32_t *, void *,
+static status_t (*const determinant)(handle_t, void *, desc_t, matrix_t, vector_t, vector_t, vector_t, vector_t,
+                                     vector_t, vector_t, double, double, matrix_t, int32_t *, void *,
                                      size_t) = svdgrad_determinant;
 
 static void run_at_once(void *pool, int64_t count, int64_t grain, body_t *body, void *arg) {
@@ -202,8 +202,9 @@ Test(abi, functions_with_a_problem) {
   cr_expect_eq(workspace_size(handle, SVDGRAD_OP_DETERMINANT, &desc, &bytes), SVDGRAD_STATUS_SUCCESS);
   cr_assert_not_null(work = aligned_alloc(256, (bytes + 255) / 256 * 256 + 256));
   A = -3;
-  cr_expect_eq(determinant(handle, NULL, &desc, &A_, &det_, NULL, NULL, NULL, NULL, NULL, 1, 0, NULL, &info, work, bytes),
-               SVDGRAD_STATUS_SUCCESS);
+  cr_expect_eq(
+      determinant(handle, NULL, &desc, &A_, &det_, NULL, NULL, NULL, NULL, NULL, 1, 0, NULL, &info, work, bytes),
+      SVDGRAD_STATUS_SUCCESS);
   cr_expect(S == -3, "det = %g", S);
   free(work);
   cr_expect_eq(pool, 3, "all calls went through the caller's threads");

@@ -479,7 +479,7 @@ Test(function_arguments, quick_returns) {
       for (int op = 0; op < FUNCTIONS_OP_COUNT; op++)
         if (desc.m == desc.n || !is_determinant(functions_ops[op]))
           cr_expect_eq(functions_run(&x, functions_ops[op], all, 1, 0), SVDGRAD_STATUS_SUCCESS, "%s %dx%d: %s",
-                     functions_op_name(functions_ops[op]), (int)desc.m, (int)desc.n, svdgrad_last_error_message());
+                       functions_op_name(functions_ops[op]), (int)desc.m, (int)desc.n, svdgrad_last_error_message());
     }
 }
 

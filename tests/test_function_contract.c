@@ -315,7 +315,9 @@ static void check_all_kinds(svdgrad_backend_t backend, const svdgrad_desc_t *des
   }
 }
 
-Test(function_contract, norms_and_determinants_beside_matrices_of_all_kinds) { for_each_job(SPECTRUM_COUNT + 1, check_all_kinds); }
+Test(function_contract, norms_and_determinants_beside_matrices_of_all_kinds) {
+  for_each_job(SPECTRUM_COUNT + 1, check_all_kinds);
+}
 
 /* ---- NaN ---- */
 

@@ -10,7 +10,7 @@
 #define FUNCTION_RULE  function_rule_f32
 #define FUNCTION_POINT function_point_f32
 #define NORM_SUM       norm_sum_f32
-#define DETERMINANT     determinant_f32
+#define DETERMINANT    determinant_f32
 #include "../../src/function_rules.inc"
 #include "../../src/norm_rules.inc"
 #include "../../src/determinant_rules.inc"
@@ -25,7 +25,7 @@
 #define FUNCTION_RULE  function_rule_f64
 #define FUNCTION_POINT function_point_f64
 #define NORM_SUM       norm_sum_f64
-#define DETERMINANT     determinant_f64
+#define DETERMINANT    determinant_f64
 #include "../../src/function_rules.inc"
 #include "../../src/norm_rules.inc"
 #include "../../src/determinant_rules.inc"

@@ -62,13 +62,13 @@ typedef struct function_form {
   double param;
   int64_t larger; /* max(m, n) */
   values_t values;
-  reals_t f, df;       /* CUSTOM: the caller's */
-  tensor_t phase;      /* ROTATION: that of det(U Vh), 1-by-1 */
-  reals_t result;      /* values: out, f(s_i) */
-  reals_t points;      /* pairs: scratch, 2 k */
-  tensor_t P, M;       /* pairs: in, U^H gY V or V^H herm(gY) V; out */
-  reals_t factor;      /* pairs: out, what is before the parts outside the spans */
-  int outside;         /* there are such parts */
+  reals_t f, df;  /* CUSTOM: the caller's */
+  tensor_t phase; /* ROTATION: that of det(U Vh), 1-by-1 */
+  reals_t result; /* values: out, f(s_i) */
+  reals_t points; /* pairs: scratch, 2 k */
+  tensor_t P, M;  /* pairs: in, U^H gY V or V^H herm(gY) V; out */
+  reals_t factor; /* pairs: out, what is before the parts outside the spans */
+  int outside;    /* there are such parts */
   svdgrad_report_t *report;
 } function_form_t;
 

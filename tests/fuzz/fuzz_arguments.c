@@ -526,14 +526,14 @@ static void norms(reader_t *reader, problem_t *p) {
 
 /* det in the first place of U, if it has any, with both gradients of which A can be one. */
 static void determinants(reader_t *reader, problem_t *p) {
-  const svdgrad_vector_t det = {p->U.matrix.data, 1, p->U.stride[2]}, g_log_abs = {p->gS.matrix.data, 1, p->gS.stride[2]};
+  const svdgrad_vector_t det = {p->U.matrix.data, 1, p->U.stride[2]},
+                         g_log_abs = {p->gS.matrix.data, 1, p->gS.stride[2]};
   if (p->U.extent[0] == 0 || p->U.extent[1] == 0)
     return;
   remember_all(p);
   workspace_take(reader, p, SVDGRAD_OP_DETERMINANT);
-  svdgrad_status_t status =
-      svdgrad_determinant(p->handle, NULL, &p->desc, &p->A.matrix, &det, NULL, NULL, NULL, NULL, NULL, p->alpha,
-                          p->beta, NULL, p->info, p->work, p->work_bytes);
+  svdgrad_status_t status = svdgrad_determinant(p->handle, NULL, &p->desc, &p->A.matrix, &det, NULL, NULL, NULL, NULL,
+                                                NULL, p->alpha, p->beta, NULL, p->info, p->work, p->work_bytes);
   operand_t first = p->U;
   first.extent[0] = first.extent[1] = 1;
   check_status(status, "svdgrad_determinant");

@@ -31,15 +31,15 @@ const char *functions_op_name(svdgrad_op_t op) {
 }
 
 const char *functions_operand_name(int operand) {
-  static const char *const names[] = {"dA", "dS",    "dU",  "dVh",  "Y",       "gY",    "f",      "df",
-                                      "value", "g", "det", "sign", "log_abs", "g_det", "g_sign", "g_log_abs"};
+  static const char *const names[] = {"dA",    "dS", "dU",  "dVh",  "Y",       "gY",    "f",      "df",
+                                      "value", "g",  "det", "sign", "log_abs", "g_det", "g_sign", "g_log_abs"};
   return operand < OPERAND_COUNT ? operand_name((fixture_operand_t)operand) : names[operand - OPERAND_COUNT];
 }
 
 buffer_t *functions_operand(functions_t *x, int operand) {
-  buffer_t *const operands[] = {&x->dA, &x->dS,     &x->dU,          &x->dVh,   &x->Y,
-                                &x->gY, &x->values, &x->derivatives, &x->value, &x->g,
-                                &x->det, &x->sign, &x->log_abs, &x->g_det, &x->g_sign, &x->g_log_abs};
+  buffer_t *const operands[] = {&x->dA,      &x->dS,          &x->dU,     &x->dVh,      &x->Y,   &x->gY,
+                                &x->values,  &x->derivatives, &x->value,  &x->g,        &x->det, &x->sign,
+                                &x->log_abs, &x->g_det,       &x->g_sign, &x->g_log_abs};
   return operand < OPERAND_COUNT ? fixture_operand(&x->f, (fixture_operand_t)operand)
                                  : operands[operand - OPERAND_COUNT];
 }
@@ -192,8 +192,8 @@ static svdgrad_status_t call_determinant(const functions_t *x, const placed_t *o
                                          int32_t *info, void *stream, void *work, size_t bytes) {
   const svdgrad_vector_t *const *v = o->vector;
   return svdgrad_determinant(x->f.handle, stream, &x->f.desc, o->matrix[OPERAND_A], v[OPERAND_DET], v[OPERAND_SIGN],
-                             v[OPERAND_LOG_ABS], v[OPERAND_G_DET], v[OPERAND_G_SIGN], v[OPERAND_G_LOG_ABS], alpha,
-                             beta, o->matrix[OPERAND_GA], info, work, bytes);
+                             v[OPERAND_LOG_ABS], v[OPERAND_G_DET], v[OPERAND_G_SIGN], v[OPERAND_G_LOG_ABS], alpha, beta,
+                             o->matrix[OPERAND_GA], info, work, bytes);
 }
 
 static int is_determinant(svdgrad_op_t op) {
@@ -243,8 +243,8 @@ svdgrad_status_t functions_run(functions_t *x, svdgrad_op_t op, unsigned absent,
 void functions_fill(functions_t *x, int64_t b, uint64_t seed) {
   fixture_fill(&x->f, b, seed);
   random_t random = random_seed(seed + 1000);
-  static const int inputs[] = {OPERAND_DA, OPERAND_GY, OPERAND_F,     OPERAND_DF,     OPERAND_G,
-                               OPERAND_G_DET, OPERAND_G_SIGN, OPERAND_G_LOG_ABS};
+  static const int inputs[] = {OPERAND_DA, OPERAND_GY,    OPERAND_F,      OPERAND_DF,
+                               OPERAND_G,  OPERAND_G_DET, OPERAND_G_SIGN, OPERAND_G_LOG_ABS};
   for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
     const buffer_t *buffer = functions_operand(x, inputs[i]);
     dense_t X = random_matrix(&random, buffer->rows, buffer->cols, dtype_is_complex(buffer->dtype));
