@@ -121,6 +121,13 @@ static void scale_columns_by(machine_t *machine, tensor_t factor, tensor_t X) {
     c->error = c->kernels->program_scale_by(&args, c->stream);
 }
 
+static void add_identity(machine_t *machine, double value, tensor_t X) {
+  cuda_machine_t *c = cuda(machine);
+  const tensor_args_t args = {.batch_count = machine->p->batch_count, .X = X, .value = value};
+  if (!c->error && X.data)
+    c->error = c->kernels->program_add_identity(&args, c->stream);
+}
+
 static void normalize(machine_t *machine, values_t values, tensor_t X) {
   cuda_machine_t *c = cuda(machine);
   const tensor_args_t args = {.batch_count = machine->p->batch_count, .X = X, .exponent = values.exponent};
@@ -200,6 +207,7 @@ static const machine_ops_t cuda_machine_ops = {
     .scale_columns = scale_columns,
     .scale_columns_by = scale_columns_by,
     .normalize = normalize,
+    .add_identity = add_identity,
     .determinant_phase = determinant_phase,
     .form_jvp = form_jvp,
     .form_second = form_second,

@@ -206,6 +206,7 @@ typedef struct tensor_args {
   tensor_t X;
   reals_t factor;          /* scale_columns */
   const int32_t *exponent; /* normalize */
+  double value;            /* add_identity */
   tensor_t column;         /* scale_columns_by */
   tensor_t phase;          /* determinant_phase: out, 1-by-1 */
 } tensor_args_t;
@@ -281,6 +282,7 @@ typedef struct cuda_kernels {
   cudaError_t (*program_store_reals)(const transfer_reals_args_t *args, cudaStream_t stream);
   cudaError_t (*program_scale)(const tensor_args_t *args, cudaStream_t stream);
   cudaError_t (*program_scale_by)(const tensor_args_t *args, cudaStream_t stream);
+  cudaError_t (*program_add_identity)(const tensor_args_t *args, cudaStream_t stream);
   cudaError_t (*program_normalize)(const tensor_args_t *args, cudaStream_t stream);
   cudaError_t (*program_phase)(const tensor_args_t *args, cudaStream_t stream);
   cudaError_t (*form_jvp)(const form_args_t *args, cudaStream_t stream);

@@ -8,6 +8,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <string.h>
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))
 
@@ -154,6 +155,7 @@ static svdgrad_status_t check_param(const char *function, const problem_t *p, co
   case SVDGRAD_FUNCTION_HARD_THRESHOLD:
   case SVDGRAD_FUNCTION_CLIP:
   case SVDGRAD_FUNCTION_INVERSE:
+  case SVDGRAD_FUNCTION_SIGN:
     if (!(isfinite(t) && t >= 0))
       return invalid_param(function, t, "finite and >= 0");
     break;
@@ -169,9 +171,6 @@ static svdgrad_status_t check_param(const char *function, const problem_t *p, co
 static svdgrad_status_t check_rotation(const char *function, const problem_t *p, const svdgrad_function_t *f) {
   if (f->kind != SVDGRAD_FUNCTION_ROTATION)
     return SVDGRAD_STATUS_SUCCESS;
-  if (p->dtype == SVDGRAD_C64 || p->dtype == SVDGRAD_C128)
-    return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: desc.dtype is %d, must be real for ROTATION", function,
-                        (int)p->dtype);
   if (p->m != p->n || p->k != p->mn)
     return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT,
                         "%s: desc.m = %lld, desc.n = %lld, desc.rank = %lld: must be square and of full rank for "
@@ -183,21 +182,47 @@ static svdgrad_status_t check_rotation(const char *function, const problem_t *p,
   return SVDGRAD_STATUS_SUCCESS;
 }
 
-static svdgrad_status_t check_function(const char *function, const problem_t *p, const svdgrad_function_t *f) {
-  if (!f)
+/* What was appended after 0.1. */
+static svdgrad_status_t check_appended(const char *function, const svdgrad_function_t *f) {
+  const int in_units = f->kind == SVDGRAD_FUNCTION_SOFT_THRESHOLD || f->kind == SVDGRAD_FUNCTION_HARD_THRESHOLD ||
+                       f->kind == SVDGRAD_FUNCTION_CLIP || f->kind == SVDGRAD_FUNCTION_INVERSE ||
+                       f->kind == SVDGRAD_FUNCTION_SIGN;
+  if (!isfinite(f->null_value))
+    return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: function.null_value is %g, must be finite", function,
+                        f->null_value);
+  if (f->null_value != 0 && f->form != SVDGRAD_FORM_VVH)
+    return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: function.null_value is %g, must be 0 for the form UVH",
+                        function, f->null_value);
+  if (f->relative && !in_units)
+    return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT,
+                        "%s: function.relative is %d, must be 0 for kind %d, which has no threshold", function,
+                        (int)f->relative, (int)f->kind);
+  return SVDGRAD_STATUS_SUCCESS;
+}
+
+/* The struct only ever grows at its end; programs of 0.1 end before null_value. */
+enum { FUNCTION_SIZE_0_1 = offsetof(svdgrad_function_t, null_value) };
+
+static svdgrad_status_t check_function(const char *function, const problem_t *p, const svdgrad_function_t *given,
+                                       svdgrad_function_t *f) {
+  if (!given)
     return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: function is NULL, must not be", function);
-  if (f->struct_size != sizeof *f)
+  if (given->struct_size != FUNCTION_SIZE_0_1 && given->struct_size != sizeof *f)
     return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT,
                         "%s: function.struct_size is %zu, must be %zu (use SVDGRAD_FUNCTION_INIT)", function,
-                        f->struct_size, sizeof *f);
-  if ((int)f->kind < SVDGRAD_FUNCTION_POLAR || f->kind > SVDGRAD_FUNCTION_CUSTOM)
+                        given->struct_size, sizeof *f);
+  *f = (svdgrad_function_t)SVDGRAD_FUNCTION_INIT;
+  memcpy(f, given, given->struct_size);
+  if ((int)f->kind < SVDGRAD_FUNCTION_POLAR || f->kind > SVDGRAD_FUNCTION_SIGN)
     return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: function.kind is %d, must be in %d..%d", function,
-                        (int)f->kind, SVDGRAD_FUNCTION_POLAR, SVDGRAD_FUNCTION_CUSTOM);
+                        (int)f->kind, SVDGRAD_FUNCTION_POLAR, SVDGRAD_FUNCTION_SIGN);
   if ((int)f->form < SVDGRAD_FORM_UVH || f->form > SVDGRAD_FORM_VVH)
     return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: function.form is %d, must be in %d..%d", function,
                         (int)f->form, SVDGRAD_FORM_UVH, SVDGRAD_FORM_VVH);
-  const svdgrad_status_t status = check_param(function, p, f);
-  return status ? status : check_rotation(function, p, f);
+  svdgrad_status_t status = check_param(function, p, f);
+  if (status || (status = check_appended(function, f)))
+    return status;
+  return check_rotation(function, p, f);
 }
 
 /* Everything of both directions; Y and gA as outputs or not. */
@@ -239,9 +264,10 @@ svdgrad_status_t svdgrad_matrix_function(svdgrad_handle_t handle, void *stream, 
   static const char name[] = "svdgrad_matrix_function";
   const svdgrad_op_t op = SVDGRAD_OP_MATRIX_FUNCTION;
   function_call_t call = {.stream = stream};
+  svdgrad_function_t f;
   svdgrad_status_t status = begin(name, handle, op, desc, stream, &call.p);
-  if (status || (status = check_function(name, &call.p, function)) ||
-      (status = function_call(name, handle, op, function, S, U, Vh, Y, NULL, work, work_bytes, &call)))
+  if (status || (status = check_function(name, &call.p, function, &f)) ||
+      (status = function_call(name, handle, op, &f, S, U, Vh, Y, NULL, work, work_bytes, &call)))
     return status;
   if (call.p.batch_count == 0)
     return status;
@@ -259,9 +285,11 @@ svdgrad_status_t svdgrad_matrix_function_backward(svdgrad_handle_t handle, void 
   static const char name[] = "svdgrad_matrix_function_backward";
   const svdgrad_op_t op = SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD;
   function_call_t call = {.stream = stream, .alpha = alpha, .beta = beta, .report = report};
+  svdgrad_function_t f;
   svdgrad_status_t status = begin(name, handle, op, desc, stream, &call.p);
-  if (status || (status = validate_scalars(name, alpha, beta)) || (status = check_function(name, &call.p, function)) ||
-      (status = function_call(name, handle, op, function, S, U, Vh, gY, gA, work, work_bytes, &call)))
+  if (status || (status = validate_scalars(name, alpha, beta)) ||
+      (status = check_function(name, &call.p, function, &f)) ||
+      (status = function_call(name, handle, op, &f, S, U, Vh, gY, gA, work, work_bytes, &call)))
     return status;
   if (call.p.batch_count == 0)
     return status;
@@ -319,6 +347,7 @@ svdgrad_status_t svdgrad_determinant(svdgrad_handle_t handle, void *stream, cons
                                      const svdgrad_vector_t *g_det, const svdgrad_vector_t *g_sign,
                                      const svdgrad_vector_t *g_log_abs, double alpha, double beta,
                                      const svdgrad_matrix_t *gA, int32_t *info, void *work, size_t work_bytes) {
+  IN_DEFAULT_FP_ENVIRONMENT;
   static const char function[] = "svdgrad_determinant";
   const svdgrad_op_t op = gA ? SVDGRAD_OP_DETERMINANT_GRADIENT : SVDGRAD_OP_DETERMINANT;
   determinant_call_t call;
@@ -347,8 +376,9 @@ svdgrad_status_t svdgrad_determinant(svdgrad_handle_t handle, void *stream, cons
   call.det = one_by_one(det), call.sign = one_by_one(sign), call.log_abs = vector_or_none(log_abs);
   call.g_det = one_by_one(g_det), call.g_sign = one_by_one(g_sign), call.g_log_abs = vector_or_none(g_log_abs);
   call.alpha = alpha, call.beta = beta;
-  call.info = info, call.work = work;
-  return determinant(handle, &call);
+  call.info = info, call.work = validate_aligned(work);
+  const context_t context = validate_context(handle, desc);
+  return determinant(&context, &call);
 }
 
 /* ---- power iteration ------------------------------------------------------------------------------ */

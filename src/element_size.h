@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Bytes of an element and of its real type, and numbers of elements. */
+/* Bytes of an element and of its real type, whether it is complex, and numbers of elements. */
 #ifndef SVDGRAD_ELEMENT_SIZE_H
 #define SVDGRAD_ELEMENT_SIZE_H
 #include <svdgrad/svdgrad.h>
@@ -11,6 +11,8 @@ static inline size_t real_size(svdgrad_dtype_t dtype) {
 static inline size_t element_size(svdgrad_dtype_t dtype) {
   return dtype == SVDGRAD_F32 || dtype == SVDGRAD_F64 ? real_size(dtype) : 2 * real_size(dtype);
 }
+
+static inline int type_is_complex(svdgrad_dtype_t dtype) { return dtype == SVDGRAD_C64 || dtype == SVDGRAD_C128; }
 
 /* Of a matrix; INT64_MAX, for which nobody has memory, if they cannot be counted: a function of A^H A is n-by-n where
  * only m * n was checked. */

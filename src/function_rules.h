@@ -13,9 +13,11 @@
 #define FUNCTION_POINT function_point_t
 #define NORM_SUM       norm_sum_t
 #define DETERMINANT    determinant_t
+#define TURN           turn_t
 #include "function_rules.inc"
 #include "norm_rules.inc"
 #include "determinant_rules.inc"
+#include "special_unitary_rules.inc"
 #undef REAL
 #undef GAP_POLICY
 #undef GAP_FUNCTION
@@ -23,5 +25,6 @@
 #undef FUNCTION_POINT
 #undef NORM_SUM
 #undef DETERMINANT
+#undef TURN
 
 #endif

@@ -286,8 +286,8 @@ static void expect_function_refused(functions_t *x, const char *text) {
 
 Test(function_arguments, functions) {
   static const function_mistake_t mistakes[] = {
-      {(svdgrad_function_kind_t)-1, SVDGRAD_FORM_UVH, 0, "function.kind is -1, must be in 0..8"},
-      {(svdgrad_function_kind_t)9, SVDGRAD_FORM_UVH, 0, "function.kind is 9, must be in 0..8"},
+      {(svdgrad_function_kind_t)-1, SVDGRAD_FORM_UVH, 0, "function.kind is -1, must be in 0..9"},
+      {(svdgrad_function_kind_t)10, SVDGRAD_FORM_UVH, 0, "function.kind is 10, must be in 0..9"},
       {SVDGRAD_FUNCTION_POLAR, (svdgrad_form_t)-1, 0, "function.form is -1, must be in 0..1"},
       {SVDGRAD_FUNCTION_POLAR, (svdgrad_form_t)2, 0, "function.form is 2, must be in 0..1"},
       {SVDGRAD_FUNCTION_RANK, SVDGRAD_FORM_UVH, 4, "function.param is 4, must be an integer in 0..min(m, n)"},
@@ -342,9 +342,7 @@ Test(function_arguments, rotation) {
   for (int b = 0; b < test_backend_count; b++) {
     LOCAL(functions) x = problem(test_backends[b], SVDGRAD_F64, 3, 3);
     LOCAL(functions) tall = problem(test_backends[b], SVDGRAD_F32, 4, 3);
-    LOCAL(functions) complex_type = problem(test_backends[b], SVDGRAD_C64, 3, 3);
-    x.function.kind = tall.function.kind = complex_type.function.kind = SVDGRAD_FUNCTION_ROTATION;
-    expect_function_refused(&complex_type, "desc.dtype is 2, must be real for ROTATION");
+    x.function.kind = tall.function.kind = SVDGRAD_FUNCTION_ROTATION;
     expect_function_refused(&tall,
                             "desc.m = 4, desc.n = 3, desc.rank = 3: must be square and of full rank for ROTATION");
     x.function.form = SVDGRAD_FORM_VVH;
@@ -353,6 +351,24 @@ Test(function_arguments, rotation) {
     x.f.desc.rank = 2;
     expect_refused(&x, SVDGRAD_OP_MATRIX_FUNCTION, 0, 1, 0, INVALID,
                    "desc.m = 3, desc.n = 3, desc.rank = 2: must be square and of full rank for ROTATION");
+  }
+}
+
+Test(function_arguments, appended_fields) {
+  for (int b = 0; b < test_backend_count; b++) {
+    LOCAL(functions) x = problem(test_backends[b], SVDGRAD_F64, 3, 3);
+    x.function.null_value = NAN;
+    expect_function_refused(&x, "function.null_value is nan, must be finite");
+    x.function.null_value = 2;
+    expect_function_refused(&x, "function.null_value is 2, must be 0 for the form UVH");
+    x.function.null_value = 0;
+    x.function.relative = 1;
+    expect_function_refused(&x, "function.relative is 1, must be 0 for kind 0, which has no threshold");
+    x.function.relative = 0;
+    x.function.kind = SVDGRAD_FUNCTION_SIGN, x.function.param = -1;
+    expect_function_refused(&x, "function.param is -1, must be finite and >= 0");
+    x.function.param = 0, x.function.struct_size += 8;
+    expect_function_refused(&x, "function.struct_size is 104, must be 96 (use SVDGRAD_FUNCTION_INIT)");
   }
 }
 

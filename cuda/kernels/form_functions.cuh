@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* f(S), its divided differences, and norms (svdgrad.h, src/functions/forms.h), one block per matrix. */
 #pragma once
+#include "form_rotation.cuh"
 #include "form_tangents.cuh"
 #include "function.cuh"
 
 template <class R>
 __device__ inline function_rule<R> rule_of(const form_args_t &args, const function_form_t &form,
                                            const form_scene<R> &scene) {
-  return function_make(form.kind, (R)form.param, args.gap_policy, limits<R>::epsilon(), scene.policy.s1, scene.exponent,
-                       form.larger);
+  return function_make(form.kind, (R)form.param, form.relative, args.gap_policy, limits<R>::epsilon(), scene.policy.s1,
+                       scene.exponent, form.larger);
 }
 
 /* From normalized values to the caller's units, of f (order 0) or of its differences (1).  In double: in float the
@@ -17,7 +18,8 @@ template <class R>
 __device__ inline R scale_of(const form_args_t &args, const function_form_t &form, const form_scene<R> &scene,
                              int order) {
   const double degree =
-      function_make(form.kind, form.param, args.gap_policy, 0.0, 0.0, scene.exponent, form.larger).degree;
+      function_make(form.kind, form.param, form.relative, args.gap_policy, 0.0, 0.0, scene.exponent, form.larger)
+          .degree;
   return (R)function_scale(degree - order, scene.exponent);
 }
 
@@ -38,7 +40,10 @@ template <class T> __global__ void form_values_kernel(form_args_t args) {
     const function_rule<R> rule = rule_of(args, form, scene);
     const R scale = scale_of(args, form, scene, 0);
     for (int64_t i = threadIdx.x; i < scene.k; i += blockDim.x)
-      reals_of<R>(form.result, b)[i] = evaluate(form, rule, scene, i).f * scale;
+      reals_of<R>(form.result, b)[i] = evaluate(form, rule, scene, i).f * scale - (R)form.null_value;
+    if constexpr (scalar<T>::is_complex)
+      if (form.turn.data)
+        form_turns<T>(form, scene, find_turn<T>(form, scene));
   }
 }
 
@@ -97,6 +102,37 @@ __device__ inline void pair_of_one(const function_rule<real_t<T>> &rule, functio
     M[i * k + j] = phi * b.s * conj(p);
 }
 
+/* What is before the parts outside the spans. */
+template <class R>
+__device__ inline R factor_at(const form_args_t &args, const function_form_t &form, const function_rule<R> &rule,
+                              form_scene<R> *scene, R scale, int64_t j) {
+  const function_point_of<R> point = point_at(form, *scene, j);
+  if (form.form == SVDGRAD_FORM_UVH || form.null_value == 0)
+    return function_ratio(&rule, point, &scene->policy) * scale * (form.form == SVDGRAD_FORM_UVH ? 1 : 2);
+  return 2 * function_null_ratio(&rule, point, scale_of(args, form, *scene, 0), (R)form.null_value, scene->exponent,
+                                 &scene->policy);
+}
+
+/* What a threshold that moves with s_1 adds: the derivative by s_1 on the diagonal, where the first values are.  By the
+ * whole block, each thread summing up alike: the order is that of the values. */
+template <class T>
+__device__ inline void add_moving(const function_form_t &form, const function_rule<real_t<T>> &rule,
+                                  const form_scene<real_t<T>> &scene, const T *P, T *M) {
+  typedef real_t<T> R;
+  const R s1 = scene.k > 0 ? scene.s[0] : 0;
+  R sum = 0;
+  int64_t first = 0;
+  if (rule.moving == 0 || s1 == 0)
+    return;
+  for (int64_t i = 0; i < scene.k; i++) {
+    sum += function_moves(&rule, point_at(form, scene, i)) * re(P[i * scene.k + i]);
+    first += function_is_first(scene.s[i], s1, &scene.policy);
+  }
+  __syncthreads();
+  for (int64_t i = threadIdx.x; i < first; i += blockDim.x)
+    M[i * scene.k + i] = M[i * scene.k + i] + from_real<T>(sum / (R)first);
+}
+
 template <class T> __global__ void form_pairs_kernel(form_args_t args) {
   typedef real_t<T> R;
   __shared__ R scratch[WARP];
@@ -110,7 +146,10 @@ template <class T> __global__ void form_pairs_kernel(form_args_t args) {
     const T *P = tensor_of<T>(form.P, b);
     T *M = tensor_of<T>(form.M, b);
     evaluate_all(form, rule, scene);
-    for (int64_t e = threadIdx.x; e < k * (k + 1) / 2; e += blockDim.x) {
+    if constexpr (scalar<T>::is_complex)
+      if (form.turn.data)
+        rotation_pairs(form, rule, &scene, P, scale, M);
+    for (int64_t e = threadIdx.x; e < k * (k + 1) / 2 && !form.turn.data; e += blockDim.x) {
       int64_t i, j;
       pair_of(e, &i, &j);
       const function_point_of<R> a = point_at(form, scene, i), c = point_at(form, scene, j);
@@ -119,10 +158,9 @@ template <class T> __global__ void form_pairs_kernel(form_args_t args) {
       else
         pair_of_one(rule, a, c, P, i, j, scale, &scene, M);
     }
-    for (int64_t j = threadIdx.x; j < k && form.outside; j += blockDim.x) {
-      const function_point_of<R> a = point_at(form, scene, j);
-      reals_of<R>(form.factor, b)[j] = function_ratio(&rule, a, &scene.policy) * scale * (both ? 1 : 2);
-    }
+    add_moving(form, rule, scene, P, M);
+    for (int64_t j = threadIdx.x; j < k && form.outside; j += blockDim.x)
+      reals_of<R>(form.factor, b)[j] = factor_at(args, form, rule, &scene, scale, j);
     form_end(scene, form.report, scratch);
   }
 }

@@ -11,30 +11,36 @@
 #define FUNCTION_POINT function_point_f32
 #define NORM_SUM       norm_sum_f32
 #define DETERMINANT    determinant_f32
+#define TURN           turn_f32
 #include "../../src/function_rules.inc"
 #include "../../src/norm_rules.inc"
 #include "../../src/determinant_rules.inc"
+#include "../../src/special_unitary_rules.inc"
 #undef REAL
 #undef GAP_POLICY
 #undef FUNCTION_RULE
 #undef FUNCTION_POINT
 #undef NORM_SUM
 #undef DETERMINANT
+#undef TURN
 #define REAL           double
 #define GAP_POLICY     gap_policy_f64
 #define FUNCTION_RULE  function_rule_f64
 #define FUNCTION_POINT function_point_f64
 #define NORM_SUM       norm_sum_f64
 #define DETERMINANT    determinant_f64
+#define TURN           turn_f64
 #include "../../src/function_rules.inc"
 #include "../../src/norm_rules.inc"
 #include "../../src/determinant_rules.inc"
+#include "../../src/special_unitary_rules.inc"
 #undef REAL
 #undef GAP_POLICY
 #undef FUNCTION_RULE
 #undef FUNCTION_POINT
 #undef NORM_SUM
 #undef DETERMINANT
+#undef TURN
 #undef GAP_FUNCTION
 
 template <class R> struct function_types;
@@ -43,14 +49,17 @@ template <> struct function_types<float> {
   typedef function_point_f32 point;
   typedef norm_sum_f32 norm;
   typedef determinant_f32 determinant;
+  typedef turn_f32 turn;
 };
 template <> struct function_types<double> {
   typedef function_rule_f64 rule;
   typedef function_point_f64 point;
   typedef norm_sum_f64 norm;
   typedef determinant_f64 determinant;
+  typedef turn_f64 turn;
 };
 template <class R> using function_rule = typename function_types<R>::rule;
 template <class R> using function_point_of = typename function_types<R>::point;
 template <class R> using norm_sum = typename function_types<R>::norm;
+template <class R> using turn_of = typename function_types<R>::turn;
 template <class R> using determinant_of = typename function_types<R>::determinant;

@@ -131,6 +131,11 @@ template <class T> cudaError_t program_scale_by_launch(const tensor_args_t *args
   return SIMT_LAUNCH(program_scale_by_kernel<T>, grid, dim3(256), 0, stream, *args);
 }
 
+template <class T> cudaError_t program_add_identity_launch(const tensor_args_t *args, cudaStream_t stream) {
+  const dim3 grid = grid_of_elements(args->batch_count * args->X.columns);
+  return SIMT_LAUNCH(program_add_identity_kernel<T>, grid, dim3(256), 0, stream, *args);
+}
+
 template <class T> cudaError_t program_phase_launch(const tensor_args_t *args, cudaStream_t stream) {
   const dim3 block(threads_for(args->X.rows * args->X.rows));
   return SIMT_LAUNCH(program_phase_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
@@ -246,6 +251,7 @@ template <class T> constexpr cuda_kernels_t make_kernels() {
           program_store_reals_launch<T>,
           program_scale_launch<T>,
           program_scale_by_launch<T>,
+          program_add_identity_launch<T>,
           program_normalize_launch<T>,
           program_phase_launch<T>,
           form_jvp_launch<T>,

@@ -92,6 +92,13 @@ template <class T> __global__ void program_scale_by_kernel(tensor_args_t args) {
   });
 }
 
+template <class T> __global__ void program_add_identity_kernel(tensor_args_t args) {
+  visit_batch(args.batch_count, args.X.columns, [&](int64_t b, int64_t i) {
+    T *x = tensor_of<T>(args.X, b) + i * args.X.rows + i;
+    *x = *x + from_real<T>((real_t<T>)args.value);
+  });
+}
+
 template <class T> __global__ void program_normalize_kernel(tensor_args_t args) {
   visit_batch(args.batch_count, args.X.rows * args.X.columns, [&](int64_t b, int64_t e) {
     T *x = tensor_of<T>(args.X, b) + e;

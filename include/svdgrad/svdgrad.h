@@ -275,15 +275,19 @@ typedef enum {
                                             (but under the policy EXACT) */
   SVDGRAD_FUNCTION_INVERSE = 6,        /**< 1/s where s > t s_1, else 0, t >= 0; 0 means max(m, n) eps.  The conjugate
                                             transpose of the pseudo-inverse */
-  SVDGRAD_FUNCTION_ROTATION = 7,       /**< 1, but for the last value det(U) det(Vh): the nearest rotation.  m = n, real
-                                            types, form UVH */
-  SVDGRAD_FUNCTION_CUSTOM = 8          /**< the caller's f(s_i) and f'(s_i) */
+  SVDGRAD_FUNCTION_ROTATION = 7, /**< 1, but for the last value det(U) det(Vh): the nearest rotation.  Complex types:
+                                            e^(i theta_j), the nearest special unitary matrix, with s_j sin theta_j the
+                                            same for all j and sum theta_j = -arg det(U Vh).  m = n, form UVH */
+  SVDGRAD_FUNCTION_CUSTOM = 8,   /**< the caller's f(s_i) and f'(s_i) */
+  SVDGRAD_FUNCTION_SIGN = 9      /**< 1 where s > t s_1, else 0, t >= 0; 0 means max(m, n) eps: POLAR that is zero
+                                            where A is, the partial isometry of the polar decomposition */
 } svdgrad_function_kind_t;
 
 typedef enum {
   SVDGRAD_FORM_UVH = 0, /**< Y = U f(S) Vh, m-by-n */
   SVDGRAD_FORM_VVH = 1  /**< Y = V f(S) Vh, n-by-n: a function of A^H A, such as its square root (POWER, t = 1) or
-                             inverse square root (INVERSE); what lies outside the rows of A maps to 0 */
+                             inverse square root (INVERSE); what lies outside the rows of A maps to 0, or to
+                             null_value times itself */
 } svdgrad_form_t;
 
 /** A function.  Initialize with SVDGRAD_FUNCTION_INIT, then set fields.  Append-only. */
@@ -294,11 +298,15 @@ typedef struct svdgrad_function {
   double param;
   svdgrad_vector_t f, df; /**< CUSTOM: f(s_i) and f'(s_i), length k, real, in the backend's memory; df is needed by the
                                backward pass only.  f should be smooth where values come close to each other */
+  double null_value; /**< form VVH: f(0) of what lies outside the leading k rows of Vh, Y = V f(S) Vh + null_value (I -
+                               V Vh); finite, 0 for the form UVH.  Whitening of N rows with epsilon (ZCA), (A^H A / N +
+                               epsilon I)^(-1/2), is CUSTOM with f = (s^2 / N + epsilon)^(-1/2), f' = -s f^3 / N and
+                               null_value = epsilon^(-1/2) */
+  int32_t relative;  /**< non-zero: t of SOFT_THRESHOLD, HARD_THRESHOLD and CLIP counts in units of s_1, with which it
+                               moves.  INVERSE and SIGN always do; 0 for other kinds */
 } svdgrad_function_t;
 #define SVDGRAD_FUNCTION_INIT                                                                                          \
-  {                                                                                                                    \
-    sizeof(svdgrad_function_t), SVDGRAD_FUNCTION_POLAR, SVDGRAD_FORM_UVH, 0.0, {0, 0, 0}, { 0, 0, 0 }                  \
-  }
+  { sizeof(svdgrad_function_t), SVDGRAD_FUNCTION_POLAR, SVDGRAD_FORM_UVH, 0.0, {0, 0, 0}, {0, 0, 0}, 0.0, 0 }
 
 /** Y = U f(S) Vh, or V f(S) Vh.  desc->rank < min(m, n): of the leading triplets alone.
  *  @param[in]  S,U,Vh  factors as svdgrad_svd() returned them (with full_matrices, too); U may be NULL for the form VVH
@@ -315,7 +323,10 @@ SVDGRAD_API svdgrad_status_t svdgrad_matrix_function(svdgrad_handle_t handle, vo
  *  (Daleckii and Krein's divided differences on the Hermitian dilation of A; Noferini, SIAM J. Matrix Anal. Appl. 38,
  *  2017).  The map gY -> gA is self-adjoint: the same call turns a tangent dA into dY, and with f = F' into the product
  *  of the Hessian of sum F(s_i) with dA.  For the form VVH, with G = herm(gY), P = V^H G V:
- *    gA = 2 U (s_i f1_ij / (s_i + s_j) P) Vh + 2 U (f(S)/S) V^H G (I - V V^H).
+ *    gA = 2 U (s_i f1_ij / (s_i + s_j) P) Vh + 2 U ((f(S) - null_value)/S) V^H G (I - V V^H).
+ *  A threshold t = tau s_1 (`relative`) moves with s_1, and gA has the term gs_1 u_1 v_1^H besides, with
+ *  gs_1 = -tau times the sum of Re P_ii over the values above it (SOFT_THRESHOLD), or +tau times that over those above
+ *  it (CLIP), shared equally among values within 4 eps s_1 of the first; the map is then not self-adjoint.
  *  A quotient whose divisor is <= c*eps*s_1 and is not cancelled by f is dropped and reported, but under the gap policy
  *  EXACT; MASK, NOISE_FLOOR and LORENTZ act as DEFAULT.  The rank must be 0 (or min(m, n)).
  *  @param[in]  S,U,Vh  factors as svdgrad_svd() returned them (with full_matrices, too)
@@ -373,7 +384,7 @@ SVDGRAD_API svdgrad_status_t svdgrad_norm(svdgrad_handle_t handle, void *stream,
  *  @param      gA         n-by-n; NULL: values only
  *  @param[out] info       batch_count status words (SVDGRAD_INFO_*): OVERFLOW where det was asked for and is infinite
  *  @param      work       svdgrad_workspace_size(handle, SVDGRAD_OP_DETERMINANT_GRADIENT, ...) bytes,
- *                         SVDGRAD_OP_DETERMINANT if gA is NULL; aligned to 256
+ *                         SVDGRAD_OP_DETERMINANT if gA is NULL
  *  @return INVALID_ARGUMENT for m != n, NOT_SUPPORTED for rank < n */
 SVDGRAD_API svdgrad_status_t svdgrad_determinant(svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc,
                                                  const svdgrad_matrix_t *A, const svdgrad_vector_t *det,

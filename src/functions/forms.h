@@ -59,11 +59,13 @@ typedef struct second_form {
 typedef struct function_form {
   svdgrad_function_kind_t kind;
   svdgrad_form_t form;
-  double param;
+  double param, null_value;
+  int relative;
   int64_t larger; /* max(m, n) */
   values_t values;
   reals_t f, df;  /* CUSTOM: the caller's */
   tensor_t phase; /* ROTATION: that of det(U Vh), 1-by-1 */
+  tensor_t turn;  /* ROTATION of complex types: out, e^(i theta_j), k-by-1; or none */
   reals_t result; /* values: out, f(s_i) */
   reals_t points; /* pairs: scratch, 2 k */
   tensor_t P, M;  /* pairs: in, U^H gY V or V^H herm(gY) V; out */

@@ -29,6 +29,7 @@ typedef struct machine_ops {
   void (*scale_columns)(machine_t *machine, reals_t factor, tensor_t X);     /* X_j *= factor_j */
   void (*scale_columns_by)(machine_t *machine, tensor_t factor, tensor_t X); /* the same by a column of elements */
   void (*normalize)(machine_t *machine, values_t values, tensor_t X);        /* X *= 2^-exponent */
+  void (*add_identity)(machine_t *machine, double value, tensor_t X);        /* X += value I */
   /* phase = det(X) / |det(X)| of a square X, which is destroyed; +-1 of a real one. */
   void (*determinant_phase)(machine_t *machine, tensor_t X, tensor_t phase);
   void (*form_jvp)(machine_t *machine, const jvp_form_t *form);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Y = U f(S) Vh or V f(S) Vh, and the backward pass of either (svdgrad.h). */
+#include "../element_size.h"
 #include "functions.h"
 #include "machine.h"
 
@@ -29,11 +30,14 @@ static function_form_t take_form(machine_t *machine, const function_call_t *call
   function_form_t form = {.kind = call->function.kind,
                           .form = call->function.form,
                           .param = call->function.param,
+                          .relative = call->function.relative,
                           .larger = p->m > p->n ? p->m : p->n,
                           .values = f->values};
   form.f = ops->take_reals(machine, p->k);
   form.df = ops->take_reals(machine, p->k);
   form.phase = ops->take(machine, 1, 1);
+  if (form.kind == SVDGRAD_FUNCTION_ROTATION && type_is_complex(p->dtype))
+    form.turn = ops->take(machine, p->k, 1);
   return form;
 }
 
@@ -50,7 +54,12 @@ static void load_form(machine_t *machine, const function_call_t *call, const fac
   }
 }
 
-/* The left factor times f(S), and the right one. */
+/* f(0) of what lies outside the rows, where anything does. */
+static double null_value(const problem_t *p, const function_call_t *call) {
+  return call->function.form == SVDGRAD_FORM_VVH && p->k < p->n ? call->function.null_value : 0;
+}
+
+/* The left factor times f(S), and the right one; with a value f(0) for the rest V (f(S) - f(0)) Vh + f(0) I. */
 static void forward_program(machine_t *machine, const void *argument) {
   const function_call_t *call = argument;
   const problem_t *p = machine->p;
@@ -58,6 +67,7 @@ static void forward_program(machine_t *machine, const void *argument) {
   const int both = call->function.form == SVDGRAD_FORM_UVH;
   const factors_t f = take_factors(machine);
   function_form_t form = take_form(machine, call, &f);
+  form.null_value = null_value(p, call);
   form.result = ops->take_reals(machine, p->k);
   const tensor_t Y = ops->take(machine, both ? p->m : p->n, p->n);
   const tensor_t scaled_V = ops->take(machine, both ? 0 : p->n, p->k);
@@ -68,8 +78,13 @@ static void forward_program(machine_t *machine, const void *argument) {
   ops->form_values(machine, &form);
   if (!both)
     ops->load(machine, call->Vh, HERMITIAN, scaled_V);
-  ops->scale_columns(machine, form.result, both ? f.U : scaled_V);
+  if (form.turn.data)
+    ops->scale_columns_by(machine, form.turn, f.U);
+  else
+    ops->scale_columns(machine, form.result, both ? f.U : scaled_V);
   ops->multiply(machine, 1, PLAIN, both ? f.U : scaled_V, HERMITIAN, f.V, 0, Y);
+  if (form.null_value != 0)
+    ops->add_identity(machine, form.null_value, Y);
   ops->store(machine, Y, PLAIN, 1, 0, call->Y);
 }
 
@@ -126,6 +141,7 @@ static void backward_program(machine_t *machine, const void *argument) {
   const int both = call->function.form == SVDGRAD_FORM_UVH, tall = both && p->m >= p->n;
   const factors_t f = take_factors(machine);
   function_form_t form = take_form(machine, call, &f);
+  form.null_value = null_value(p, call);
   const tensor_t G = ops->take(machine, both ? p->m : p->n, p->n), gA = ops->take(machine, p->m, p->n);
   const tensor_t X = ops->take(machine, tall ? p->m : p->n, p->k);
   form.P = ops->take(machine, p->k, p->k);
@@ -145,7 +161,7 @@ static void backward_program(machine_t *machine, const void *argument) {
 
 /* The larger of what the two forms need. */
 static size_t workspace(const context_t *context, const problem_t *p, void (*run)(machine_t *, const void *)) {
-  function_call_t call = {.p = *p};
+  function_call_t call = {.p = *p, .function = {.kind = SVDGRAD_FUNCTION_ROTATION}}; /* which takes most */
   size_t most = 0;
   for (int form = SVDGRAD_FORM_UVH; form <= SVDGRAD_FORM_VVH; form++) {
     call.function.form = (svdgrad_form_t)form;
