@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The backward pass is right, shown without any reference gradient: algebraic residuals that determine gA, the adjoint
- * of the textbook tangent, losses whose gradient is known in closed form, and what must not change it.  Errors are in
+ * of the textbook tangent, a second formula (dilation.h), losses whose gradient is known in closed form, and what must not change it.  Errors are in
  * units of eps * s_1 / (smallest gap or sum of singular values that enters). */
 #include "cases.h"
+#include "dilation.h"
 #include "jvp.h"
 #include "random.h"
 #include "ratios.h"
@@ -459,6 +460,80 @@ static void check_truncated(const setting_t *s, worst_t *worst) {
 Test(backward, truncated_is_padded) {
   worst_t worst = worst_make("backward truncated");
   for_each_separated(check_truncated, &worst);
+  cr_assert(worst_within(&worst, RATIO_LIMIT));
+}
+
+/* Cotangents of the leading triplets alone, by the formula that asks for no other triplet (dilation.h). */
+static dense_t gradient_of_leading(const fixture_t *f, int64_t rank) {
+  dense_t A = buffer_load(&f->A, 0), U = load_U(f, 0), V = load_V(f, 0);
+  dense_t gU = buffer_load(&f->gU, 0), gVh = buffer_load(&f->gVh, 0), gV = dense_conjugate_transpose(&gVh);
+  dense_t *const thin[] = {&U, &V, &gU, &gV};
+  for (size_t i = 0; i < sizeof thin / sizeof *thin; i++) {
+    dense_t leading = dense_columns(thin[i], 0, rank);
+    dense_free(thin[i]);
+    *thin[i] = leading;
+  }
+  long double *s = load_S(f, 0), *gS = load_S(f, 0);
+  for (int64_t i = 0; i < rank; i++)
+    gS[i] = creall(buffer_get(&f->gS, 0, i, 0));
+  dense_t gA = dilation_gradient(&A, s, &U, &V, gS, &gU, &gV);
+  dense_t *const all[] = {&A, &U, &V, &gU, &gVh, &gV};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    dense_free(all[i]);
+  free(s);
+  free(gS);
+  return gA;
+}
+
+static void check_dilation(const setting_t *s, worst_t *worst) {
+  const int64_t mn = s->m < s->n ? s->m : s->n, ranks[] = {1, mn / 2, mn};
+  if (s->m * s->n > 300)
+    return; /* the formula takes its time */
+  for (size_t i = 0; i < sizeof ranks / sizeof *ranks; i++)
+    if (ranks[i] > 0) {
+      fixture_t whole = forward(s, 0, 0), f = forward(s, ranks[i], 0);
+      dense_t gA = backward(&f, WITH_COTANGENTS), exact = gradient_of_leading(&f, ranks[i]);
+      note(worst, s, error_in_eps(&f, &gA, &exact, condition_of(&whole)), ranks[i] == mn ? "whole" : "truncated");
+      dense_free(&gA);
+      dense_free(&exact);
+      fixture_free(&whole);
+      fixture_free(&f);
+    }
+}
+
+Test(backward, dilation) {
+  worst_t worst = worst_make("backward dilation");
+  for_each_separated(check_dilation, &worst);
+  cr_assert(worst_within(&worst, RATIO_LIMIT));
+}
+
+/* A loss of the triplets that a matrix of low rank has: nothing of the others enters, zero though they are. */
+static void check_deficient(const setting_t *s, worst_t *worst) {
+  const int64_t k = s->m < s->n ? s->m : s->n, rank = (k + 1) / 2;
+  if (s->m * s->n > 300)
+    return;
+  for (int full = 0; full < 2; full++) {
+    fixture_t f = forward(s, 0, full);
+    for (int64_t j = rank; j < f.gU.cols; j++)
+      for (int64_t i = 0; i < s->m; i++)
+        buffer_set(&f.gU, 0, i, j, 0);
+    for (int64_t j = rank; j < f.gVh.rows; j++)
+      for (int64_t i = 0; i < s->n; i++)
+        buffer_set(&f.gVh, 0, j, i, 0);
+    for (int64_t j = rank; j < k; j++)
+      buffer_set(&f.gS, 0, j, 0, 0);
+    dense_t gA = backward(&f, WITH_COTANGENTS), exact = gradient_of_leading(&f, rank);
+    note(worst, s, error_in_eps(&f, &gA, &exact, (double)k), full ? "full" : "thin"); /* s_1 / gap is k */
+    dense_free(&gA);
+    dense_free(&exact);
+    fixture_free(&f);
+  }
+}
+
+Test(backward, of_the_rank_that_there_is) {
+  static const spectrum_t deficient[] = {SPECTRUM_DEFICIENT};
+  worst_t worst = worst_make("backward deficient");
+  for_each(deficient, 1, check_deficient, &worst);
   cr_assert(worst_within(&worst, RATIO_LIMIT));
 }
 
