@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The backward pass is right, shown without any reference gradient: algebraic residuals that determine gA, the adjoint
- * of the textbook tangent, a second formula (dilation.h), losses whose gradient is known in closed form, and what must not change it.  Errors are in
- * units of eps * s_1 / (smallest gap or sum of singular values that enters). */
+/* The backward pass is right, shown without any reference gradient: algebraic residuals that determine gA, the
+ * adjoint of the textbook tangent, a second formula (dilation.h), losses whose gradient is known in closed form, and
+ * what must not change it.  Errors are in units of eps * s_1 / (smallest gap or sum of singular values that enters). */
 #include "cases.h"
 #include "dilation.h"
 #include "jvp.h"
@@ -213,8 +213,8 @@ Test(backward, reconstruction_gives_G) {
   cr_assert(worst_within(&worst, RATIO_LIMIT));
 }
 
-/* L = <G, U Vh>: gA = U [2 skew(P)_ij / (s_i + s_j)] Vh + (I - U U^H) G V S^-1 Vh + U S^-1 U^H G (I - V V^H), P = U^H G V,
- * also at exact ties, where every gap term must vanish. */
+/* L = <G, U Vh>: gA = U [2 skew(P)_ij / (s_i + s_j)] Vh + (I - U U^H) G V S^-1 Vh + U S^-1 U^H G (I - V V^H), P = U^H
+ * G V, also at exact ties, where every gap term must vanish. */
 static dense_t polar_gradient(const fixture_t *f, const dense_t *G) {
   dense_t U = load_U(f, 0), V = load_V(f, 0), GV = dense_product(G, &V), GhU = dense_h_product(G, &U);
   dense_t P = dense_h_product(&U, &GV), M = dense_zero(P.m, P.n);
@@ -434,8 +434,8 @@ Test(backward, powers_of_two_are_exact) {
   for_each_separated(check_power_of_two, &worst);
 }
 
-/* The leading `rank` triplets: the gradient is that of the whole decomposition with zero cotangents for the rest, for which
- * a limit of sweeps is not meant. */
+/* The leading `rank` triplets: the gradient is that of the whole decomposition with zero cotangents for the rest, for
+ * which a limit of sweeps is not meant. */
 static void check_truncated(const setting_t *s, worst_t *worst) {
   const int64_t mn = s->m < s->n ? s->m : s->n;
   for (int64_t rank = 1; rank < mn; rank += rank < 3 ? 1 : mn / 3) {

@@ -164,8 +164,8 @@ Test(layouts, padding_of_inputs_is_not_read) {
         }
 }
 
-/* The second run differs from the first in having one copy of `operand` for the batch instead of batch_size() equal ones;
- * all other operands differ from matrix to matrix. */
+/* The second run differs from the first in having one copy of `operand` for the batch instead of batch_size() equal
+ * ones; all other operands differ from matrix to matrix. */
 static int broadcast_changes_nothing(svdgrad_backend_t backend, const svdgrad_desc_t *desc, fixture_operand_t operand) {
   fixture_t copies = packed_run(backend, desc, 1);
   fixture_t shared = make_with(backend, desc, operand, (placement_t){LAYOUT_ROW_PADDED, 1});

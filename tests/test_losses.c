@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Losses that no choice of phases changes, |U|, |Vh|, U Vh and S, with every set of their cotangents absent, by central
- * differences through the forward pass to second order: the gradient by svdgrad_svd_backward(), and its derivative along D
- * by svdgrad_svd_jvp(), the derivatives of the cotangents, and svdgrad_svd_backward_backward().  In double precision. */
+/* Losses that no choice of phases changes, |U|, |Vh|, U Vh and S, with every set of their cotangents absent, by
+ * central differences through the forward pass to second order: the gradient by svdgrad_svd_backward(), and its
+ * derivative along D by svdgrad_svd_jvp(), the derivatives of the cotangents, and svdgrad_svd_backward_backward().
+ * In double precision. */
 #include "functions.h"
 #include "random.h"
 #include "settings.h"
@@ -11,7 +12,8 @@
 
 enum { OF_S = 1, OF_U = 2, OF_VH = 4, OF_UVH = 8 };
 
-/* The loss: sum of w_i s_i^2 / 2, of W_ij |U_ij|^2 / 2, of Z_ij |Vh_ij|^2 / 2, and Re <G, U Vh>, those that `parts` names. */
+/* The loss: sum of w_i s_i^2 / 2, of W_ij |U_ij|^2 / 2, of Z_ij |Vh_ij|^2 / 2, and Re <G, U Vh>, those that `parts`
+ * names. */
 typedef struct loss {
   int parts;
   dense_t w, W, Z, G; /* owned; the first three real */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What is asked for does not change what is: S alone, with U, with Vh, with both, thin and of full_matrices, of one matrix,
- * by every algorithm; a factor alone beside both, up to the phases of its columns; and full factors whose leading part spans
- * what the thin ones span.  Several algorithms may be at work (values alone, full factors), so that only rounding is
- * common to all. */
+/* What is asked for does not change what is: S alone, with U, with Vh, with both, thin and of full_matrices, of one
+ * matrix, by every algorithm; a factor alone beside both, up to the phases of its columns; and full factors whose
+ * leading part spans what the thin ones span.  Several algorithms may be at work (values alone, full factors), so
+ * that only rounding is common to all. */
 #include "cases.h"
 #include "ratios.h"
 
@@ -64,7 +64,8 @@ static long double gap_at(const long double *s, int64_t k, int64_t i) {
   return gap;
 }
 
-/* | |x^H y| - 1 | and the distance of x from y but for a phase, of the leading columns, in units of eps s_1 / gap max(m, n). */
+/* | |x^H y| - 1 | and the distance of x from y but for a phase, of the leading columns, in units of eps s_1 / gap
+ * max(m, n). */
 static void compare_columns(worst_t *worst, const fixture_t *f, int64_t b, const dense_t *X, const dense_t *Y,
                             const char *what) {
   long double *s = load_S(f, b);

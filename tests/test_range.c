@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Small matrices at the ends of the number format, by every algorithm: all 2-by-2 matrices with entries among nine values
- * about the denormal numbers, all 3-by-3 matrices over zero, tiny, 1 and huge, and matrices of denormal numbers beside 2^p
- * times them.  What is exact there: orthonormal factors, A within the rounding of the norm and of a denormal number, and
- * powers of two. */
+/* Small matrices at the ends of the number format, by every algorithm: all 2-by-2 matrices with entries among nine
+ * values about the denormal numbers, all 3-by-3 matrices over zero, tiny, 1 and huge, and matrices of denormal
+ * numbers beside 2^p times them.  What is exact there: orthonormal factors, A within the rounding of the norm and of
+ * a denormal number, and powers of two. */
 #include "cases.h"
 #include "integers.h"
 #include "ratios.h"
@@ -23,7 +23,8 @@ static void note(worst_t *worst, const fixture_t *f, int64_t b, double ratio, co
              (long long)f->desc.m, (long long)f->desc.n, (long long)b, what);
 }
 
-/* |A - U diag(S) Vh|_1 over (|A|_1 eps + the smallest number) max(m, n): what is denormal is rounded to multiples of that. */
+/* |A - U diag(S) Vh|_1 over (|A|_1 eps + the smallest number) max(m, n): what is denormal is rounded to multiples of
+ * that. */
 static double residual_of(const fixture_t *f, int64_t b, const dense_t *U, const dense_t *V) {
   dense_t A = buffer_load(&f->A, b), US = dense_copy(U);
   long double *s = load_S(f, b);
