@@ -17,7 +17,7 @@ double machine_seconds(void) {
 }
 
 int machine_cores(void) {
-  const long cores = SVDGRAD_HAVE_OPENMP ? sysconf(_SC_NPROCESSORS_ONLN) : 1;
+  const long cores = sysconf(_SC_NPROCESSORS_ONLN);
   return cores > 0 ? (int)cores : 1;
 }
 
@@ -58,7 +58,7 @@ static void print_processor(FILE *file) {
 void machine_print(FILE *file) {
   print_date(file);
   print_processor(file);
-  fprintf(file, "# compiler: %s%s\n", BENCH_COMPILER, SVDGRAD_HAVE_OPENMP ? ", OpenMP" : ", without OpenMP");
+  fprintf(file, "# compiler: %s%s\n", BENCH_COMPILER, SVDGRAD_HAVE_OPENMP ? ", OpenMP" : "");
   fprintf(file, "# BLAS: %s\n", openblas_get_config ? openblas_get_config() : "not OpenBLAS");
   fprintf(file, "# BLAS threads: %s\n",
           openblas_set_num_threads || MKL_Set_Num_Threads ? "1, set by this program" : "unknown, set it to 1 yourself");

@@ -568,6 +568,31 @@ Test(arguments, workspace) {
   }
 }
 
+static void run_at_once(void *pool, int64_t count, int64_t grain, void (*body)(int64_t, int64_t, void *), void *arg) {
+  (void)grain;
+  ++*(int *)pool;
+  body(0, count, arg);
+}
+
+/* A pool of the call is for CPU backends. */
+Test(arguments, pool_of_a_call) {
+  for (int i = 0; i < test_backend_count; i++) {
+    call_t call;
+    int pool = 0;
+    call_open(&call, test_backends[i], tall);
+    call.f.desc.parallel_for = run_at_once, call.f.desc.pool = &pool;
+    if (test_backends[i] == SVDGRAD_BACKEND_CUDA) {
+      cr_expect_eq(run_svd(&call), INVALID);
+      cr_expect_not_null(strstr(svdgrad_last_error_message(), "desc.parallel_for is set, must be NULL"));
+      cr_expect(untouched(&call, tall));
+    } else {
+      cr_expect_eq(run_svd(&call), SVDGRAD_STATUS_SUCCESS);
+      cr_expect_eq(pool, 1);
+    }
+    call_close(&call);
+  }
+}
+
 /* Two mistakes at once: the one that is checked first is told. */
 Test(arguments, order_of_checks) {
   static const mistake_t mistakes[] = {
