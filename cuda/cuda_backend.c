@@ -115,6 +115,8 @@ static size_t cuda_workspace_size(const context_t *context, svdgrad_op_t op, con
     return SIZE_MAX;
   if (device_enter(&guard, cuda_state(context)->device))
     return SIZE_MAX;
+  if (pool)
+    (void)cusolver_reserve(pool); /* where it fails, the call says so */
   const size_t bytes = cuda_forward_workspace(algorithm, p, op == SVDGRAD_OP_SVD, pool);
   device_leave(&guard);
   return bytes;

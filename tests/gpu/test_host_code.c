@@ -187,3 +187,33 @@ Test(host_code, a_call_queues_no_more_than_a_stream_holds) {
       }
   (void)svdgrad_destroy(handle);
 }
+
+/* ---- cuSOLVER's handles --------------------------------------------------------------------------- */
+
+/* What a call of the vendor algorithm has queued on one stream uses memory of its cuSOLVER handle while the next call
+ * queues on another; the CPU run refuses to move such a handle where work is queued (SIMT_ASYNC=1). */
+Test(host_code, streams_share_no_vendor_handle) {
+  static const int64_t sizes[] = {20, 40};
+  enum { COUNT = 3 };
+  svdgrad_handle_t handle = handle_make();
+  for (int s = 0; s < 2; s++) {
+    const svdgrad_desc_t desc = desc_of(SVDGRAD_F64, sizes[s], sizes[s], 2, SVDGRAD_ALGO_VENDOR);
+    device_problem_t p[COUNT];
+    cudaStream_t streams[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+      p[i] = device_problem_make(handle, &desc);
+      streams[i] = stream_make(cudaStreamNonBlocking);
+      unsigned char *inputs = device_problem_inputs(&p[i], 5);
+      device_problem_upload(&p[i], inputs);
+      free(inputs);
+    }
+    for (int i = 0; i < 2 * COUNT; i++)
+      cr_expect_eq(device_problem_run(&p[i % COUNT], RUN_FORWARD, streams[i % COUNT]), SVDGRAD_STATUS_SUCCESS, "%s",
+                   svdgrad_last_error_message());
+    for (int i = 0; i < COUNT; i++) {
+      stream_free(streams[i]);
+      device_problem_free(&p[i]);
+    }
+  }
+  (void)svdgrad_destroy(handle);
+}
