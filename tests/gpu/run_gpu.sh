@@ -198,33 +198,44 @@ compile_all() {
     includes="$includes -isystem '$cuda/include'"
     major=$(sed -n 's/.*define *CUSOLVER_VER_MAJOR *\([0-9]*\).*/\1/p' "$cuda/include/cusolver_common.h")
     defines="$defines '-DSVDGRAD_CUSOLVER_LIBRARY=\"libcusolver.so.$major\"'"
-    kernel_compiler="'$nvcc' -std=c++17 -O3 -DNDEBUG -lineinfo -arch=$arch $includes"
+    kernel_compiler="'$nvcc' -std=c++17 -O3 -DNDEBUG -lineinfo -Xcompiler=-fPIC -arch=$arch $includes"
     launcher=''
   fi
-  cc="gcc -std=c11 -O2 -fcx-limited-range -D_POSIX_C_SOURCE=200809L $warnings $defines $includes"
+  cc="gcc -std=c11 -O2 -fPIC -fcx-limited-range -D_POSIX_C_SOURCE=200809L $warnings $defines $includes"
   compile_library
   compile_tests
   compile_bench
   run_queue compile && printf '%s' "$flags" >"$build_dir/stamp"
 }
 
-# The library with the backend linked in: files of the module, and what opens it, stay out.
+# The library with the backend linked in, and what is in its place where the backend is a module.
 compile_library() {
   objects=''
-  for source in "$root"/src/*.c "$root"/src/functions/*.c "$root"/src/ref/*.c "$root"/cuda/*.c \
-    "$root/tests/gpu/no_cpu_backend.c"; do
-    case $source in *_module.c | *_error.c | *_loader.c) continue ;; esac
+  for source in "$root"/src/*.c "$root"/src/functions/*.c "$root"/src/ref/*.c "$root/tests/gpu/no_cpu_backend.c"; do
+    case $source in *_loader.c) continue ;; esac
     compile "lib_$(basename "$source" .c).o" "$source" "$cc"
-  done
-  for source in "$root"/cuda/kernels/*.cu; do
-    compile "lib_$(basename "$source" .cu).o" "$source" "$kernel_compiler"
   done
   if [ $simt = 1 ]; then
     for source in "$root"/tests/simt/shim/*.cpp; do
       compile "simt_$(basename "$source" .cpp).o" "$source" g++ -std=c++17 -O3 -fPIC "-I'$root/tests/simt/shim' $includes"
     done
   fi
-  library=$objects
+  core=$objects objects=''
+  for source in "$root"/cuda/*.c; do
+    case $source in *_module.c | *_error.c | *_linked.c) continue ;; esac
+    compile "cuda_$(basename "$source" .c).o" "$source" "$cc"
+  done
+  for source in "$root"/cuda/kernels/*.cu; do
+    compile "cuda_$(basename "$source" .cu).o" "$source" "$kernel_compiler"
+  done
+  backend=$objects objects=''
+  compile cuda_linked.o "$root/cuda/cuda_linked.c" "$cc"
+  linked=$objects objects=''
+  compile cuda_module.o "$root/cuda/cuda_module.c" "$cc"
+  compile cuda_error.o "$root/cuda/cuda_error.c" "$cc"
+  module=$objects objects=''
+  compile cuda_loader.o "$root/src/cuda_loader.c" "$cc"
+  loader=$objects
 }
 
 compile_tests() {
@@ -286,7 +297,7 @@ link() { # link <program> <objects and archives>
 link_all() {
   : >"$build_dir/commands"
   objects_dir=$build_dir/obj
-  archive "$build_dir/libsvdgrad.a" "$library"
+  archive "$build_dir/libsvdgrad.a" "$core $backend $linked"
   archive "$build_dir/libbench.a" "$bench_support" # the linker takes what the bench calls
   if [ $simt = 1 ]; then
     libraries="-rdynamic -ldl -lpthread -lm"
@@ -312,6 +323,14 @@ link_all() {
   for test in $tests_of_device; do
     link "$test" "'$objects_dir/$test.o' $device_support $support"
   done
+  # As users have it: the program opens the backend, which lies beside it.  Of the CPU run there is one runtime for both.
+  runtime_of_module=$libraries
+  [ $simt = 0 ] || runtime_of_module=''
+  major=$(sed -n 's/^project(svdgrad VERSION \([0-9]*\)\..*/\1/p' "$root/CMakeLists.txt")
+  printf '%s\0' "g++ -shared -o '$build_dir/libsvdgrad_cuda.so.$major' $module $backend $runtime_of_module \
+    -Wl,--version-script='$root/cmake/svdgrad_cuda.map'" >>"$build_dir/commands"
+  printf '%s\0' "g++ -o '$build_dir/test_module' '$objects_dir/test_host_code.o' $device_support $support $core \
+    $loader $libraries" >>"$build_dir/commands"
   run_queue link_device
   : >"$build_dir/commands"
   link gpu_bench "$bench '$build_dir/libbench.a' $support"
@@ -358,6 +377,7 @@ stage_device() {
   for test in $tests_of_device; do
     limited 400 "$test" env $late "$build_dir/$test"
   done
+  limited 100 test_module env $late "$build_dir/test_module"
   [ $simt = 0 ] || limited 100 test_device_two env SIMT_DEVICES=2 TEST_FILTER=callers_device "$build_dir/test_device"
 }
 

@@ -217,3 +217,18 @@ Test(host_code, streams_share_no_vendor_handle) {
   }
   (void)svdgrad_destroy(handle);
 }
+
+#if TEST_SIMT /* how much the vendor's library asks for is its own affair */
+
+/* A, S, U, V and one more matrix: what cuSOLVER works in, and the completion of U after it. */
+Test(host_code, vendor_workspace_is_used_twice) {
+  svdgrad_handle_t handle = handle_make();
+  const svdgrad_desc_t desc = desc_of(SVDGRAD_F64, 64, 64, 1, SVDGRAD_ALGO_VENDOR);
+  const size_t arrays = (4 * 64 * 64 + 2 * 64) * sizeof(double);
+  size_t bytes = 0;
+  cr_expect_eq(svdgrad_workspace_size(handle, SVDGRAD_OP_SVD, &desc, &bytes), SVDGRAD_STATUS_SUCCESS);
+  cr_expect(bytes <= arrays + 1024, "%zu bytes, %zu of arrays", bytes, arrays);
+  (void)svdgrad_destroy(handle);
+}
+
+#endif
