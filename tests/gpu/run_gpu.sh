@@ -5,7 +5,7 @@
 set -u
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
-simt=0 quick=0 build_dir='' arch='' stages='' deadline=580 began=$(date +%s)
+simt=0 fma=0 quick=0 build_dir='' arch='' stages='' deadline=580 began=$(date +%s)
 jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 usage() {
@@ -27,6 +27,7 @@ options:
   --jobs N         compilers at once
   --deadline S     seconds for all of it, 580 by default: what is left over then is not run, and counts as failed
   --quick          smaller tables; fewer shapes and repetitions in the bench
+  --fma            with --simt: kernels that contract a * b + c where nvcc may, so that no test needs the one or the other
   --simt           the CPU run of CUDA (tests/simt) in place of a GPU: proves this script and the code's path; no timing
 
 A stage that fails does not keep the next from running; every program has a time limit.  The last line is "N passed,
@@ -41,6 +42,7 @@ while [ $# -gt 0 ]; do
   --jobs) jobs=$2 && shift ;;
   --deadline) deadline=$2 && shift ;;
   --quick) quick=1 ;;
+  --fma) fma=1 ;;
   --simt) simt=1 ;;
   -h | --help) usage && exit 0 ;;
   build | test | device | sanitize | bench | report) stages="$stages $1" ;;
@@ -52,6 +54,7 @@ done
 if [ -z "$build_dir" ]; then
   build_dir=$root/build/gpu
   [ $simt = 0 ] || build_dir=$root/build/gpu-simt
+  [ $fma = 0 ] || build_dir=$build_dir-fma
 fi
 results=${OUT:-$root/bench/results}
 mkdir -p "$build_dir/obj" "$results" || exit 2
@@ -178,7 +181,7 @@ prepare_headers() {
 
 compile_all() {
   all_old=1
-  flags="$arch $simt $quick $cuda"
+  flags="$arch $simt $fma $quick $cuda"
   if [ -f "$build_dir/stamp" ] && [ "$(cat "$build_dir/stamp")" = "$flags" ]; then
     newer=$(find "$root/src" "$root/include" "$root/cuda" "$root/tests" "$root/bench" -newer "$build_dir/stamp" \
       \( -name '*.h' -o -name '*.cuh' -o -name '*.inc' -o -name '*.hpp' -o -name '*.in' \) | head -n 1)
@@ -193,6 +196,7 @@ compile_all() {
     includes="$includes -I'$root/tests/simt' -isystem '$root/tests/simt/nocuda' -isystem '$root/tests/simt/cusolver/nocuda'"
     defines="$defines '-DSVDGRAD_CUSOLVER_LIBRARY=\"$build_dir/libfake_cusolver.so\"'"
     kernel_compiler="g++ -x c++ -std=c++17 -O1 -w -fPIC $includes"
+    [ $fma = 0 ] || kernel_compiler="$kernel_compiler -mfma -ffp-contract=fast"
     launcher=$(command -v ccache || true)
   else
     includes="$includes -isystem '$cuda/include'"

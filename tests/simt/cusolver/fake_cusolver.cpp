@@ -183,10 +183,12 @@ cusolverStatus_t check_handle(cusolverDnHandle_t handle) {
 
 template <class Work> cusolverStatus_t enqueue(cusolverDnHandle_t handle, Work work) {
   auto queued = handle->queued;
+  auto ran = std::make_shared<std::atomic<bool>>(false); // a graph may run it again
   ++*queued;
-  if (!simt::enqueue(handle->stream, [work = std::move(work), queued] {
+  if (!simt::enqueue(handle->stream, [work = std::move(work), queued, ran] {
         work();
-        --*queued;
+        if (!ran->exchange(true))
+          --*queued;
       }))
     return CUSOLVER_STATUS_SUCCESS;
   --*queued;
