@@ -555,7 +555,7 @@ static void check_full(const setting_t *s, worst_t *worst) {
     for (int64_t i = 0; i < s->m; i++)
       buffer_set(&f.gU, 0, i, k, buffer_get(&f.U, 0, i, k + 1));
     gA = backward(&f, WITH_COTANGENTS);
-    cr_assert(f.report[0].flags & 2);
+    cr_assert(f.report[0].flags & SVDGRAD_REPORT_GAUGE);
     cr_assert(f.report[0].gauge_residual > 0);
     note(worst, s, error_in_eps(&f, &gA, &exact, condition_of(&f)), "gauge");
     dense_free(&gA);
@@ -661,7 +661,7 @@ Test(backward, report_of_a_reconstruction_at_a_tie) {
     set_function_cotangents(&f, &G, 1);
     dense_t gA = backward(&f, WITH_COTANGENTS);
     cr_expect(f.report[0].min_gap == 0 && f.report[0].dropped_pairs == 1);
-    cr_expect_eq(f.report[0].flags, 1);
+    cr_expect_eq(f.report[0].flags, SVDGRAD_REPORT_DROPPED);
     for (int64_t i = 0; i < 9; i++) {
       const int lost = i == 5 || i == 7; /* (2, 1) and (1, 2) */
       const z_t kept = lost ? (G.at[i] - G.at[12 - i]) / 2 : G.at[i];
@@ -682,7 +682,7 @@ Test(backward, report_of_a_cut_cluster) {
       buffer_set(&g.gU, 0, 2, j, 1);
     }
     dense_t cut = backward(&f, WITH_COTANGENTS), clean = backward(&g, WITH_COTANGENTS);
-    cr_expect(f.report[0].flags & 4);
+    cr_expect(f.report[0].flags & SVDGRAD_REPORT_CUT);
     cr_expect(f.report[0].dropped_pairs == 1);
     cr_expect(isfinite((double)dense_norm(&cut)));
     cr_expect_eq(g.report[0].flags, 0);
@@ -703,7 +703,7 @@ Test(backward, report_of_a_gauge_dependent_loss) {
       for (int64_t j = 0; j < 3; j++)
         buffer_set(&f.gU, 0, i, j, i == 0 && j == 0);
     dense_t gA = backward(&f, WITH_GU);
-    cr_expect(f.report[0].flags & 2);
+    cr_expect(f.report[0].flags & SVDGRAD_REPORT_GAUGE);
     cr_expect(f.report[0].gauge_residual > 1e-3);
     dense_free(&gA);
     buffer_set(&f.gU, 0, 0, 0, 2 * buffer_get(&f.U, 0, 0, 0));

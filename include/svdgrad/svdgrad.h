@@ -145,9 +145,14 @@ typedef struct svdgrad_report {
                               0 for real types without extra columns */
   double amplification;  /**< largest |X+Y|_ij / |s_i - s_j| that entered gA */
   int32_t dropped_pairs; /**< pairs (i, j) of which a term was dropped, and i whose term in 1/s_i was */
-  int32_t flags;         /**< bit 0: a term was dropped; 1: gauge-dependent loss (the gauge residual, or X+Y at a tie,
-                              is above rounding noise); 2: the cut at `rank` splits a cluster */
+  int32_t flags;         /**< sum of the SVDGRAD_REPORT_ values below that hold */
 } svdgrad_report_t;
+
+enum {
+  SVDGRAD_REPORT_DROPPED = 1, /**< a term was dropped */
+  SVDGRAD_REPORT_GAUGE = 2,   /**< gauge-dependent loss: the gauge residual, or X+Y at a tie, is above rounding noise */
+  SVDGRAD_REPORT_CUT = 4      /**< the cut at `rank` splits a cluster */
+};
 
 SVDGRAD_API int svdgrad_version(void); /**< 10000*major + 100*minor + patch, of the library */
 SVDGRAD_API const char *svdgrad_status_string(svdgrad_status_t status); /**< never NULL */
@@ -173,7 +178,7 @@ SVDGRAD_API svdgrad_status_t svdgrad_set_num_threads(svdgrad_handle_t handle, in
  *  matrix, enough for every smaller batch too.  `work` may have any alignment.  @param[out] bytes may be 0 */
 SVDGRAD_API svdgrad_status_t svdgrad_workspace_size(svdgrad_handle_t handle, svdgrad_op_t op,
                                                     const svdgrad_desc_t *desc, size_t *bytes);
-/** Name of the algorithm that desc->algo takes (AUTO: the one chosen), e.g. "jacobi-simd-avx512", "lapack-gesdd",
+/** Name of the algorithm that desc->algo takes (AUTO: the one chosen), e.g. "jacobi-lanes", "bidiagonal", "lapack-gesdd",
  *  "cusolver-gesvdjBatched".  NULL, with a message, if an argument is wrong or the algorithm not supported. */
 SVDGRAD_API const char *svdgrad_algorithm_name(svdgrad_handle_t handle, svdgrad_op_t op, const svdgrad_desc_t *desc);
 /** Non-zero if the call that (op, desc) describes can be captured in a CUDA graph. */
