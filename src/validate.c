@@ -129,11 +129,13 @@ static svdgrad_status_t check_rank(const char *function, svdgrad_op_t op, const 
 static svdgrad_status_t check_algorithm(const char *function, svdgrad_handle_t handle, svdgrad_op_t op,
                                         const problem_t *problem) {
   static const char *const names[] = {"AUTO", "JACOBI", "VENDOR"};
-  if (!operation_algorithm(handle, op, problem))
+  if (!operation_algorithm(handle, op, problem)) {
+    const char *limit = operation_limit(handle, op, problem);
     return error_status(SVDGRAD_STATUS_NOT_SUPPORTED,
-                        "%s: op %d with desc.algo %s is not supported by the %s backend at m = %lld, n = %lld",
+                        "%s: op %d with desc.algo %s is not supported by the %s backend at m = %lld, n = %lld%s%s",
                         function, (int)op, names[problem->algo], handle->backend->name, (long long)problem->m,
-                        (long long)problem->n);
+                        (long long)problem->n, limit ? ": " : "", limit ? limit : "");
+  }
   return SVDGRAD_STATUS_SUCCESS;
 }
 

@@ -354,7 +354,15 @@ Test(arguments, not_supported) {
       {QUERIES,
        {I32(f.desc.algo, SVDGRAD_ALGO_JACOBI), I64(f.desc.m, 130), I64(f.desc.n, 129)},
        SVDGRAD_STATUS_NOT_SUPPORTED,
-       "op 0 with desc.algo JACOBI is not supported by the cpu backend at m = 130, n = 129"},
+       "op 0 with desc.algo JACOBI is not supported by the cpu backend at m = 130, n = 129: min(m, n) must be <= 128 "
+       "and "
+       "a matrix have <= 131072 bytes"},
+      {QUERIES,
+       {I32(f.desc.algo, SVDGRAD_ALGO_JACOBI), I64(f.desc.m, 129), I64(f.desc.n, 64), I32(f.desc.full_matrices, 1)},
+       SVDGRAD_STATUS_NOT_SUPPORTED,
+       "op 0 with desc.algo JACOBI is not supported by the cpu backend at m = 129, n = 64: with full_matrices, min(m, "
+       "n) "
+       "must be <= 128 and max(m, n)^2 elements have <= 131072 bytes"},
       {QUERIES, /* LAPACK counts in 32-bit integers */
        {I32(f.desc.algo, SVDGRAD_ALGO_VENDOR), I64(f.desc.m, POWER_OF_2(32))},
        SVDGRAD_STATUS_NOT_SUPPORTED,
