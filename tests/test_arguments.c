@@ -199,7 +199,7 @@ static void apply(call_t *call, const change_t *change) {
 
 typedef struct mistake {
   int callers; /* the functions that must refuse it */
-  change_t change[3];
+  change_t change[4];
   svdgrad_status_t status;
   const char *text; /* follows "function: " in the message */
 } mistake_t;
