@@ -99,6 +99,7 @@ static functions_t copy_with(functions_t *from, int operand, layout_t layout) {
 
 static void check_view(functions_t *from, svdgrad_op_t op, int operand, layout_t layout) {
   const svdgrad_desc_t *desc = &from->f.desc;
+  (void)desc; /* of the message alone */
   LOCAL(functions) viewed = copy_with(from, operand, layout);
   LOCAL(functions) packed = copy_with(from, operand, LAYOUT_COLUMN_MAJOR);
   fill_view(functions_operand(&viewed, operand), 7);
