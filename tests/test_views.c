@@ -194,13 +194,17 @@ static int nearly(const buffer_t *x, const buffer_t *y, double tolerance) {
   return all;
 }
 
-/* The order of sums in the iteration follows that of memory. */
+/* The order of sums in the iteration follows that of memory; on CUDA that of the gradient too. */
 static int same_power(const power_problem_t *x, const power_problem_t *y, int forward) {
   const double tolerance = 8 * (double)(x->desc.m + x->desc.n) * dtype_epsilon(x->desc.dtype);
   int all = x->intact && y->intact;
-  for (int64_t b = 0; b < x->desc.batch_count && !forward; b++)
+  if (forward)
+    return all && nearly(&x->sigma, &y->sigma, tolerance) && nearly(&x->Y, &y->Y, tolerance);
+  if (x->backend == SVDGRAD_BACKEND_CUDA)
+    return all && nearly(&x->gA, &y->gA, tolerance);
+  for (int64_t b = 0; b < x->desc.batch_count; b++)
     all &= buffer_same_bits(&x->gA, b, &y->gA, b);
-  return all && (!forward || (nearly(&x->sigma, &y->sigma, tolerance) && nearly(&x->Y, &y->Y, tolerance)));
+  return all;
 }
 
 /* `packed` has the values of `viewed`, in rows; both have gone through the iteration if this is the backward pass. */
