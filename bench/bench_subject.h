@@ -6,6 +6,10 @@
 #include "functions.h"
 #include "gesdd_loop.h"
 
+typedef struct bench_case {
+  int64_t batch_count, m, n;
+} bench_case_t;
+
 typedef enum bench_op {
   BENCH_SVD,
   BENCH_SVDVALS,
@@ -16,7 +20,6 @@ typedef enum bench_op {
   BENCH_NUCLEAR, /* value and gradient */
   BENCH_OP_COUNT
 } bench_op_t;
-const char *bench_op_name(bench_op_t op);
 
 typedef struct subject {
   functions_t x; /* packed column-major operands; every matrix of the batch has its own normal entries */
@@ -26,9 +29,6 @@ typedef struct subject {
   gesdd_loop_t loop_svd, loop_svdvals;
 } subject_t;
 
-subject_t subject_make(svdgrad_backend_t backend, svdgrad_dtype_t dtype, bench_case_t size);
-void subject_free(subject_t *subject);
-
 /* One row of the output. */
 typedef struct series {
   bench_op_t op;
@@ -37,9 +37,6 @@ typedef struct series {
   double *sample; /* seconds of one call, for each repetition */
   double accuracy;
 } series_t;
-
-const char *series_backend(const subject_t *subject, const series_t *series);
-const char *series_algorithm(const subject_t *subject, const series_t *series);
 
 /* Computes the batch once; every series reads and writes the same operands.  Exits on failure. */
 void series_run(subject_t *subject, const series_t *series);

@@ -28,7 +28,7 @@ endif()
 
 if(NOT missing)
   # A list of the user's, or of a parent project's, is taken as it is.  Ours: machine code for what this
-  # compiler knows of it, and PTX of the last for what is newer.
+  # compiler knows of it, PTX of the last for what is newer, and PTX of the first for what lies between, such as 110.
   if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})
     execute_process(COMMAND "${CMAKE_CUDA_COMPILER}" --list-gpu-arch OUTPUT_VARIABLE known ERROR_QUIET)
     foreach(architecture 75 80 86 89 90 100 120)
@@ -37,6 +37,7 @@ if(NOT missing)
       endif()
     endforeach()
     string(REGEX REPLACE "-real$" "" CMAKE_CUDA_ARCHITECTURES "${CMAKE_CUDA_ARCHITECTURES}")
+    string(REGEX REPLACE "^([0-9]+)-real;" "\\1;" CMAKE_CUDA_ARCHITECTURES "${CMAKE_CUDA_ARCHITECTURES}")
     if(NOT CMAKE_CUDA_ARCHITECTURES) # not nvcc: the compiler's own default
       unset(CMAKE_CUDA_ARCHITECTURES)
     endif()

@@ -38,14 +38,31 @@ static svdgrad_status_t check_device(int device) {
   return SVDGRAD_STATUS_SUCCESS;
 }
 
+/* Makes the context of the device and loads the kernels, so that no call does, which may be captured. */
+static svdgrad_status_t load_kernels(int device, size_t shared_bytes) {
+  device_guard_t guard;
+  cudaError_t error = device_enter(&guard, device);
+  for (svdgrad_dtype_t dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128 && !error; dtype++)
+    error = cuda_kernels_of(dtype)->load(shared_bytes);
+  device_leave(&guard);
+  if (!error)
+    return SVDGRAD_STATUS_SUCCESS;
+  (void)cudaGetLastError();
+  return error_status(SVDGRAD_STATUS_BACKEND_UNAVAILABLE, "svdgrad_create: no kernels for device %d: CUDA error %d: %s",
+                      device, (int)error, cudaGetErrorString(error));
+}
+
 static svdgrad_status_t cuda_create(context_t *context, int device) {
-  const svdgrad_status_t status = check_device(device);
+  svdgrad_status_t status = check_device(device);
   int shared_bytes = 0;
   if (status)
     return status;
   const cudaError_t error = cudaDeviceGetAttribute(&shared_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
   if (error)
     return unavailable(error);
+  status = load_kernels(device, (size_t)shared_bytes);
+  if (status)
+    return status;
   cuda_context_t *cuda = calloc(1, sizeof *cuda);
   if (!cuda)
     return error_status(SVDGRAD_STATUS_OUT_OF_MEMORY, "svdgrad_create: out of memory");
@@ -98,6 +115,8 @@ static size_t cuda_workspace_size(const context_t *context, svdgrad_op_t op, con
     return SIZE_MAX;
   if (device_enter(&guard, cuda_state(context)->device))
     return SIZE_MAX;
+  if (pool)
+    (void)cusolver_reserve(pool); /* where it fails, the call says so */
   const size_t bytes = cuda_forward_workspace(algorithm, p, op == SVDGRAD_OP_SVD, pool);
   device_leave(&guard);
   return bytes;

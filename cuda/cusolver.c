@@ -45,10 +45,13 @@ typedef struct entry_points {
   gesvd_t gesvd[4];
 } entry_points_t;
 
-/* A cuSOLVER handle with its Jacobi parameters; free ones hang in the pool. */
+/* A cuSOLVER handle with its Jacobi parameters; free ones hang in the pool.  What it has queued uses memory of its own,
+ * so it stays with the first stream that it was used on. */
 typedef struct solver {
   cusolverDnHandle_t handle;
   gesvdjInfo_t parameters;
+  cudaStream_t stream;
+  int bound; /* to `stream`, which may be NULL */
   struct solver *next;
 } solver_t;
 
@@ -149,13 +152,35 @@ static solver_t *solver_create(const cusolver_pool_t *pool) {
   return solver;
 }
 
-/* The first calls of as many threads as run at once make a handle each; after that nothing is allocated. */
-static solver_t *borrow(cusolver_pool_t *pool) {
+/* Out of the pool: one that is bound to the stream, or, with any_stream, to whatever stream; else one that is not bound
+ * yet; else NULL. */
+static solver_t *take_free(cusolver_pool_t *pool, cudaStream_t stream, int any_stream) {
+  solver_t **found = NULL;
   (void)pthread_mutex_lock(&pool->mutex);
-  solver_t *solver = pool->free;
+  for (solver_t **at = &pool->free; *at; at = &(*at)->next)
+    if ((*at)->bound ? any_stream || (*at)->stream == stream : !found)
+      found = at;
+  solver_t *solver = found ? *found : NULL;
   if (solver)
-    pool->free = solver->next;
+    *found = solver->next;
   (void)pthread_mutex_unlock(&pool->mutex);
+  return solver;
+}
+
+/* The first call on a stream binds a handle to it, and as many threads as run at once on a stream make a handle each;
+ * after that nothing is allocated. */
+static solver_t *borrow(cusolver_pool_t *pool, cudaStream_t stream) {
+  solver_t *solver = take_free(pool, stream, 0);
+  if (!solver)
+    solver = solver_create(pool);
+  if (solver && !solver->bound)
+    solver->bound = 1, solver->stream = stream;
+  return solver;
+}
+
+/* For questions, which queue nothing. */
+static solver_t *borrow_any(cusolver_pool_t *pool) {
+  solver_t *solver = take_free(pool, NULL, 1);
   return solver ? solver : solver_create(pool);
 }
 
@@ -166,8 +191,20 @@ static void give_back(cusolver_pool_t *pool, solver_t *solver) {
   (void)pthread_mutex_unlock(&pool->mutex);
 }
 
+int cusolver_reserve(cusolver_pool_t *pool) {
+  (void)pthread_mutex_lock(&pool->mutex);
+  const solver_t *at = pool->free;
+  while (at && at->bound)
+    at = at->next;
+  (void)pthread_mutex_unlock(&pool->mutex);
+  solver_t *solver = at ? NULL : solver_create(pool);
+  if (solver)
+    give_back(pool, solver);
+  return at || solver;
+}
+
 int cusolver_lwork(cusolver_pool_t *pool, const cusolver_call_t *c) {
-  solver_t *solver = borrow(pool);
+  solver_t *solver = borrow_any(pool);
   const cusolverEigMode_t vectors = CUSOLVER_EIG_MODE_VECTOR;
   const int m = c->rows, n = c->columns, t = c->dtype;
   int lwork = -1, status = 1;
@@ -203,7 +240,7 @@ static int enqueue(const cusolver_pool_t *pool, const solver_t *solver, const cu
 }
 
 svdgrad_status_t cusolver_run(cusolver_pool_t *pool, const cusolver_call_t *c, cudaStream_t stream) {
-  solver_t *solver = borrow(pool);
+  solver_t *solver = borrow(pool, stream);
   if (!solver)
     return error_status(SVDGRAD_STATUS_BACKEND_ERROR, "svdgrad_svd: cuSOLVER gives no handle");
   int status = (int)pool->call.set_stream(solver->handle, stream);

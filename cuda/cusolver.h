@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* cuSOLVER, opened when the vendor algorithm is first asked for: a table of its entry points, and a pool of its handles
- * so that one svdgrad handle serves many threads. */
+ * so that one svdgrad handle serves many threads and streams. */
 #ifndef SVDGRAD_CUSOLVER_H
 #define SVDGRAD_CUSOLVER_H
 #include "cuda_device.h"
@@ -27,6 +27,10 @@ typedef struct cusolver_call {
   int lwork;     /* elements */
   int32_t *info; /* per matrix: 0, or not converged */
 } cusolver_call_t;
+
+/* Makes sure that a handle is there for a stream that has none yet, so that a call on it allocates nothing, which may be
+ * captured.  0 if cuSOLVER gives none. */
+int cusolver_reserve(cusolver_pool_t *pool);
 
 /* Elements of workspace for the sizes in `call`; -1 on failure. */
 int cusolver_lwork(cusolver_pool_t *pool, const cusolver_call_t *call);

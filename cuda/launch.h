@@ -250,7 +250,8 @@ typedef struct normalize_gradient_args {
 typedef struct cuda_kernels {
   size_t element_size, real_size;
   int scaled_exponent;
-  int warp_limit, panels_limit; /* most rows of jacobi_warp, most columns of jacobi_panels */
+  cudaError_t (*load)(size_t shared_bytes); /* all kernels, onto the current device; most memory of a block there */
+  int warp_limit, panels_limit;             /* most rows of jacobi_warp, most columns of jacobi_panels */
   cudaError_t (*prepare)(const prepare_args_t *args, cudaStream_t stream);
   cudaError_t (*qr)(const qr_args_t *args, cudaStream_t stream);
   cudaError_t (*apply_q)(const apply_q_args_t *args, cudaStream_t stream);

@@ -21,7 +21,6 @@ int vendor_svd_take(vendor_svd_t *w, batch_layout_t *layout) {
   w->X = layout_take(layout, rows * w->wanted, T);
   w->Y = layout_take(layout, n * n, T);
   w->failed = layout_take(layout, 1, sizeof(int32_t));
-  w->reflectors = layout_take(layout, rows * n, T);
   w->completion_tau = layout_take(layout, n, T);
   if (w->by_qr) {
     w->tau = layout_take(layout, n, T);
@@ -30,7 +29,10 @@ int vendor_svd_take(vendor_svd_t *w, batch_layout_t *layout) {
   }
   const cusolver_call_t query = call_of(w, 1);
   w->lwork = cusolver_lwork(w->pool, &query);
-  w->work = layout_take(layout, w->lwork, T);
+  /* The workspace is linear in the batch, though most routines take one matrix at a time.  What cuSOLVER works in serves
+   * the completion afterwards. */
+  w->work = layout_take(layout, w->lwork > rows * n ? w->lwork : rows * n, T);
+  w->reflectors = w->work;
   return w->lwork >= 0;
 }
 

@@ -18,17 +18,22 @@ static svdgrad_status_t begin(const char *function, svdgrad_handle_t handle, svd
   return status ? status : validate_stream(function, handle, stream);
 }
 
-static svdgrad_status_t finish(const char *function, svdgrad_handle_t handle, svdgrad_op_t op, const problem_t *p,
-                               const operand_t *operands, int count, const void *work, size_t work_bytes) {
-  const svdgrad_status_t status = validate_operands(function, p, operands, count);
-  return status ? status : validate_workspace(function, handle, op, p, work, work_bytes);
-}
-
 static svdgrad_status_t check_info(const char *function, const problem_t *p, const int32_t *info) {
   if (!info && !validate_is_empty(p))
     return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: info is NULL, must have batch_count = %lld words",
                         function, (long long)p->batch_count);
   return SVDGRAD_STATUS_SUCCESS;
+}
+
+/* `arrays` with the bytes that the caller gave; only those that are needed are the workspace. */
+static svdgrad_status_t finish(const char *function, svdgrad_handle_t handle, svdgrad_op_t op, const problem_t *p,
+                               const operand_t *operands, int count, arrays_t arrays) {
+  const int has_info = op >= SVDGRAD_OP_NORM && op != SVDGRAD_OP_SPECTRAL_NORMALIZE_BACKWARD;
+  svdgrad_status_t status = validate_operands(function, p, operands, count);
+  if (status || (has_info && (status = check_info(function, p, arrays.info))))
+    return status;
+  status = validate_workspace(function, handle, op, p, arrays.work, arrays.work_bytes, &arrays.work_bytes);
+  return status ? status : validate_overlap(function, p, operands, count, arrays);
 }
 
 static extent_t rows_of(const problem_t *p) { return (extent_t){"m", p->m}; }
@@ -89,7 +94,8 @@ svdgrad_status_t svdgrad_svd_jvp(svdgrad_handle_t handle, void *stream, const sv
       matrix_U(p, "dU", OPERAND_OUTPUT, 0, dU),
       matrix_Vh(p, "dVh", OPERAND_OUTPUT, 0, dVh),
   };
-  status = finish(function, handle, SVDGRAD_OP_SVD_JVP, p, operands, COUNT(operands), work, work_bytes);
+  status = finish(function, handle, SVDGRAD_OP_SVD_JVP, p, operands, COUNT(operands),
+                  (arrays_t){NULL, report, work, work_bytes});
   if (status || p->batch_count == 0)
     return status;
   call.stream = stream;
@@ -124,7 +130,8 @@ svdgrad_status_t svdgrad_svd_backward_backward(svdgrad_handle_t handle, void *st
       matrix_U(p, "ggU", OPERAND_OUTPUT, 0, ggU), matrix_Vh(p, "ggVh", OPERAND_OUTPUT, 0, ggVh),
       matrix_A(p, "gA", OPERAND_OUTPUT, 0, gA),
   };
-  status = finish(function, handle, SVDGRAD_OP_SVD_BACKWARD_BACKWARD, p, operands, COUNT(operands), work, work_bytes);
+  status = finish(function, handle, SVDGRAD_OP_SVD_BACKWARD_BACKWARD, p, operands, COUNT(operands),
+                  (arrays_t){NULL, report, work, work_bytes});
   if (status || p->batch_count == 0)
     return status;
   call.stream = stream;
@@ -229,7 +236,7 @@ static svdgrad_status_t check_function(const char *function, const problem_t *p,
 static svdgrad_status_t function_call(const char *function, svdgrad_handle_t handle, svdgrad_op_t op,
                                       const svdgrad_function_t *f, const svdgrad_vector_t *S, const svdgrad_matrix_t *U,
                                       const svdgrad_matrix_t *Vh, const svdgrad_matrix_t *Y, const svdgrad_matrix_t *gA,
-                                      void *work, size_t work_bytes, function_call_t *call) {
+                                      arrays_t arrays, function_call_t *call) {
   const problem_t *p = &call->p;
   const int backward = op == SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD, both = f->form == SVDGRAD_FORM_UVH;
   const int custom = f->kind == SVDGRAD_FUNCTION_CUSTOM;
@@ -244,7 +251,7 @@ static svdgrad_status_t function_call(const char *function, svdgrad_handle_t han
                      p->batch_count, element_size(p->dtype)),
       matrix_A(p, "gA", OPERAND_OUTPUT, backward, gA),
   };
-  const svdgrad_status_t status = finish(function, handle, op, p, operands, COUNT(operands), work, work_bytes);
+  const svdgrad_status_t status = finish(function, handle, op, p, operands, COUNT(operands), arrays);
   if (status)
     return status;
   call->function = *f;
@@ -252,7 +259,7 @@ static svdgrad_status_t function_call(const char *function, svdgrad_handle_t han
     call->function.df = vector_or_none(NULL); /* nobody has looked at it */
   call->S = vector_or_none(S), call->U = matrix_or_none(U), call->Vh = matrix_or_none(Vh);
   call->Y = matrix_or_none(Y), call->gA = matrix_or_none(gA);
-  call->work = validate_aligned(work);
+  call->work = validate_aligned(arrays.work);
   return SVDGRAD_STATUS_SUCCESS;
 }
 
@@ -267,7 +274,8 @@ svdgrad_status_t svdgrad_matrix_function(svdgrad_handle_t handle, void *stream, 
   svdgrad_function_t f;
   svdgrad_status_t status = begin(name, handle, op, desc, stream, &call.p);
   if (status || (status = check_function(name, &call.p, function, &f)) ||
-      (status = function_call(name, handle, op, &f, S, U, Vh, Y, NULL, work, work_bytes, &call)))
+      (status =
+           function_call(name, handle, op, &f, S, U, Vh, Y, NULL, (arrays_t){NULL, NULL, work, work_bytes}, &call)))
     return status;
   if (call.p.batch_count == 0)
     return status;
@@ -289,7 +297,8 @@ svdgrad_status_t svdgrad_matrix_function_backward(svdgrad_handle_t handle, void 
   svdgrad_status_t status = begin(name, handle, op, desc, stream, &call.p);
   if (status || (status = validate_scalars(name, alpha, beta)) ||
       (status = check_function(name, &call.p, function, &f)) ||
-      (status = function_call(name, handle, op, &f, S, U, Vh, gY, gA, work, work_bytes, &call)))
+      (status =
+           function_call(name, handle, op, &f, S, U, Vh, gY, gA, (arrays_t){NULL, report, work, work_bytes}, &call)))
     return status;
   if (call.p.batch_count == 0)
     return status;
@@ -319,8 +328,9 @@ svdgrad_status_t svdgrad_norm(svdgrad_handle_t handle, void *stream, const svdgr
       number(&call.p, "g", OPERAND_INPUT, 0, g),
       matrix_A(&call.p, "gA", OPERAND_OUTPUT, 0, gA),
   };
-  if ((status = finish(function, handle, op, &call.p, operands, COUNT(operands), work, work_bytes)) ||
-      (status = check_info(function, &call.p, info)) || call.p.batch_count == 0)
+  if ((status = finish(function, handle, op, &call.p, operands, COUNT(operands),
+                       (arrays_t){info, NULL, work, work_bytes})) ||
+      call.p.batch_count == 0)
     return status;
   call.stream = stream, call.kind = kind, call.exponent = p;
   call.A = matrix_or_none(A), call.gA = matrix_or_none(gA);
@@ -368,8 +378,8 @@ svdgrad_status_t svdgrad_determinant(svdgrad_handle_t handle, void *stream, cons
   if (!det && !sign && !log_abs && !gA && !validate_is_empty(p))
     return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: det, sign, log_abs and gA are NULL, one must not be",
                         function);
-  if ((status = finish(function, handle, op, p, operands, COUNT(operands), work, work_bytes)) ||
-      (status = check_info(function, p, info)) || p->batch_count == 0)
+  if ((status = finish(function, handle, op, p, operands, COUNT(operands), (arrays_t){info, NULL, work, work_bytes})) ||
+      p->batch_count == 0)
     return status;
   call.stream = stream;
   call.A = matrix_or_none(A), call.gA = matrix_or_none(gA);
@@ -414,8 +424,8 @@ static svdgrad_status_t power_call(const char *function, svdgrad_handle_t handle
       number(p, "residual", OPERAND_OUTPUT, 0, residual),
       matrix_A(p, "Y", OPERAND_OUTPUT, op == SVDGRAD_OP_SPECTRAL_NORMALIZE, Y),
   };
-  if ((status = finish(function, handle, op, p, operands, COUNT(operands), work, work_bytes)) ||
-      (status = check_info(function, p, info)) || p->batch_count == 0)
+  if ((status = finish(function, handle, op, p, operands, COUNT(operands), (arrays_t){info, NULL, work, work_bytes})) ||
+      p->batch_count == 0)
     return status;
   call.stream = stream, call.iterations = iterations;
   call.A = matrix_or_none(A), call.Y = matrix_or_none(Y);
@@ -462,7 +472,8 @@ svdgrad_status_t svdgrad_spectral_normalize_backward(svdgrad_handle_t handle, vo
       vector_v(p, OPERAND_INPUT, v),           number(p, "sigma", OPERAND_INPUT, 1, sigma),
       matrix_A(p, "gY", OPERAND_INPUT, 1, gY), matrix_A(p, "gA", OPERAND_OUTPUT, 1, gA),
   };
-  if ((status = finish(function, handle, op, p, operands, COUNT(operands), work, work_bytes)) || p->batch_count == 0)
+  if ((status = finish(function, handle, op, p, operands, COUNT(operands), (arrays_t){NULL, NULL, work, work_bytes})) ||
+      p->batch_count == 0)
     return status;
   call.stream = stream;
   call.A = matrix_or_none(A), call.gY = matrix_or_none(gY), call.gA = matrix_or_none(gA);

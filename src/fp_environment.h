@@ -7,13 +7,14 @@
 #include <stdint.h>
 
 #if defined(__x86_64__)
-enum { MXCSR_DEFAULT = 0x1F80, X87_CONTROL_DEFAULT = 0x037F, X87_FLAGS = 0x3F };
+enum { MXCSR_DEFAULT = 0x1F80, X87_CONTROL_DEFAULT = 0x037F, FP_FLAGS = 0x3F };
 
 typedef struct fp_environment {
   uint32_t mxcsr;
   uint16_t x87_control, x87_status;
 } fp_environment_t;
 
+/* Loading a control register takes long: only what differs is. */
 static inline fp_environment_t fp_environment_enter(void) {
   fp_environment_t caller;
   const uint32_t mxcsr = MXCSR_DEFAULT;
@@ -22,7 +23,8 @@ static inline fp_environment_t fp_environment_enter(void) {
                    : "=m"(caller.mxcsr), "=m"(caller.x87_control), "=m"(caller.x87_status)
                    :
                    : "memory");
-  __asm__ volatile("ldmxcsr %0" : : "m"(mxcsr) : "memory");
+  if ((caller.mxcsr | FP_FLAGS) != (MXCSR_DEFAULT | FP_FLAGS))
+    __asm__ volatile("ldmxcsr %0" : : "m"(mxcsr) : "memory");
   if (caller.x87_control != control)
     __asm__ volatile("fldcw %0" : : "m"(control) : "memory");
   return caller;
@@ -30,17 +32,19 @@ static inline fp_environment_t fp_environment_enter(void) {
 
 /* The x87's flags can only be set along with all else; those that a call raised go before its traps come back. */
 static inline void fp_environment_leave(const fp_environment_t *caller) {
+  uint32_t mxcsr;
   uint16_t status;
-  __asm__ volatile("fnstsw %0" : "=m"(status) : : "memory");
-  if ((status ^ caller->x87_status) & X87_FLAGS) {
+  __asm__ volatile("stmxcsr %0\n\tfnstsw %1" : "=m"(mxcsr), "=m"(status) : : "memory");
+  if ((status ^ caller->x87_status) & FP_FLAGS) {
     uint32_t whole[7];
     __asm__ volatile("fnstenv %0" : "=m"(whole) : : "memory");
-    whole[1] = (whole[1] & ~(uint32_t)X87_FLAGS) | (caller->x87_status & X87_FLAGS);
+    whole[1] = (whole[1] & ~(uint32_t)FP_FLAGS) | (caller->x87_status & FP_FLAGS);
     __asm__ volatile("fldenv %0" : : "m"(whole) : "memory");
   }
   if (caller->x87_control != X87_CONTROL_DEFAULT)
     __asm__ volatile("fldcw %0" : : "m"(caller->x87_control) : "memory");
-  __asm__ volatile("ldmxcsr %0" : : "m"(caller->mxcsr) : "memory");
+  if (mxcsr != caller->mxcsr)
+    __asm__ volatile("ldmxcsr %0" : : "m"(caller->mxcsr) : "memory");
 }
 
 #elif defined(__aarch64__)

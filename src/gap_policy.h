@@ -6,8 +6,6 @@
 
 #include <math.h>
 
-enum { GAP_FLAG_DROPPED = 1, GAP_FLAG_GAUGE = 2, GAP_FLAG_CUT = 4 }; /* svdgrad_report_t.flags */
-
 #define REAL         double
 #define GAP_POLICY   gap_policy_t
 #define GAP_FACTORS  gap_factors_t

@@ -30,51 +30,77 @@ operand_t operand_vector(const char *name, operand_role_t role, int required, co
   return operand;
 }
 
+int operand_is_empty(const operand_t *operand) {
+  int empty = 0;
+  for (int d = 0; d < operand->rank; d++)
+    empty |= operand->given && operand->dimension[d].extent == 0;
+  return empty;
+}
+
+static uint64_t size_of(int64_t stride) { return stride < 0 ? 0 - (uint64_t)stride : (uint64_t)stride; }
+
+/* An output is written at each of its places once, so its strides are told apart by their sign too. */
+static int comes_before(operand_role_t role, int64_t stride, int64_t other) {
+  return role == OPERAND_INPUT ? size_of(stride) < size_of(other) : stride < other;
+}
+
 /* The dimensions that are walked, smallest stride first; returns how many. */
 static int sort_by_stride(const operand_t *operand, const dimension_t *sorted[3]) {
   int count = 0;
   for (int d = 0; d < operand->rank; d++) {
     const dimension_t *dimension = &operand->dimension[d];
-    const int broadcast = operand->role == OPERAND_INPUT && d == operand->rank - 1 && dimension->stride == 0;
-    if (dimension->extent <= 1 || broadcast)
+    if (dimension->extent <= 1)
       continue;
     int place = count++;
-    for (; place > 0 && sorted[place - 1]->stride > dimension->stride; place--)
+    for (; place > 0 && comes_before(operand->role, dimension->stride, sorted[place - 1]->stride); place--)
       sorted[place] = sorted[place - 1];
     sorted[place] = dimension;
   }
   return count;
 }
 
-/* Sorted strides s_0 <= s_1 <= ... address distinct places if each is at least the span of those before it; that is
- * also what every layout that somebody lays out on purpose does. */
+/* `span`: elements from the first to the last place of the dimensions before this one. */
+static svdgrad_status_t too_small(const char *function, const operand_t *operand, const dimension_t *sorted[3], int d,
+                                  int64_t span) {
+  char bound[64];
+  if (d == 1 && sorted[0]->stride == 1)
+    (void)snprintf(bound, sizeof bound, "%s = %lld", sorted[0]->extent_name, (long long)span);
+  else
+    (void)snprintf(bound, sizeof bound, "%lld", (long long)span);
+  return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: %s.%s is %lld, must be >= %s", function, operand->name,
+                      sorted[d]->stride_name, (long long)sorted[d]->stride, bound);
+}
+
+static svdgrad_status_t too_large(const char *function, const operand_t *operand, const dimension_t *dimension,
+                                  int64_t most) {
+  const int negative = dimension->stride < 0;
+  return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: %s.%s is %lld, must be %s %lld (64-bit offsets, %s = %lld)",
+                      function, operand->name, dimension->stride_name, (long long)dimension->stride,
+                      negative ? ">=" : "<=", (long long)(negative ? -most : most), dimension->extent_name,
+                      (long long)dimension->extent);
+}
+
+/* An output's sorted strides s_0 <= s_1 <= ... address distinct places if each is at least the span of those before it;
+ * that is also what every layout that somebody lays out on purpose does.  An input is read wherever its strides lead. */
 svdgrad_status_t operand_check_strides(const char *function, const operand_t *operand) {
   const dimension_t *sorted[3];
-  const int count = operand->given ? sort_by_stride(operand, sorted) : 0;
-  const int64_t most = PTRDIFF_MAX / (int64_t)operand->element_size;
+  const int count = operand->given && !operand_is_empty(operand) ? sort_by_stride(operand, sorted) : 0;
+  const int64_t addressable = PTRDIFF_MAX / (int64_t)operand->element_size;
   int64_t span = 1;
   for (int d = 0; d < count; d++) {
-    const int64_t stride = sorted[d]->stride, extent = sorted[d]->extent;
-    if (stride < span) {
-      char bound[64];
-      if (d == 1 && sorted[0]->stride == 1)
-        (void)snprintf(bound, sizeof bound, "%s = %lld", sorted[0]->extent_name, (long long)span);
-      else
-        (void)snprintf(bound, sizeof bound, "%lld", (long long)span);
-      return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: %s.%s is %lld, must be >= %s", function, operand->name,
-                          sorted[d]->stride_name, (long long)stride, bound);
-    }
-    if (stride > (most - span) / (extent - 1))
-      return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT,
-                          "%s: %s.%s is %lld, must be <= %lld (64-bit offsets, %s = %lld)", function, operand->name,
-                          sorted[d]->stride_name, (long long)stride, (long long)((most - span) / (extent - 1)),
-                          sorted[d]->extent_name, (long long)extent);
-    span += stride * (extent - 1);
+    const int64_t stride = sorted[d]->stride, steps = sorted[d]->extent - 1, most = (addressable - span) / steps;
+    if (operand->role == OPERAND_OUTPUT && stride < span)
+      return too_small(function, operand, sorted, d, span);
+    if (size_of(stride) > (uint64_t)most)
+      return too_large(function, operand, sorted[d], most);
+    span += (int64_t)size_of(stride) * steps;
   }
   return SVDGRAD_STATUS_SUCCESS;
 }
 
 svdgrad_status_t operand_check_pointer(const char *function, const operand_t *operand) {
+  if (operand_is_empty(operand))
+    return SVDGRAD_STATUS_SUCCESS;
   if (!operand->given && operand->required)
     return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: %s is NULL, must not be", function, operand->name);
   if (operand->given && !operand->data)

@@ -18,6 +18,10 @@ const char *operation_algorithm(const context_t *context, svdgrad_op_t op, const
   return context->backend->algorithm_name(context, solver_of(op), p);
 }
 
+const char *operation_limit(const context_t *context, svdgrad_op_t op, const problem_t *p) {
+  return context->backend->limit ? context->backend->limit(solver_of(op), p) : NULL;
+}
+
 int operation_is_capturable(const context_t *context, svdgrad_op_t op, const problem_t *p) {
   return context->backend->is_capturable(context, solver_of(op), p);
 }

@@ -50,14 +50,14 @@ static unsigned char *slot_of(const batch_t *batch, int64_t matrix) {
 typedef struct team {
   const batch_t *batch;
   int64_t grain; /* matrices of a piece, whole groups */
-  int is_lent;   /* a caller's parallel_for hands out the pieces, */
   atomic_int_fast64_t pieces;
-  pthread_mutex_t one_group; /* and who has this, the scratch that belongs to no piece */
+  int is_one_piece;          /* nobody takes any: all is run at once, or a caller's parallel_for hands them out; */
+  pthread_mutex_t one_group; /* then who has this has the scratch that belongs to no piece */
 } team_t;
 
 static int take_piece(team_t *team, int64_t *first, int64_t *last) {
   const int64_t count = team->batch->batch_count;
-  if (team->is_lent)
+  if (team->is_one_piece)
     return 0;
   *first = atomic_fetch_add_explicit(&team->pieces, 1, memory_order_relaxed) * team->grain;
   *last = count - *first < team->grain ? count : *first + team->grain;
@@ -90,12 +90,7 @@ static __attribute__((noinline)) void run_on_large_stack(team_t *team, int64_t f
 
 /* A thread uses the slots of its first piece, which are its own, for all its pieces: they stay in its cache.  They are those
  * of a whole group, since one more follows the last of the batch. */
-static void take_part(void *argument, int is_caller) {
-  IN_DEFAULT_FP_ENVIRONMENT;
-  team_t *team = argument;
-  int64_t first, last;
-  if (!take_piece(team, &first, &last))
-    return;
+static void run_from(team_t *team, int64_t first, int64_t last, int is_caller) {
   if (is_tiny(team->batch))
     run_on_little_stack(team, first, last);
   else if (!is_small(team->batch))
@@ -106,20 +101,36 @@ static void take_part(void *argument, int is_caller) {
     run_on_large_stack(team, first, last);
 }
 
+static void take_part(void *argument, int is_caller) {
+  IN_DEFAULT_FP_ENVIRONMENT;
+  int64_t first, last;
+  if (take_piece(argument, &first, &last))
+    run_from(argument, first, last, is_caller);
+}
+
+static void run_alone(const batch_t *batch) {
+  team_t team = {.batch = batch, .is_one_piece = 1};
+  run_from(&team, 0, batch->batch_count, 1);
+}
+
 static void run_team(const batch_t *batch, int64_t grain, int num_threads) {
   const int64_t pieces = (batch->batch_count + grain - 1) / grain;
-  team_t team = {.batch = batch, .grain = grain};
 #if SVDGRAD_HAVE_OPENMP
   const int most = num_threads > 0 ? num_threads : omp_get_max_threads();
+#else
+  const int most = num_threads;
+#endif
   const int threads = pieces < most ? (int)pieces : most;
-  if (threads > 1) {
-#pragma omp parallel num_threads(threads)
-    take_part(&team, omp_get_thread_num() == 0);
+  if (threads < 2) {
+    run_alone(batch);
     return;
   }
-  take_part(&team, 1);
+  team_t team = {.batch = batch, .grain = grain};
+#if SVDGRAD_HAVE_OPENMP
+#pragma omp parallel num_threads(threads)
+  take_part(&team, omp_get_thread_num() == 0);
 #else
-  thread_pool_run(pieces < num_threads ? (int)pieces : num_threads, take_part, &team);
+  thread_pool_run(threads, take_part, &team);
 #endif
 }
 
@@ -158,7 +169,7 @@ static void run_piece(int64_t first, int64_t last, void *argument) {
 }
 
 static void run_lent(const parallel_t *parallel, const batch_t *batch, int64_t grain) {
-  team_t team = {.batch = batch, .grain = grain, .is_lent = 1, .one_group = PTHREAD_MUTEX_INITIALIZER};
+  team_t team = {.batch = batch, .grain = grain, .is_one_piece = 1, .one_group = PTHREAD_MUTEX_INITIALIZER};
   parallel->run(parallel->pool, batch->batch_count, grain, run_piece, &team);
   (void)pthread_mutex_destroy(&team.one_group);
 }

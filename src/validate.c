@@ -4,6 +4,7 @@
 #include "element_size.h"
 #include "error.h"
 #include "operation.h"
+#include "overlap.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -155,11 +156,13 @@ static svdgrad_status_t check_rank(const char *function, svdgrad_op_t op, const 
 static svdgrad_status_t check_algorithm(const char *function, svdgrad_handle_t handle, svdgrad_op_t op,
                                         const problem_t *problem) {
   static const char *const names[] = {"AUTO", "JACOBI", "VENDOR"};
-  if (!operation_algorithm(handle, op, problem))
+  if (!operation_algorithm(handle, op, problem)) {
+    const char *limit = operation_limit(handle, op, problem);
     return error_status(SVDGRAD_STATUS_NOT_SUPPORTED,
-                        "%s: op %d with desc.algo %s is not supported by the %s backend at m = %lld, n = %lld",
+                        "%s: op %d with desc.algo %s is not supported by the %s backend at m = %lld, n = %lld%s%s",
                         function, (int)op, names[problem->algo], handle->backend->name, (long long)problem->m,
-                        (long long)problem->n);
+                        (long long)problem->n, limit ? ": " : "", limit ? limit : "");
+  }
   return SVDGRAD_STATUS_SUCCESS;
 }
 
@@ -192,9 +195,9 @@ svdgrad_status_t validate_workspace_bytes(const char *function, svdgrad_handle_t
 }
 
 svdgrad_status_t validate_workspace(const char *function, svdgrad_handle_t handle, svdgrad_op_t op,
-                                    const problem_t *problem, const void *work, size_t work_bytes) {
-  size_t need = 0;
-  const svdgrad_status_t status = validate_workspace_bytes(function, handle, op, problem, &need);
+                                    const problem_t *problem, const void *work, size_t work_bytes, size_t *bytes) {
+  const svdgrad_status_t status = validate_workspace_bytes(function, handle, op, problem, bytes);
+  const size_t need = status ? 0 : *bytes;
   if (status)
     return status;
   if (work_bytes < need)
@@ -209,8 +212,8 @@ void *validate_aligned(void *work) {
   return work ? (unsigned char *)work + (WORK_ALIGNMENT - (uintptr_t)work % WORK_ALIGNMENT) % WORK_ALIGNMENT : NULL;
 }
 
-/* Empty matrices (quick returns) may come with any pointers and strides; but where there is memory, the identity may be
- * written to it: U of an m-by-0 matrix with full_matrices. */
+/* Operands without elements may come with any pointers and strides.  Others of an empty problem, such as U of an m-by-0
+ * matrix with full_matrices, are written where there is memory. */
 svdgrad_status_t validate_operands(const char *function, const problem_t *p, const operand_t *operands, int count) {
   svdgrad_status_t status;
   for (int i = 0; i < count; i++)
@@ -220,6 +223,20 @@ svdgrad_status_t validate_operands(const char *function, const problem_t *p, con
     if ((status = operand_check_pointer(function, &operands[i])))
       return status;
   return SVDGRAD_STATUS_SUCCESS;
+}
+
+svdgrad_status_t validate_overlap(const char *function, const problem_t *p, const operand_t *operands, int count,
+                                  arrays_t arrays) {
+  const operand_t *all[OVERLAP_MOST_OPERANDS];
+  if (p->batch_count == 0)
+    return SVDGRAD_STATUS_SUCCESS;
+  const operand_t info = operand_array("info", arrays.info, p->batch_count, sizeof *arrays.info);
+  const operand_t report = operand_array("report", arrays.report, p->batch_count, sizeof *arrays.report);
+  const operand_t work = operand_array("work", arrays.work_bytes > 0 ? arrays.work : NULL, 1, arrays.work_bytes);
+  for (int i = 0; i < count; i++)
+    all[i] = &operands[i];
+  all[count++] = &info, all[count++] = &report, all[count++] = &work;
+  return overlap_check(function, all, count);
 }
 
 svdgrad_status_t validate_stream(const char *function, svdgrad_handle_t handle, const void *stream) {
@@ -258,7 +275,10 @@ svdgrad_status_t validate_svd(svdgrad_handle_t handle, void *stream, const svdgr
   if (!info && !validate_is_empty(p))
     return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: info is NULL, must have batch_count = %lld words",
                         function, (long long)p->batch_count);
-  if ((status = validate_workspace(function, handle, op, p, work, work_bytes)))
+  size_t need = 0;
+  if ((status = validate_workspace(function, handle, op, p, work, work_bytes, &need)) ||
+      (status = validate_overlap(function, p, operands, (int)(sizeof operands / sizeof *operands),
+                                 (arrays_t){info, NULL, work, need})))
     return status;
   call->stream = stream;
   call->A = matrix_or_none(A), call->U = matrix_or_none(U), call->Vh = matrix_or_none(Vh);
@@ -303,8 +323,11 @@ svdgrad_status_t validate_svd_backward(svdgrad_handle_t handle, void *stream, co
       operand_matrix("gVh", OPERAND_INPUT, 0, gVh, vh_rows, n, p->batch_count, element),
       operand_matrix("gA", OPERAND_OUTPUT, 1, gA, m, n, p->batch_count, element),
   };
+  size_t need = 0;
   if ((status = validate_operands(function, p, operands, (int)(sizeof operands / sizeof *operands))) ||
-      (status = validate_workspace(function, handle, SVDGRAD_OP_SVD_BACKWARD, p, work, work_bytes)))
+      (status = validate_workspace(function, handle, SVDGRAD_OP_SVD_BACKWARD, p, work, work_bytes, &need)) ||
+      (status = validate_overlap(function, p, operands, (int)(sizeof operands / sizeof *operands),
+                                 (arrays_t){NULL, report, work, need})))
     return status;
   call->stream = stream;
   call->A = truncated ? matrix_or_none(A) : (svdgrad_matrix_t){0};

@@ -18,7 +18,18 @@ svdgrad_status_t validate_stream(const char *function, svdgrad_handle_t handle, 
 svdgrad_status_t validate_scalars(const char *function, double alpha, double beta);
 svdgrad_status_t validate_operands(const char *function, const problem_t *p, const operand_t *operands, int count);
 svdgrad_status_t validate_workspace(const char *function, svdgrad_handle_t handle, svdgrad_op_t op,
-                                    const problem_t *problem, const void *work, size_t work_bytes);
+                                    const problem_t *problem, const void *work, size_t work_bytes, size_t *need);
+
+/* Last: no output, which `info`, `report` and `work_bytes` bytes of `work` are too, overlaps another operand.  Each of the
+ * three may be NULL. */
+typedef struct arrays {
+  int32_t *info;
+  svdgrad_report_t *report;
+  void *work;
+  size_t work_bytes;
+} arrays_t;
+svdgrad_status_t validate_overlap(const char *function, const problem_t *p, const operand_t *operands, int count,
+                                  arrays_t arrays);
 
 /* What a call of a checked problem runs in: the handle, with the pool of the call if it has one. */
 context_t validate_context(svdgrad_handle_t handle, const svdgrad_desc_t *desc);

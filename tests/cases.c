@@ -49,12 +49,6 @@ __attribute__((constructor)) static void take_table_under_test(void) {
   }
 }
 
-const bench_case_t bench_cases[] = {
-    {100000, 3, 3}, {10000, 8, 8},   {10000, 9, 9}, {4096, 16, 16}, {2048, 32, 32},
-    {512, 64, 64},  {64, 128, 1000}, {100, 10, 20}, {16, 256, 256}, {4, 512, 512},
-};
-const int bench_case_count = sizeof bench_cases / sizeof *bench_cases;
-
 const char *spectrum_name(spectrum_t spectrum) {
   static const char *const names[] = {"normal", "linear",   "geometric", "clustered", "repeated", "deficient",
                                       "zero",   "identity", "ones",      "small",     "large",    "graded"};

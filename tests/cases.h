@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The one table of problems: tested on every backend, and timed by the bench. */
+/* The one table of problems: tested on every backend. */
 #ifndef TEST_CASES_H
 #define TEST_CASES_H
 #include "dense.h"
@@ -42,12 +42,5 @@ const char *spectrum_name(spectrum_t spectrum);
 
 /* m-by-n matrix with that spectrum for elements of `dtype` (not yet rounded to it); to be freed. */
 dense_t make_matrix(spectrum_t spectrum, svdgrad_dtype_t dtype, int64_t m, int64_t n, uint64_t seed);
-
-/* What the bench times. */
-typedef struct bench_case {
-  int64_t batch_count, m, n;
-} bench_case_t;
-extern const bench_case_t bench_cases[];
-extern const int bench_case_count;
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The backward pass is right, shown without any reference gradient: algebraic residuals that determine gA, the adjoint
- * of the textbook tangent, losses whose gradient is known in closed form, and what must not change it.  Errors are in
- * units of eps * s_1 / (smallest gap or sum of singular values that enters). */
+/* The backward pass is right, shown without any reference gradient: algebraic residuals that determine gA, the
+ * adjoint of the textbook tangent, a second formula (dilation.h), losses whose gradient is known in closed form, and
+ * what must not change it.  Errors are in units of eps * s_1 / (smallest gap or sum of singular values that enters). */
 #include "cases.h"
+#include "dilation.h"
 #include "jvp.h"
 #include "random.h"
 #include "ratios.h"
@@ -212,8 +213,8 @@ Test(backward, reconstruction_gives_G) {
   cr_assert(worst_within(&worst, RATIO_LIMIT));
 }
 
-/* L = <G, U Vh>: gA = U [2 skew(P)_ij / (s_i + s_j)] Vh + (I - U U^H) G V S^-1 Vh + U S^-1 U^H G (I - V V^H), P = U^H G V,
- * also at exact ties, where every gap term must vanish. */
+/* L = <G, U Vh>: gA = U [2 skew(P)_ij / (s_i + s_j)] Vh + (I - U U^H) G V S^-1 Vh + U S^-1 U^H G (I - V V^H), P = U^H
+ * G V, also at exact ties, where every gap term must vanish. */
 static dense_t polar_gradient(const fixture_t *f, const dense_t *G) {
   dense_t U = load_U(f, 0), V = load_V(f, 0), GV = dense_product(G, &V), GhU = dense_h_product(G, &U);
   dense_t P = dense_h_product(&U, &GV), M = dense_zero(P.m, P.n);
@@ -433,8 +434,8 @@ Test(backward, powers_of_two_are_exact) {
   for_each_separated(check_power_of_two, &worst);
 }
 
-/* The leading `rank` triplets: the gradient is that of the whole decomposition with zero cotangents for the rest, for which
- * a limit of sweeps is not meant. */
+/* The leading `rank` triplets: the gradient is that of the whole decomposition with zero cotangents for the rest, for
+ * which a limit of sweeps is not meant. */
 static void check_truncated(const setting_t *s, worst_t *worst) {
   const int64_t mn = s->m < s->n ? s->m : s->n;
   for (int64_t rank = 1; rank < mn; rank += rank < 3 ? 1 : mn / 3) {
@@ -462,6 +463,80 @@ Test(backward, truncated_is_padded) {
   cr_assert(worst_within(&worst, RATIO_LIMIT));
 }
 
+/* Cotangents of the leading triplets alone, by the formula that asks for no other triplet (dilation.h). */
+static dense_t gradient_of_leading(const fixture_t *f, int64_t rank) {
+  dense_t A = buffer_load(&f->A, 0), U = load_U(f, 0), V = load_V(f, 0);
+  dense_t gU = buffer_load(&f->gU, 0), gVh = buffer_load(&f->gVh, 0), gV = dense_conjugate_transpose(&gVh);
+  dense_t *const thin[] = {&U, &V, &gU, &gV};
+  for (size_t i = 0; i < sizeof thin / sizeof *thin; i++) {
+    dense_t leading = dense_columns(thin[i], 0, rank);
+    dense_free(thin[i]);
+    *thin[i] = leading;
+  }
+  long double *s = load_S(f, 0), *gS = load_S(f, 0);
+  for (int64_t i = 0; i < rank; i++)
+    gS[i] = creall(buffer_get(&f->gS, 0, i, 0));
+  dense_t gA = dilation_gradient(&A, s, &U, &V, gS, &gU, &gV);
+  dense_t *const all[] = {&A, &U, &V, &gU, &gVh, &gV};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    dense_free(all[i]);
+  free(s);
+  free(gS);
+  return gA;
+}
+
+static void check_dilation(const setting_t *s, worst_t *worst) {
+  const int64_t mn = s->m < s->n ? s->m : s->n, ranks[] = {1, mn / 2, mn};
+  if (s->m * s->n > 300)
+    return; /* the formula takes its time */
+  for (size_t i = 0; i < sizeof ranks / sizeof *ranks; i++)
+    if (ranks[i] > 0) {
+      fixture_t whole = forward(s, 0, 0), f = forward(s, ranks[i], 0);
+      dense_t gA = backward(&f, WITH_COTANGENTS), exact = gradient_of_leading(&f, ranks[i]);
+      note(worst, s, error_in_eps(&f, &gA, &exact, condition_of(&whole)), ranks[i] == mn ? "whole" : "truncated");
+      dense_free(&gA);
+      dense_free(&exact);
+      fixture_free(&whole);
+      fixture_free(&f);
+    }
+}
+
+Test(backward, dilation) {
+  worst_t worst = worst_make("backward dilation");
+  for_each_separated(check_dilation, &worst);
+  cr_assert(worst_within(&worst, RATIO_LIMIT));
+}
+
+/* A loss of the triplets that a matrix of low rank has: nothing of the others enters, zero though they are. */
+static void check_deficient(const setting_t *s, worst_t *worst) {
+  const int64_t k = s->m < s->n ? s->m : s->n, rank = (k + 1) / 2;
+  if (s->m * s->n > 300)
+    return;
+  for (int full = 0; full < 2; full++) {
+    fixture_t f = forward(s, 0, full);
+    for (int64_t j = rank; j < f.gU.cols; j++)
+      for (int64_t i = 0; i < s->m; i++)
+        buffer_set(&f.gU, 0, i, j, 0);
+    for (int64_t j = rank; j < f.gVh.rows; j++)
+      for (int64_t i = 0; i < s->n; i++)
+        buffer_set(&f.gVh, 0, j, i, 0);
+    for (int64_t j = rank; j < k; j++)
+      buffer_set(&f.gS, 0, j, 0, 0);
+    dense_t gA = backward(&f, WITH_COTANGENTS), exact = gradient_of_leading(&f, rank);
+    note(worst, s, error_in_eps(&f, &gA, &exact, (double)k), full ? "full" : "thin"); /* s_1 / gap is k */
+    dense_free(&gA);
+    dense_free(&exact);
+    fixture_free(&f);
+  }
+}
+
+Test(backward, of_the_rank_that_there_is) {
+  static const spectrum_t deficient[] = {SPECTRUM_DEFICIENT};
+  worst_t worst = worst_make("backward deficient");
+  for_each(deficient, 1, check_deficient, &worst);
+  cr_assert(worst_within(&worst, RATIO_LIMIT));
+}
+
 /* full_matrices with zero cotangents for the further columns is the thin gradient; a cotangent of the further columns
  * along themselves is gauge: reported, and without effect. */
 static void check_full(const setting_t *s, worst_t *worst) {
@@ -480,7 +555,7 @@ static void check_full(const setting_t *s, worst_t *worst) {
     for (int64_t i = 0; i < s->m; i++)
       buffer_set(&f.gU, 0, i, k, buffer_get(&f.U, 0, i, k + 1));
     gA = backward(&f, WITH_COTANGENTS);
-    cr_assert(f.report[0].flags & 2);
+    cr_assert(f.report[0].flags & SVDGRAD_REPORT_GAUGE);
     cr_assert(f.report[0].gauge_residual > 0);
     note(worst, s, error_in_eps(&f, &gA, &exact, condition_of(&f)), "gauge");
     dense_free(&gA);
@@ -586,7 +661,7 @@ Test(backward, report_of_a_reconstruction_at_a_tie) {
     set_function_cotangents(&f, &G, 1);
     dense_t gA = backward(&f, WITH_COTANGENTS);
     cr_expect(f.report[0].min_gap == 0 && f.report[0].dropped_pairs == 1);
-    cr_expect_eq(f.report[0].flags, 1);
+    cr_expect_eq(f.report[0].flags, SVDGRAD_REPORT_DROPPED);
     for (int64_t i = 0; i < 9; i++) {
       const int lost = i == 5 || i == 7; /* (2, 1) and (1, 2) */
       const z_t kept = lost ? (G.at[i] - G.at[12 - i]) / 2 : G.at[i];
@@ -607,7 +682,7 @@ Test(backward, report_of_a_cut_cluster) {
       buffer_set(&g.gU, 0, 2, j, 1);
     }
     dense_t cut = backward(&f, WITH_COTANGENTS), clean = backward(&g, WITH_COTANGENTS);
-    cr_expect(f.report[0].flags & 4);
+    cr_expect(f.report[0].flags & SVDGRAD_REPORT_CUT);
     cr_expect(f.report[0].dropped_pairs == 1);
     cr_expect(isfinite((double)dense_norm(&cut)));
     cr_expect_eq(g.report[0].flags, 0);
@@ -628,7 +703,7 @@ Test(backward, report_of_a_gauge_dependent_loss) {
       for (int64_t j = 0; j < 3; j++)
         buffer_set(&f.gU, 0, i, j, i == 0 && j == 0);
     dense_t gA = backward(&f, WITH_GU);
-    cr_expect(f.report[0].flags & 2);
+    cr_expect(f.report[0].flags & SVDGRAD_REPORT_GAUGE);
     cr_expect(f.report[0].gauge_residual > 1e-3);
     dense_free(&gA);
     buffer_set(&f.gU, 0, 0, 0, 2 * buffer_get(&f.U, 0, 0, 0));

@@ -147,12 +147,29 @@ Test(function_arguments, forward_does_not_read_df) {
 
 static int is_vector(const buffer_t *buffer) { return buffer->cols == 1; }
 
-/* Strides that are not positive, or let elements overlap. */
+/* Too far for an offset, in either direction. */
+static void check_far_strides(functions_t *x, svdgrad_op_t op, int operand) {
+  static const int64_t values[] = {INT64_MAX / 8, -INT64_MAX / 8};
+  buffer_t *buffer = functions_operand(x, operand);
+  char text[80];
+  for (int v = 0; v < 2; v++) {
+    buffer->matrix.batch_stride = buffer->vector.batch_stride = values[v];
+    (void)snprintf(text, sizeof text, "%s.batch_stride is %lld, must be %s", name_of(op, operand), (long long)values[v],
+                   v ? ">= -" : "<= ");
+    expect_refused(x, op, 0, 1, 0, INVALID, text);
+  }
+}
+
+/* Of an output: strides that are not positive, or let elements overlap. */
 static void check_strides(functions_t *x, svdgrad_op_t op, int operand) {
   buffer_t *buffer = functions_operand(x, operand);
   const buffer_t right = *buffer;
   const char *name = name_of(op, operand);
   char text[80];
+  if (functions_role(x, op, operand) != ROLE_OUTPUT) {
+    check_far_strides(x, op, operand);
+    return;
+  }
   if (!is_vector(buffer)) {
     buffer->matrix.col_stride = 0;
     (void)snprintf(text, sizeof text, "%s.col_stride is 0, must be >= 1", name);
@@ -166,17 +183,37 @@ static void check_strides(functions_t *x, svdgrad_op_t op, int operand) {
     expect_refused(x, op, 0, 1, 0, INVALID, text);
   }
   *buffer = right;
-  buffer->matrix.batch_stride = buffer->vector.batch_stride = -1;
-  (void)snprintf(text, sizeof text, "%s.batch_stride is -1, must be >= 1", name);
-  expect_refused(x, op, 0, 1, 0, INVALID, text);
-  if (functions_role(x, op, operand) == ROLE_OUTPUT) { /* an input may serve the whole batch */
-    buffer->matrix.batch_stride = buffer->vector.batch_stride = 0;
-    (void)snprintf(text, sizeof text, "%s.batch_stride is 0, must be >= 1", name);
+  for (int stride = -1; stride <= 0; stride++) {
+    buffer->matrix.batch_stride = buffer->vector.batch_stride = stride;
+    (void)snprintf(text, sizeof text, "%s.batch_stride is %d, must be >= 1", name, stride);
     expect_refused(x, op, 0, 1, 0, INVALID, text);
   }
 }
 
 Test(function_arguments, strides) { for_each_operand(check_strides); }
+
+/* The place among the arguments. */
+static int place_of(int operand) { return operand == OPERAND_GA ? FUNCTIONS_OPERAND_COUNT : operand; }
+
+/* Every output over every other operand; of two outputs the later one is named first. */
+static void check_overlap(functions_t *x, svdgrad_op_t op, int operand) {
+  buffer_t *output = functions_operand(x, operand), right = *output;
+  if (functions_role(x, op, operand) != ROLE_OUTPUT || x->f.backend == SVDGRAD_BACKEND_CUDA)
+    return; /* whose test moves every operand to a place of its own */
+  for (int i = 0; i < FUNCTIONS_OPERAND_COUNT; i++) {
+    char text[80], other[80];
+    if (i == operand || functions_role(x, op, i) == ROLE_NONE)
+      continue;
+    output->matrix.data = output->vector.data = functions_operand(x, i)->matrix.data;
+    (void)snprintf(text, sizeof text, "%s overlaps %s, must not", name_of(op, operand), name_of(op, i));
+    (void)snprintf(other, sizeof other, "%s overlaps %s, must not", name_of(op, i), name_of(op, operand));
+    expect_refused(x, op, 0, 1, 0, INVALID,
+                   functions_role(x, op, i) == ROLE_OUTPUT && place_of(i) > place_of(operand) ? other : text);
+    *output = right;
+  }
+}
+
+Test(function_arguments, overlap) { for_each_operand(check_overlap); }
 
 /* ---- what is common to all ---- */
 
@@ -477,6 +514,31 @@ Test(function_arguments, tangents_of_empty_matrices_are_zero) {
       cr_expect_eq(functions_run(&x, SVDGRAD_OP_SVD_JVP, 0, 1, 0), SVDGRAD_STATUS_SUCCESS, "%s",
                    svdgrad_last_error_message());
       cr_expect(is_zero(&x.dU) && is_zero(&x.dVh));
+    }
+}
+
+/* Array libraries give an array without elements strides of 0, and a pointer to somewhere. */
+Test(function_arguments, empty_operands_may_lie_anywhere) {
+  static unsigned char nowhere[1];
+  static const int64_t shapes[][3] = {{0, 3, 2}, {3, 0, 2}, {0, 0, 2}, {4, 3, 0}};
+  for (int b = 0; b < test_backend_count; b++)
+    for (size_t i = 0; i < COUNT(shapes); i++) {
+      const svdgrad_desc_t desc = make_desc(SVDGRAD_F64, shapes[i][0], shapes[i][1], shapes[i][2]);
+      LOCAL(functions) x = functions_make(test_backends[b], &desc, SVDGRAD_FORM_VVH, LAYOUT_COLUMN_MAJOR);
+      for (int operand = 0; operand < FUNCTIONS_OPERAND_COUNT; operand++) {
+        buffer_t *buffer = functions_operand(&x, operand);
+        if (buffer->rows && buffer->cols && buffer->batch_count)
+          continue;
+        buffer->matrix = (svdgrad_matrix_t){x.f.backend == SVDGRAD_BACKEND_CUDA ? NULL : nowhere, 0, 0, 0};
+        buffer->vector = (svdgrad_vector_t){buffer->matrix.data, 0, 0};
+      }
+      cr_expect_eq(fixture_forward(&x.f, WITH_VECTORS), SVDGRAD_STATUS_SUCCESS, "%s", svdgrad_last_error_message());
+      cr_expect_eq(fixture_backward(&x.f, WITH_COTANGENTS, 1, 1), SVDGRAD_STATUS_SUCCESS, "%s",
+                   svdgrad_last_error_message());
+      for (int op = 0; op < FUNCTIONS_OP_COUNT; op++)
+        cr_expect_eq(functions_run(&x, functions_ops[op], 0, 1, 1), SVDGRAD_STATUS_SUCCESS, "%dx%d: %s", (int)desc.m,
+                     (int)desc.n, svdgrad_last_error_message());
+      cr_expect(is_zero(&x.Y), "Y of %dx%d", (int)desc.m, (int)desc.n);
     }
 }
 

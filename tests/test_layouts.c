@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Where an operand lies in memory changes nothing: with any one operand in any layout, or one input matrix serving the
- * whole batch (batch stride 0), every result is bitwise that of packed column-major operands; padding stays as it was,
- * and inputs are never written. */
+ * whole batch (batch stride 0), every result is bitwise that of packed column-major operands; padding stays as it was
+ * and is never read, and inputs are never written. */
 #include "cases.h"
 #include "fixture.h"
 
 #include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* A full group of lanes, and part of another. */
 static int64_t batch_size(void) { return test_table == TABLE_SMALL ? 3 : 17; }
@@ -114,8 +116,56 @@ Test(layouts, every_operand_in_every_layout) {
       }
 }
 
-/* The second run differs from the first in having one copy of `operand` for the batch instead of batch_size() equal ones;
- * all other operands differ from matrix to matrix. */
+/* NaN wherever an operand has no element. */
+static void poison_padding(buffer_t *buffer) {
+  buffer_t before = *buffer;
+  before.memory = malloc(buffer->bytes);
+  cr_assert(before.memory);
+  memcpy(before.memory, buffer->memory, buffer->bytes);
+  memset(buffer->memory, 0xFF, buffer->bytes);
+  for (int64_t b = 0; b < buffer->batch_count; b++) {
+    dense_t X = buffer_load(&before, b);
+    buffer_store(buffer, b, &X);
+    dense_free(&X);
+  }
+  buffer_free(&before);
+}
+
+/* Inputs are poisoned before a call, the factors between the two, whose outputs and inputs they are. */
+static int padding_is_not_read(svdgrad_backend_t backend, const svdgrad_desc_t *desc, layout_t layout) {
+  fixture_t packed = packed_run(backend, desc, 0), f = fixture_make(backend, desc, layout);
+  for (fixture_operand_t operand = OPERAND_A; operand < OPERAND_GA; operand++)
+    if (operand == OPERAND_A || operand >= OPERAND_GS) {
+      copy_operand(&f, &packed, operand);
+      poison_padding(fixture_operand(&f, operand));
+    }
+  cr_assert_eq(fixture_forward(&f, WITH_VECTORS), SVDGRAD_STATUS_SUCCESS);
+  for (fixture_operand_t operand = OPERAND_S; operand <= OPERAND_VH; operand++)
+    poison_padding(fixture_operand(&f, operand));
+  cr_assert_eq(fixture_backward(&f, WITH_COTANGENTS, 1.5, 0), SVDGRAD_STATUS_SUCCESS);
+  int same = f.intact;
+  for (int64_t b = 0; b < batch_size(); b++)
+    same &= fixture_same_forward(&f, b, &packed, b, WITH_VECTORS) && fixture_same_backward(&f, b, &packed, b);
+  fixture_free(&packed);
+  fixture_free(&f);
+  return same;
+}
+
+Test(layouts, padding_of_inputs_is_not_read) {
+  static const layout_t padded[] = {LAYOUT_COLUMN_PADDED, LAYOUT_ROW_PADDED, LAYOUT_GENERAL};
+  for (int i = 0; i < test_backend_count; i++)
+    for (svdgrad_dtype_t dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++)
+      for (int v = 0; v < VARIANT_COUNT; v++)
+        for (int layout = 0; layout < 3 && is_tried(test_backends[i], &variants[v]); layout++) {
+          const svdgrad_desc_t desc = variant_desc(&variants[v], dtype);
+          cr_expect(padding_is_not_read(test_backends[i], &desc, padded[layout]), "%s %s %dx%d rank %d full %d: %s",
+                    backend_name(test_backends[i]), dtype_name(dtype), (int)desc.m, (int)desc.n, (int)desc.rank,
+                    desc.full_matrices, layout_name(padded[layout]));
+        }
+}
+
+/* The second run differs from the first in having one copy of `operand` for the batch instead of batch_size() equal
+ * ones; all other operands differ from matrix to matrix. */
 static int broadcast_changes_nothing(svdgrad_backend_t backend, const svdgrad_desc_t *desc, fixture_operand_t operand) {
   fixture_t copies = packed_run(backend, desc, 1);
   fixture_t shared = make_with(backend, desc, operand, (placement_t){LAYOUT_ROW_PADDED, 1});

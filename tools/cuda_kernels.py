@@ -66,7 +66,7 @@ template <class T> void sizes(const char *type) {
   printf("blocked_end %d 0\\n", 4 * WARP);
   printf("gemm %d 0\\n", (int)GEMM_THREADS);
   printf("empty 64 0\\n");
-  printf("backward_fused 256 %zu\\n", fused_shared_bytes<T>(FUSED_K));
+  printf("backward_fused 256 %zu\\n", fused_dynamic_bytes<T>(FUSED_K));
 }
 int main() {
   sizes<float>("f32");

@@ -6,11 +6,8 @@
 #define SIMT_DYN_SHARED(T, name)                                                                                       \
   extern __shared__ __align__(16) unsigned char simt_dynamic_[];                                                       \
   T *name = reinterpret_cast<T *>(simt_dynamic_)
-// clang-format off
-#define SIMT_LAUNCH(kernel, grid, block, smem, stream, ...) \
-  ((kernel)<<<grid, block, smem, stream>>>(__VA_ARGS__), cudaGetLastError())
-// clang-format on
 #else
 #include "simt.hpp"
+#undef SIMT_LAUNCH /* launch_kernel.cuh has its own */
 #endif
 #include <stdint.h>

@@ -5,8 +5,6 @@
 
 #include <svdgrad/svdgrad.h>
 
-enum { GAP_FLAG_DROPPED = 1, GAP_FLAG_GAUGE = 2, GAP_FLAG_CUT = 4 }; /* svdgrad_report_t.flags */
-
 #define GAP_FUNCTION static __device__ inline
 #define REAL         float
 #define GAP_POLICY   gap_policy_f32
@@ -42,7 +40,7 @@ template <class R> __device__ inline gap_policy<R> gap_combine(gap_policy<R> pol
   policy.gauge_residual = block_reduce<max_of<R>>(policy.gauge_residual, scratch);
   policy.amplification = block_reduce<max_of<R>>(policy.amplification, scratch);
   int dropped = 0, flags = 0;
-  for (int bit = 1; bit <= GAP_FLAG_CUT; bit *= 2)
+  for (int bit = 1; bit <= SVDGRAD_REPORT_CUT; bit *= 2)
     flags |= __syncthreads_or(policy.flags & bit) ? bit : 0;
   __shared__ int total;
   if (threadIdx.x == 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Sizes of launches. */
 #pragma once
-#include "compat.cuh"
+#include "launch_kernel.cuh"
 
 /* One block per matrix, up to the limit of gridDim.x; kernels loop over what is left. */
 static inline dim3 grid_of(int64_t blocks) { return dim3((unsigned)(blocks < 0x7fffffff ? blocks : 0x7fffffff)); }

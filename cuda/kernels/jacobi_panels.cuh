@@ -389,13 +389,8 @@ template <class T, int ROWS = 1> size_t panels_shared_bytes(int64_t n) {
 template <class T, int ROWS, bool VECTORS> cudaError_t launch_panels(const rotate_args_t *args, cudaStream_t stream) {
   const int warps = panel_warps<T, ROWS>(args->n);
   const size_t bytes = panel_slots_bytes<T, ROWS, VECTORS>(args->n);
-  const size_t always = 40 * 1024; /* beside the kernel's own, static, shared memory */
-  const auto kernel = jacobi_panels_kernel<T, ROWS, VECTORS>;
-  const cudaError_t error = bytes <= always
-                                ? cudaSuccess
-                                : cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes);
-  return error ? error
-               : SIMT_LAUNCH(kernel, grid_of(args->batch_count), dim3((unsigned)(WARP * warps)), bytes, stream, *args);
+  return SIMT_LAUNCH((jacobi_panels_kernel<T, ROWS, VECTORS>), grid_of(args->batch_count),
+                     dim3((unsigned)(WARP * warps)), bytes, stream, *args);
 }
 
 template <class T, int ROWS> cudaError_t launch_panels_of(const rotate_args_t *args, cudaStream_t stream) {

@@ -59,18 +59,17 @@ template <class T> cudaError_t gemm_launch(const gemm_args_t *args, cudaStream_t
   return SIMT_LAUNCH(gemm_kernel<T>, grid_of(args->batch_count * tiles), dim3(GEMM_THREADS), 0, stream, *args);
 }
 
-template <class T> size_t fused_shared_bytes(int64_t k) {
+template <class T> size_t fused_dynamic_bytes(int64_t k) {
   return fused_elements(k) * sizeof(T) + (size_t)(4 * k + WARP) * sizeof(real_t<T>) + (size_t)k * sizeof(int);
 }
 
+/* All of one block's: the dynamic memory, and the static one of gap_combine, which the compiler rounds up. */
+template <class T> size_t fused_shared_bytes(int64_t k) { return fused_dynamic_bytes<T>(k) + 16; }
+
 template <class T> cudaError_t backward_fused_launch(const fused_args_t *args, cudaStream_t stream) {
-  const size_t bytes = fused_shared_bytes<T>(args->k);
   const dim3 block(threads_for(args->k * args->k / 2));
-  const cudaError_t error =
-      bytes <= 48 * 1024
-          ? cudaSuccess
-          : cudaFuncSetAttribute(backward_fused_kernel<T>, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes);
-  return error ? error : SIMT_LAUNCH(backward_fused_kernel<T>, grid_of(args->batch_count), block, bytes, stream, *args);
+  return SIMT_LAUNCH(backward_fused_kernel<T>, grid_of(args->batch_count), block, fused_dynamic_bytes<T>(args->k),
+                     stream, *args);
 }
 
 template <class T> cudaError_t backward_load_launch(const steps_args_t *args, cudaStream_t stream) {
@@ -218,6 +217,7 @@ template <class T> constexpr cuda_kernels_t make_kernels() {
   return {sizeof(T),
           sizeof(real_t<T>),
           limits<real_t<T>>::scaled_exponent,
+          prepare_kernels,
           jacobi_warp_limit<T>(),
           jacobi_panels_limit<T>(),
           prepare_launch<T>,

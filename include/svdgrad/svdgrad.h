@@ -13,10 +13,12 @@
  *    svdgrad_is_capturable() says otherwise.  `stream` is a `cudaStream_t`; the CPU
  *    backends need NULL and have finished on return.
  *  - Pointers lie in the backend's memory (device for CUDA).  Inputs are never written.
- *    Outputs must not overlap inputs, `work` or each other (gA with beta != 0 is read).
+ *    Outputs must not overlap inputs, `work` or each other (gA with beta != 0 is read): INVALID_ARGUMENT where pointers
+ *    and strides show it.  Elements of one between those of another are no overlap.
  *  - A non-zero status means that nothing was enqueued; BACKEND_ERROR alone may leave the
  *    outputs undefined.  Numerical trouble is reported per matrix in `info`, never as a status.
- *  - m, n or batch_count of 0 is a valid quick return.
+ *  - m, n or batch_count of 0 is a valid quick return.  An operand without elements may have any strides and pointer.  What
+ *    has elements nevertheless is written where it is given: with full_matrices, U of an m-by-0 matrix is the identity.
  *  - The result for one matrix is bitwise the same whatever the batch size, its place in the
  *    batch, and the number of threads.
  *
@@ -62,7 +64,10 @@ typedef enum { SVDGRAD_BACKEND_REF = 0, SVDGRAD_BACKEND_CPU = 1, SVDGRAD_BACKEND
 /** Element types; LAPACK s, d, c, z.  S, gS and tolerances are always the real type. */
 typedef enum { SVDGRAD_F32 = 0, SVDGRAD_F64 = 1, SVDGRAD_C64 = 2, SVDGRAD_C128 = 3 } svdgrad_dtype_t;
 /** AUTO picks from (backend, op, dtype, m, n) alone; JACOBI is our own kernels; VENDOR is LAPACK gesdd
- *  on the CPU and cuSOLVER (gesvdjBatched where it applies) on CUDA. */
+ *  on the CPU and cuSOLVER (gesvdjBatched where it applies) on CUDA.  NOT_SUPPORTED on the CPU: max(m, n) >= 2^31, or
+ *  min(m, n) above some 23000; SVDs with full_matrices and max(m, n) >= 2^25; JACOBI for more than 128 columns, or where
+ *  A, with full_matrices max(m, n)^2 elements, has more than 128 KiB.  From 2^25 rows on VENDOR too has QR by our own
+ *  kernels, and LAPACK for the triangular factor. */
 typedef enum { SVDGRAD_ALGO_AUTO = 0, SVDGRAD_ALGO_JACOBI = 1, SVDGRAD_ALGO_VENDOR = 2 } svdgrad_algo_t;
 /** What the backward pass does with 1/(s_j - s_i) when the gap is small; eps is that of the real type, c = 4.
  *  Every policy but EXACT also drops (minimum norm) what is divided by s_i or s_i + s_j <= c*eps*s_1. */
@@ -111,7 +116,7 @@ typedef struct svdgrad_desc {
   svdgrad_dtype_t dtype;
   svdgrad_algo_t algo;
   int64_t m, n, batch_count;
-  int64_t rank;           /**< leading triplets wanted; 0: min(m, n) */
+  int64_t rank;           /**< leading triplets wanted; 0: min(m, n), so that none of them cannot be asked for */
   int32_t full_matrices;  /**< non-zero: U is m-by-m and Vh n-by-n, gU and gVh too (then rank must be 0) */
   int32_t positive_gauge; /**< non-zero: the largest |entry| of every column of U is real and positive */
   int32_t max_sweeps;     /**< Jacobi sweeps after which info says NOT_CONVERGED; 0: default */
@@ -125,9 +130,10 @@ typedef struct svdgrad_desc {
   { sizeof(svdgrad_desc_t), SVDGRAD_F32, SVDGRAD_ALGO_AUTO, 0, 0, 0, 0, 0, 0, 0, SVDGRAD_GAP_DEFAULT, 0.0, NULL, NULL }
 
 /** Strided batch of matrices: element (b,i,j) is data[b*batch_stride + i*row_stride + j*col_stride].
- *  Strides count elements and are positive.  Row-major: {p, ld, 1, s}; column-major (LAPACK): {p, 1, ld, s}.
- *  Any nested strides will do: each at least the span of all smaller ones (those of extent 1 are ignored).
- *  An input may have batch_stride 0 (one matrix for the whole batch). */
+ *  Strides count elements; those of extent 1 are ignored.  Row-major: {p, ld, 1, s}; column-major (LAPACK): {p, 1, ld, s}.
+ *  An input may have any strides: 0 (broadcast; one matrix for the whole batch), negative (flipped: `data` is element
+ *  (0,0,0) all the same), or such that elements share places (sliding windows).  Those of an output are positive and
+ *  nested: each at least the span of all smaller ones. */
 typedef struct svdgrad_matrix {
   void *data;
   int64_t row_stride, col_stride, batch_stride;
@@ -148,9 +154,14 @@ typedef struct svdgrad_report {
                               0 for real types without extra columns */
   double amplification;  /**< largest |X+Y|_ij / |s_i - s_j| that entered gA */
   int32_t dropped_pairs; /**< pairs (i, j) of which a term was dropped, and i whose term in 1/s_i was */
-  int32_t flags;         /**< bit 0: a term was dropped; 1: gauge-dependent loss (the gauge residual, or X+Y at a tie,
-                              is above rounding noise); 2: the cut at `rank` splits a cluster */
+  int32_t flags;         /**< sum of the SVDGRAD_REPORT_ values below that hold */
 } svdgrad_report_t;
+
+enum {
+  SVDGRAD_REPORT_DROPPED = 1, /**< a term was dropped */
+  SVDGRAD_REPORT_GAUGE = 2,   /**< gauge-dependent loss: the gauge residual, or X+Y at a tie, is above rounding noise */
+  SVDGRAD_REPORT_CUT = 4      /**< the cut at `rank` splits a cluster */
+};
 
 SVDGRAD_API int svdgrad_version(void); /**< 10000*major + 100*minor + patch, of the library */
 SVDGRAD_API const char *svdgrad_status_string(svdgrad_status_t status); /**< never NULL */
@@ -159,7 +170,7 @@ SVDGRAD_API const char *svdgrad_status_string(svdgrad_status_t status); /**< nev
 SVDGRAD_API const char *svdgrad_last_error_message(void);
 
 /** Create a context; `device` is the CUDA device, and ignored by the CPU backends.  The only function that allocates
- *  or may synchronize.
+ *  or may synchronize.  A CUDA handle loads every kernel onto the device, so that no call does.
  *  @return OUT_OF_MEMORY, BACKEND_UNAVAILABLE (with the reason in the message) */
 SVDGRAD_API svdgrad_status_t svdgrad_create(svdgrad_backend_t backend, int device, svdgrad_handle_t *handle);
 SVDGRAD_API svdgrad_status_t svdgrad_destroy(svdgrad_handle_t handle); /**< NULL is a no-op */
@@ -176,7 +187,7 @@ SVDGRAD_API svdgrad_status_t svdgrad_set_num_threads(svdgrad_handle_t handle, in
  *  matrix, enough for every smaller batch too.  `work` may have any alignment.  @param[out] bytes may be 0 */
 SVDGRAD_API svdgrad_status_t svdgrad_workspace_size(svdgrad_handle_t handle, svdgrad_op_t op,
                                                     const svdgrad_desc_t *desc, size_t *bytes);
-/** Name of the algorithm that desc->algo takes (AUTO: the one chosen), e.g. "jacobi-simd-avx512", "lapack-gesdd",
+/** Name of the algorithm that desc->algo takes (AUTO: the one chosen), e.g. "jacobi-lanes", "bidiagonal", "lapack-gesdd",
  *  "cusolver-gesvdjBatched".  NULL, with a message, if an argument is wrong or the algorithm not supported. */
 SVDGRAD_API const char *svdgrad_algorithm_name(svdgrad_handle_t handle, svdgrad_op_t op, const svdgrad_desc_t *desc);
 /** Non-zero if the call that (op, desc) describes can be captured in a CUDA graph. */

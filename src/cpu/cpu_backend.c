@@ -57,8 +57,10 @@ static cpu_svd_plan_t plan_svd(const context_t *context, svdgrad_op_t op, const 
   const int vectors = op == SVDGRAD_OP_SVD;
   const int64_t mx = p->m < p->n ? p->n : p->m; /* what is solved is tall */
   const reflector_ops_t *bidiagonal = cpu_choose(op, p) == CPU_BIDIAGONAL ? &lanes_of(context, p)->reflectors : NULL;
-  const int lwork = cpu_kernels[p->dtype].svd_lwork((int)mx, (int)p->mn, vectors, p->full_matrices, bidiagonal != NULL);
-  return (cpu_svd_plan_t){p, call, vectors, lwork, bidiagonal};
+  const reflector_ops_t *tall = cpu_is_beyond_lapack(p) ? &lanes_of(context, p)->reflectors : NULL;
+  const int rows = (int)(tall ? p->mn : mx), full = p->full_matrices && !tall;
+  const int lwork = cpu_kernels[p->dtype].svd_lwork(rows, (int)p->mn, vectors, full, bidiagonal != NULL);
+  return (cpu_svd_plan_t){p, call, vectors, lwork, bidiagonal, tall};
 }
 
 static batch_t lapack_batch(const cpu_svd_plan_t *plan) {
@@ -178,6 +180,7 @@ const backend_t cpu_backend = {
     .algorithm_name = cpu_algorithm_name,
     .is_capturable = cpu_is_capturable,
     .svd_group = cpu_svd_group,
+    .limit = cpu_limit_string,
     .workspace_size = cpu_workspace_size,
     .svd = cpu_svd,
     .svd_backward = cpu_svd_backward,

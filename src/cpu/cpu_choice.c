@@ -15,6 +15,24 @@ static int fits_lapack(const problem_t *p) {
   return mx < INT_MAX / 64.0 && (4 * mn + 64) * mn + 2 * mx < INT_MAX;
 }
 
+/* The BLAS takes any number of rows that its integers hold, and so does a QR factorization by our own panels; LAPACK then
+ * has a square matrix.  But it completes the larger factor of full_matrices. */
+static int fits_blas(const problem_t *p) {
+  return p->mn == 0 || p->batch_count == 0 || (p->m <= INT_MAX && p->n <= INT_MAX);
+}
+
+static int fits_core(const problem_t *p) {
+  const double mn = (double)p->mn;
+  return (4 * mn + 66) * mn < INT_MAX;
+}
+
+int cpu_is_beyond_lapack(const problem_t *p) { return !fits_lapack(p); }
+
+static int fits_svd(svdgrad_op_t op, const problem_t *p) {
+  const int completes = p->full_matrices && op == SVDGRAD_OP_SVD;
+  return fits_lapack(p) || (fits_blas(p) && fits_core(p) && !completes);
+}
+
 /* Largest min(m, n) for which AUTO puts matrices into lanes: where the table changes sides, or before it does, since a group
  * takes as long for one matrix as for as many as there are lanes: where fewer than about six of them would lose by it.
  * Time of another algorithm over that of lanes, one thread, full groups, m = n, row-major, the best of 7, AVX-512 of Zen 5,
@@ -45,7 +63,9 @@ static int64_t lanes_limit(svdgrad_op_t op, svdgrad_dtype_t dtype) {
 
 /* What does not go into lanes.  The bidiagonal path takes 0.4 to 0.96 of gesdd's time from 65 columns to 1024, tall and wide
  * included, 0.36 to 0.81 of it at 4096 by 32, and 0.2 to 0.9 at 20,000 by 1 to 16 (Zen 4, 2026-11-23). */
-static cpu_algorithm_t choose_large(const problem_t *p) { return fits_lapack(p) ? CPU_BIDIAGONAL : CPU_NONE; }
+static cpu_algorithm_t choose_large(svdgrad_op_t op, const problem_t *p) {
+  return fits_svd(op, p) ? CPU_BIDIAGONAL : CPU_NONE;
+}
 
 /* Bytes of A, or of the larger of its two factors: beyond, a group is larger than the caches of one core.  Full groups still
  * win over LAPACK (f32, one thread, gesdd over lanes: 2.0 at 1024 x 64, 2.1 at 2048 x 32, 1.4 at 8192 x 32; f64 1.6 at
@@ -60,8 +80,8 @@ static int fits_lanes(const problem_t *p) {
 static cpu_algorithm_t choose_svd(svdgrad_op_t op, const problem_t *p) {
   switch (p->algo) {
   case SVDGRAD_ALGO_JACOBI: return fits_lanes(p) ? CPU_LANES : CPU_NONE;
-  case SVDGRAD_ALGO_VENDOR: return fits_lapack(p) ? CPU_GESDD : CPU_NONE;
-  default: return p->mn <= lanes_limit(op, p->dtype) && fits_lanes(p) ? CPU_LANES : choose_large(p);
+  case SVDGRAD_ALGO_VENDOR: return fits_svd(op, p) ? CPU_GESDD : CPU_NONE;
+  default: return p->mn <= lanes_limit(op, p->dtype) && fits_lanes(p) ? CPU_LANES : choose_large(op, p);
   }
 }
 
@@ -70,13 +90,19 @@ static cpu_algorithm_t choose_svd(svdgrad_op_t op, const problem_t *p) {
  * AVX2 there 0.7 to 1.2; of gS alone 0.6 to 0.95, with AVX2 0.8 to 1.7. */
 enum { LANES_BACKWARD_MOST = 96 };
 
+/* Products alone, by the BLAS; and the SVD of the discarded spectrum. */
+static int fits_products(const problem_t *p) {
+  const problem_t thin = {.m = p->m, .n = p->n, .mn = p->mn, .batch_count = p->batch_count};
+  return fits_blas(p) && (p->k == p->mn || fits_svd(SVDGRAD_OP_SVD, &thin));
+}
+
 /* In lanes only thin factors of full rank; the BLAS takes what is left, whatever algorithm is asked for, but for the
  * discarded spectrum of truncated rank (cpu_blas_backward.c). */
 static cpu_algorithm_t choose_backward(const problem_t *p) {
   const int is_thin = p->k == p->mn && p->u_cols == p->mn && p->vh_rows == p->mn;
   if (is_thin && p->mn <= LANES_BACKWARD_MOST && p->algo != SVDGRAD_ALGO_VENDOR)
     return CPU_LANES_BACKWARD;
-  return fits_lapack(p) ? CPU_BACKWARD : CPU_NONE;
+  return fits_products(p) ? CPU_BACKWARD : CPU_NONE;
 }
 
 /* Largest max(m, n) of programs in lanes. */
@@ -85,7 +111,7 @@ enum { LANES_PROGRAM_MOST = 16 };
 static cpu_algorithm_t choose_program(const problem_t *p) {
   if (p->m <= LANES_PROGRAM_MOST && p->n <= LANES_PROGRAM_MOST)
     return CPU_PROGRAM_LANES;
-  return fits_lapack(p) ? CPU_PROGRAM : CPU_NONE;
+  return fits_products(p) ? CPU_PROGRAM : CPU_NONE;
 }
 
 cpu_algorithm_t cpu_choose(svdgrad_op_t op, const problem_t *p) {
@@ -98,6 +124,18 @@ cpu_algorithm_t cpu_choose(svdgrad_op_t op, const problem_t *p) {
   case SVDGRAD_OP_SPECTRAL_NORMALIZE_BACKWARD: return CPU_POWER_ITERATION;
   default: return choose_program(p);
   }
+}
+
+const char *cpu_limit_string(svdgrad_op_t op, const problem_t *p) {
+  _Static_assert(LANES_MOST_COLUMNS == 128 && LANES_MOST_BYTES == 131072, "as the text has it");
+  const int is_svd = cpu_choose(op, p) == CPU_NONE && op <= SVDGRAD_OP_SVDVALS;
+  if (is_svd && p->algo == SVDGRAD_ALGO_JACOBI)
+    return p->full_matrices
+               ? "with full_matrices, min(m, n) must be <= 128 and max(m, n)^2 elements have <= 131072 bytes"
+               : "min(m, n) must be <= 128 and a matrix have <= 131072 bytes";
+  if (is_svd && p->full_matrices)
+    return "with full_matrices, max(m, n) must be < 2^25 and min(m, n) <= 23000";
+  return "max(m, n) must be < 2^31 and min(m, n) <= 23000";
 }
 
 const char *cpu_algorithm_string(cpu_algorithm_t algorithm) {

@@ -17,6 +17,8 @@ typedef enum cpu_algorithm {
 } cpu_algorithm_t;
 
 cpu_algorithm_t cpu_choose(svdgrad_op_t op, const problem_t *problem);
-const char *cpu_algorithm_string(cpu_algorithm_t algorithm); /* NULL for CPU_NONE */
+int cpu_is_beyond_lapack(const problem_t *problem); /* QR by our own panels comes first (cpu_tall.inc) */
+const char *cpu_limit_string(svdgrad_op_t op, const problem_t *problem); /* what an unsupported problem exceeds */
+const char *cpu_algorithm_string(cpu_algorithm_t algorithm);             /* NULL for CPU_NONE */
 
 #endif

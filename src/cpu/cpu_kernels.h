@@ -11,6 +11,7 @@ typedef struct cpu_svd_plan {
   int vectors;                       /* U or Vh wanted */
   int lwork;                         /* elements of LAPACK's workspace */
   const reflector_ops_t *bidiagonal; /* NULL: by LAPACK alone */
+  const reflector_ops_t *tall;       /* QR first, since LAPACK does not count so many rows; NULL: it does */
 } cpu_svd_plan_t;
 
 typedef struct cpu_backward_plan {

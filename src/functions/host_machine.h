@@ -28,6 +28,6 @@ typedef struct host_program {
 size_t host_program_scratch(const host_program_t *plan);
 
 /* A batch_task_t of which the call is a host_program_t. */
-void host_program_task(const void *plan, int64_t first, int64_t count, arena_t scratch);
+void host_program_task(const void *argument, int64_t first, int64_t count, arena_t scratch);
 
 #endif

@@ -117,12 +117,12 @@ static void make_wild(reader_t *reader, svdgrad_desc_t *desc, svdgrad_op_t *op) 
 static int is_single(svdgrad_dtype_t dtype) { return dtype == SVDGRAD_F32 || dtype == SVDGRAD_C64; }
 static int is_complex(svdgrad_dtype_t dtype) { return dtype == SVDGRAD_C64 || dtype == SVDGRAD_C128; }
 
-/* Element (b, i, j) lies at memory + MARGIN + parts * real_size * (b stride[2] + i stride[0] + j stride[1]). */
+/* Element (b, i, j) lies at memory + origin + parts * real_size * (b stride[2] + i stride[0] + j stride[1]). */
 typedef struct operand {
   int64_t extent[3], stride[3];
   size_t real_size, parts; /* a complex element has two parts */
   unsigned char *memory, *before;
-  size_t bytes;
+  size_t bytes, origin;
   int addressable; /* the memory holds every element; else data is NULL */
   svdgrad_matrix_t matrix;
   svdgrad_vector_t vector;
@@ -148,18 +148,20 @@ static void take_strides(reader_t *reader, operand_t *x) {
   }
 }
 
-/* Elements up to the last one's end; a stride of a dimension that is not walked does not count. */
-static int64_t span_of(const operand_t *x) {
+/* Elements from the lowest to the highest one's end; a stride of a dimension that is not walked does not count. */
+static int64_t span_of(const operand_t *x, int64_t *below) {
   int64_t span = 1;
+  *below = 0;
   for (int d = 0; d < 3; d++) {
     const int64_t steps = x->extent[d] - 1;
     if (steps < 0)
       return 0;
-    if (steps == 0 || x->stride[d] <= 0)
+    if (steps == 0)
       continue;
-    if (x->stride[d] > MOST_ELEMENTS)
+    if (x->stride[d] > MOST_ELEMENTS || x->stride[d] < -MOST_ELEMENTS)
       return MOST_ELEMENTS + 1;
-    span += steps * x->stride[d];
+    span += steps * (x->stride[d] < 0 ? -x->stride[d] : x->stride[d]);
+    *below -= x->stride[d] < 0 ? steps * x->stride[d] : 0;
   }
   return span;
 }
@@ -175,13 +177,15 @@ static operand_t operand_take(reader_t *reader, svdgrad_dtype_t dtype, int parts
   operand_t x = {.extent = {rows, cols, batch}, .real_size = is_single(dtype) ? sizeof(float) : sizeof(double)};
   x.parts = (size_t)parts;
   take_strides(reader, &x);
-  const int64_t span = span_of(&x);
+  int64_t below;
+  const int64_t span = span_of(&x, &below);
   x.addressable = span <= MOST_ELEMENTS;
+  x.origin = MARGIN + (x.addressable && span > 0 ? (size_t)below * x.parts * x.real_size : 0);
   x.bytes = 2 * MARGIN + (x.addressable ? (size_t)span * x.parts * x.real_size : 0);
   x.memory = checked(malloc(x.bytes));
   x.before = checked(malloc(x.bytes));
   memset(x.memory, CANARY, x.bytes);
-  void *start = x.addressable && take_below(reader, 64) != 63 ? x.memory + MARGIN : NULL;
+  void *start = x.addressable && take_below(reader, 64) != 63 ? x.memory + x.origin : NULL;
   x.matrix = (svdgrad_matrix_t){start, x.stride[0], x.stride[1], x.stride[2]};
   x.vector = (svdgrad_vector_t){start, x.stride[0], x.stride[2]};
   return x;
@@ -196,8 +200,8 @@ static size_t offset_of(const operand_t *x, int64_t b, int64_t i, int64_t j) {
   const int64_t at[3] = {i, j, b};
   int64_t offset = 0;
   for (int d = 0; d < 3; d++)
-    offset += x->extent[d] > 1 && x->stride[d] > 0 ? at[d] * x->stride[d] : 0;
-  return MARGIN + (size_t)offset * x->parts * x->real_size;
+    offset += x->extent[d] > 1 ? at[d] * x->stride[d] : 0;
+  return (size_t)((int64_t)x->origin + offset * (int64_t)(x->parts * x->real_size));
 }
 
 static double part_get(const operand_t *x, int64_t b, int64_t i, int64_t j, size_t part) {

@@ -5,7 +5,7 @@
 set -u
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
-simt=0 quick=0 build_dir='' arch='' stages='' deadline=580 began=$(date +%s)
+simt=0 fma=0 quick=0 build_dir='' arch='' stages='' deadline=580 began=$(date +%s)
 jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 usage() {
@@ -27,6 +27,7 @@ options:
   --jobs N         compilers at once
   --deadline S     seconds for all of it, 580 by default: what is left over then is not run, and counts as failed
   --quick          smaller tables; fewer shapes and repetitions in the bench
+  --fma            with --simt: kernels that contract a * b + c where nvcc may, so that no test needs the one or the other
   --simt           the CPU run of CUDA (tests/simt) in place of a GPU: proves this script and the code's path; no timing
 
 A stage that fails does not keep the next from running; every program has a time limit.  The last line is "N passed,
@@ -41,6 +42,7 @@ while [ $# -gt 0 ]; do
   --jobs) jobs=$2 && shift ;;
   --deadline) deadline=$2 && shift ;;
   --quick) quick=1 ;;
+  --fma) fma=1 ;;
   --simt) simt=1 ;;
   -h | --help) usage && exit 0 ;;
   build | test | device | sanitize | bench | report) stages="$stages $1" ;;
@@ -52,6 +54,7 @@ done
 if [ -z "$build_dir" ]; then
   build_dir=$root/build/gpu
   [ $simt = 0 ] || build_dir=$root/build/gpu-simt
+  [ $fma = 0 ] || build_dir=$build_dir-fma
 fi
 results=${OUT:-$root/bench/results}
 mkdir -p "$build_dir/obj" "$results" || exit 2
@@ -147,7 +150,7 @@ find_cuda() {
 # The sources say what is built, by where they lie: every test that goes over test_backends is one of all backends, every
 # tests/gpu/test_*.c is a program of its own, and the bench takes from bench/bench_*.c what it needs.
 # Left out: the tests that ask for backends which are not linked here.
-tests_of_all=$(cd "$root/tests" && grep -lw test_backends test_*.c | sed 's/^test_//; s/\.c$//' | grep -vxE 'arguments|backends')
+tests_of_all=$(cd "$root/tests" && grep -lw test_backends test_*.c | sed 's/^test_//; s/\.c$//' | grep -vxE 'arguments|backends|environment|fork|stack|threads|short_groups|tall|cuda_absent')
 tests_of_device=$(cd "$root/tests/gpu" && ls test_*.c | sed 's/\.c$//')
 
 compile() { # compile <object> <source> <command...>: queues the command unless the object is newer than everything
@@ -179,7 +182,7 @@ prepare_headers() {
 
 compile_all() {
   all_old=1
-  flags="$arch $simt $cuda"
+  flags="$arch $simt $fma $cuda"
   if [ -f "$build_dir/stamp" ] && [ "$(cat "$build_dir/stamp")" = "$flags" ]; then
     newer=$(find "$root/src" "$root/include" "$root/cuda" "$root/tests" "$root/bench" -newer "$build_dir/stamp" \
       \( -name '*.h' -o -name '*.cuh' -o -name '*.inc' -o -name '*.hpp' -o -name '*.in' \) | head -n 1)
@@ -193,38 +196,50 @@ compile_all() {
     includes="$includes -I'$root/tests/simt' -isystem '$root/tests/simt/nocuda' -isystem '$root/tests/simt/cusolver/nocuda'"
     defines="$defines '-DSVDGRAD_CUSOLVER_LIBRARY=\"$build_dir/libfake_cusolver.so\"'"
     kernel_compiler="g++ -x c++ -std=c++17 -O1 -w -fPIC $includes"
+    [ $fma = 0 ] || kernel_compiler="$kernel_compiler -mfma -ffp-contract=fast"
     launcher=$(command -v ccache || true)
   else
     includes="$includes -isystem '$cuda/include'"
     major=$(sed -n 's/.*define *CUSOLVER_VER_MAJOR *\([0-9]*\).*/\1/p' "$cuda/include/cusolver_common.h")
     defines="$defines '-DSVDGRAD_CUSOLVER_LIBRARY=\"libcusolver.so.$major\"'"
-    kernel_compiler="'$nvcc' -std=c++17 -O3 -DNDEBUG -lineinfo -arch=$arch $includes"
+    kernel_compiler="'$nvcc' -std=c++17 -O3 -DNDEBUG -lineinfo -Xcompiler=-fPIC -arch=$arch $includes"
     launcher=''
   fi
-  cc="gcc -std=c11 -O2 -fcx-limited-range -D_POSIX_C_SOURCE=200809L $warnings $defines $includes"
+  cc="gcc -std=c11 -O2 -fPIC -fcx-limited-range -D_POSIX_C_SOURCE=200809L $warnings $defines $includes"
   compile_library
   compile_tests
   compile_bench
   run_queue compile && printf '%s' "$flags" >"$build_dir/stamp"
 }
 
-# The library with the backend linked in: files of the module, and what opens it, stay out.
+# The library with the backend linked in, and what is in its place where the backend is a module.
 compile_library() {
   objects=''
-  for source in "$root"/src/*.c "$root"/src/functions/*.c "$root"/src/ref/*.c "$root"/cuda/*.c \
-    "$root/tests/gpu/no_cpu_backend.c"; do
-    case $source in *_module.c | *_error.c | *_loader.c) continue ;; esac
+  for source in "$root"/src/*.c "$root"/src/functions/*.c "$root"/src/ref/*.c "$root/tests/gpu/no_cpu_backend.c"; do
+    case $source in *_loader.c) continue ;; esac
     compile "lib_$(basename "$source" .c).o" "$source" "$cc"
-  done
-  for source in "$root"/cuda/kernels/*.cu; do
-    compile "lib_$(basename "$source" .cu).o" "$source" "$kernel_compiler"
   done
   if [ $simt = 1 ]; then
     for source in "$root"/tests/simt/shim/*.cpp; do
       compile "simt_$(basename "$source" .cpp).o" "$source" g++ -std=c++17 -O3 -fPIC "-I'$root/tests/simt/shim' $includes"
     done
   fi
-  library=$objects
+  core=$objects objects=''
+  for source in "$root"/cuda/*.c; do
+    case $source in *_module.c | *_error.c | *_linked.c) continue ;; esac
+    compile "cuda_$(basename "$source" .c).o" "$source" "$cc"
+  done
+  for source in "$root"/cuda/kernels/*.cu; do
+    compile "cuda_$(basename "$source" .cu).o" "$source" "$kernel_compiler"
+  done
+  backend=$objects objects=''
+  compile cuda_linked.o "$root/cuda/cuda_linked.c" "$cc"
+  linked=$objects objects=''
+  compile cuda_module.o "$root/cuda/cuda_module.c" "$cc"
+  compile cuda_error.o "$root/cuda/cuda_error.c" "$cc"
+  module=$objects objects=''
+  compile cuda_loader.o "$root/src/cuda_loader.c" "$cc"
+  loader=$objects
 }
 
 compile_tests() {
@@ -286,7 +301,7 @@ link() { # link <program> <objects and archives>
 link_all() {
   : >"$build_dir/commands"
   objects_dir=$build_dir/obj
-  archive "$build_dir/libsvdgrad.a" "$library"
+  archive "$build_dir/libsvdgrad.a" "$core $backend $linked"
   archive "$build_dir/libbench.a" "$bench_support" # the linker takes what the bench calls
   if [ $simt = 1 ]; then
     libraries="-rdynamic -ldl -lpthread -lm"
@@ -312,6 +327,14 @@ link_all() {
   for test in $tests_of_device; do
     link "$test" "'$objects_dir/$test.o' $device_support $support"
   done
+  # As users have it: the program opens the backend, which lies beside it.  Of the CPU run there is one runtime for both.
+  runtime_of_module=$libraries
+  [ $simt = 0 ] || runtime_of_module=''
+  major=$(sed -n 's/^project(svdgrad VERSION \([0-9]*\)\..*/\1/p' "$root/CMakeLists.txt")
+  printf '%s\0' "g++ -shared -o '$build_dir/libsvdgrad_cuda.so.$major' $module $backend $runtime_of_module \
+    -Wl,--version-script='$root/cmake/svdgrad_cuda.map'" >>"$build_dir/commands"
+  printf '%s\0' "g++ -o '$build_dir/test_module' '$objects_dir/test_host_code.o' $device_support $support $core \
+    $loader $libraries" >>"$build_dir/commands"
   run_queue link_device
   : >"$build_dir/commands"
   link gpu_bench "$bench '$build_dir/libbench.a' $support"
@@ -358,6 +381,7 @@ stage_device() {
   for test in $tests_of_device; do
     limited 400 "$test" env $late "$build_dir/$test"
   done
+  limited 100 test_module env $late "$build_dir/test_module"
   [ $simt = 0 ] || limited 100 test_device_two env SIMT_DEVICES=2 TEST_FILTER=callers_device "$build_dir/test_device"
 }
 

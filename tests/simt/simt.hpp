@@ -43,8 +43,8 @@
 #define __forceinline__ inline
 #define __noinline__    __attribute__((noinline))
 #define __align__(n)    __attribute__((aligned(n)))
-#ifdef SIMT_XBLOCK
-#define __shared__ static thread_local // every block runs on a thread of its own
+#ifdef SIMT_TSAN
+#define __shared__ static thread_local // with SIMT_XBLOCK=1 every block runs on a thread of its own
 #else
 #define __shared__ static // one block runs at a time in the process
 #endif

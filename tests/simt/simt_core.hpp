@@ -25,6 +25,11 @@ uint64_t warp_meet(const char *what, unsigned mask, uint64_t in, uint64_t argume
 // All threads of the block meet here; returns how many brought a true predicate.
 int block_meet(const char *what, bool predicate, int line);
 
+// The barrier that SIMT_SKIP names, to show that the checks find one that is missing.
+extern const int skipped_line;
+bool skipped_in(const char *file);
+inline bool skipped(const char *file, int line) { return line == skipped_line && skipped_in(file); }
+
 int lane();
 uint64_t lane_outside_mask(unsigned mask, int source); // reports it and returns a NaN
 

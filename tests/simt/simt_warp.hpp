@@ -4,10 +4,14 @@
 #pragma once
 
 #define SIMT_LINE int line = __builtin_LINE()
+#define SIMT_FILE const char *file = __builtin_FILE()
 
 // ---- block barriers
 
-inline void __syncthreads(SIMT_LINE) { simt::block_meet("__syncthreads", false, line); }
+inline void __syncthreads(SIMT_LINE, SIMT_FILE) {
+  if (!simt::skipped(file, line))
+    simt::block_meet("__syncthreads", false, line);
+}
 inline int __syncthreads_count(int p, SIMT_LINE) { return simt::block_meet("__syncthreads_count", p != 0, line); }
 inline int __syncthreads_or(int p, SIMT_LINE) { return simt::block_meet("__syncthreads_or", p != 0, line) != 0; }
 inline int __syncthreads_and(int p, SIMT_LINE) { return simt::block_meet("__syncthreads_and", p == 0, line) == 0; }
@@ -16,7 +20,10 @@ inline void __threadfence_block() {}
 
 // ---- warp barrier and votes
 
-inline void __syncwarp(unsigned mask = ~0u, SIMT_LINE) { simt::warp_meet("__syncwarp", mask, 0, 0, nullptr, line); }
+inline void __syncwarp(unsigned mask = ~0u, SIMT_LINE, SIMT_FILE) {
+  if (!simt::skipped(file, line))
+    simt::warp_meet("__syncwarp", mask, 0, 0, nullptr, line);
+}
 
 // The worst answer that a GPU may give: this lane alone.
 inline unsigned __activemask() { return 1u << simt::lane(); }

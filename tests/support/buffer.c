@@ -9,8 +9,10 @@
 enum { CANARY = 0xA5, MARGIN = 256 };
 
 const char *layout_name(layout_t layout) {
-  static const char *const names[] = {"column-major", "row-major", "column-padded",
-                                      "row-padded",   "general",   "batch-innermost"};
+  static const char *const names[] = {"column-major",  "row-major",       "column-padded",   "row-padded",
+                                      "general",       "batch-innermost", "same rows",       "same columns",
+                                      "same elements", "flipped rows",    "flipped columns", "flipped all",
+                                      "sliding",       "sliding rows",    "sliding frames"};
   return names[layout];
 }
 
@@ -35,7 +37,16 @@ static svdgrad_matrix_t strides_of(layout_t layout, int64_t rows, int64_t cols, 
   case LAYOUT_ROW_PADDED: return (svdgrad_matrix_t){NULL, cols + 3, 1, rows * (cols + 3) + 5};
   case LAYOUT_GENERAL: return (svdgrad_matrix_t){NULL, 2, 2 * rows + 1, (2 * rows + 1) * cols + 7};
   case LAYOUT_BATCH_INNERMOST: return (svdgrad_matrix_t){NULL, batch, batch * rows, 1};
-  case LAYOUT_COUNT: break;
+  case LAYOUT_SAME_ROWS: return (svdgrad_matrix_t){NULL, 0, 1, cols};
+  case LAYOUT_SAME_COLUMNS: return (svdgrad_matrix_t){NULL, 1, 0, rows};
+  case LAYOUT_SAME_ELEMENTS: return (svdgrad_matrix_t){NULL, 0, 0, 1};
+  case LAYOUT_FLIPPED_ROWS: return (svdgrad_matrix_t){NULL, -cols, 1, rows * cols};
+  case LAYOUT_FLIPPED_COLUMNS: return (svdgrad_matrix_t){NULL, 1, -rows, rows * cols};
+  case LAYOUT_FLIPPED_ALL: return (svdgrad_matrix_t){NULL, -1, -rows, -rows * cols};
+  case LAYOUT_SLIDING: return (svdgrad_matrix_t){NULL, 1, 1, rows + cols};
+  case LAYOUT_SLIDING_ROWS: return (svdgrad_matrix_t){NULL, 2, 1, 2 * rows + cols};
+  case LAYOUT_SLIDING_FRAMES: return (svdgrad_matrix_t){NULL, 1, rows, rows};
+  case LAYOUT_VIEW_END: break;
   }
   abort();
 }
@@ -49,17 +60,21 @@ buffer_t buffer_make(svdgrad_dtype_t dtype, int64_t rows, int64_t cols, int64_t 
   if (broadcast)
     buffer.matrix.batch_stride = 0;
   const svdgrad_matrix_t *x = &buffer.matrix;
-  const int64_t last = rows && cols && batch_count ? (rows - 1) * x->row_stride + (cols - 1) * x->col_stride +
-                                                         (batch_count - 1) * x->batch_stride + 1
-                                                   : 0;
-  buffer.bytes = (size_t)last * buffer.element_size + 2 * MARGIN;
+  const int64_t strides[] = {x->row_stride, x->col_stride, x->batch_stride}, extents[] = {rows, cols, batch_count};
+  int64_t below = 0, above = 1; /* elements before the first, and from it on */
+  for (int d = 0; d < 3; d++)
+    *(strides[d] < 0 ? &below : &above) += (extents[d] - 1) * (strides[d] < 0 ? -strides[d] : strides[d]);
+  if (!rows || !cols || !batch_count)
+    below = above = 0;
+  buffer.bytes = (size_t)(below + above) * buffer.element_size + 2 * MARGIN;
+  buffer.origin = (size_t)below * buffer.element_size + MARGIN;
   buffer.memory = malloc(buffer.bytes);
   if (!buffer.memory) {
     fputs("test: out of memory\n", stderr);
     abort();
   }
   memset(buffer.memory, CANARY, buffer.bytes);
-  buffer.matrix.data = buffer.memory + MARGIN;
+  buffer.matrix.data = buffer.memory + buffer.origin;
   buffer.vector = (svdgrad_vector_t){buffer.matrix.data, x->row_stride, x->batch_stride};
   return buffer;
 }
@@ -71,7 +86,8 @@ void buffer_free(buffer_t *buffer) {
 
 static size_t offset_of(const buffer_t *buffer, int64_t b, int64_t i, int64_t j) {
   const svdgrad_matrix_t *x = &buffer->matrix;
-  return MARGIN + (size_t)(b * x->batch_stride + i * x->row_stride + j * x->col_stride) * buffer->element_size;
+  const int64_t elements = b * x->batch_stride + i * x->row_stride + j * x->col_stride;
+  return (size_t)((int64_t)buffer->origin + elements * (int64_t)buffer->element_size);
 }
 
 void buffer_set(const buffer_t *buffer, int64_t b, int64_t i, int64_t j, z_t value) {

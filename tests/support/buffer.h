@@ -13,13 +13,25 @@ typedef enum layout {
   LAYOUT_ROW_PADDED,
   LAYOUT_GENERAL,         /* neither stride is 1 */
   LAYOUT_BATCH_INNERMOST, /* batch stride 1 */
-  LAYOUT_COUNT
+  LAYOUT_COUNT,
+  /* Views, of inputs only: elements share places, or come in falling order. */
+  LAYOUT_SAME_ROWS = LAYOUT_COUNT, /* row stride 0 */
+  LAYOUT_SAME_COLUMNS,
+  LAYOUT_SAME_ELEMENTS,
+  LAYOUT_FLIPPED_ROWS, /* row stride negative */
+  LAYOUT_FLIPPED_COLUMNS,
+  LAYOUT_FLIPPED_ALL,    /* the batch too */
+  LAYOUT_SLIDING,        /* element (i, j) is number i + j */
+  LAYOUT_SLIDING_ROWS,   /* rows begin two elements apart */
+  LAYOUT_SLIDING_FRAMES, /* a matrix begins with the second column of the one before */
+  LAYOUT_VIEW_END
 } layout_t;
 const char *layout_name(layout_t layout);
 
 typedef struct buffer {
   unsigned char *memory; /* owned; `bytes` of it, beginning and ending with a margin */
   size_t bytes;
+  size_t origin; /* where element (0, 0, 0) begins */
   size_t element_size;
   svdgrad_dtype_t dtype; /* of the elements: F32 or F64 for S and gS */
   int64_t rows, cols, batch_count;

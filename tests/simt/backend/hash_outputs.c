@@ -3,8 +3,8 @@
  * under every schedule of the CPU run (SIMT_ORDER), or a kernel depends on the order of its threads.  Built with the
  * thread sanitizer the same run is the race check.  Fails if one of the algorithms was not reached.
  *
- * usage: hash_outputs [all | f32 | f64 | c64 | c128 | tiny N]: one type, or shape N of the few for races between
- * blocks, for which every block is a thread. */
+ * usage: hash_outputs [all | f32 | f64 | c64 | c128 [small | large | programs | powers] | tiny N]: one type, of it all or a
+ * part; or shape N of the few for races between blocks, for which every block is a thread. */
 #include "cases.h"
 #include "functions.h"
 #include "power.h"
@@ -245,6 +245,18 @@ static int run_tiny(size_t i) {
   return EXIT_SUCCESS;
 }
 
+static void run_small(svdgrad_dtype_t dtype) {
+  for (size_t i = 0; i < sizeof small_shapes / sizeof *small_shapes; i++) {
+    run_variants(dtype, SVDGRAD_ALGO_JACOBI, small_shapes[i]);
+    run_variants(dtype, SVDGRAD_ALGO_VENDOR, small_shapes[i]);
+  }
+}
+
+static const struct part {
+  const char *name;
+  void (*run)(svdgrad_dtype_t dtype);
+} parts[] = {{"small", run_small}, {"large", run_large}, {"programs", run_all_programs}, {"powers", run_all_powers}};
+
 static int all_reached(void) {
   static const char *const algorithms[] = {"jacobi-thread",   "jacobi-skinny",         "jacobi-warp",
                                            "jacobi-panels",   "jacobi-blocked",        "backward-fused",
@@ -261,19 +273,16 @@ static int all_reached(void) {
 
 int main(int argc, char **argv) {
   static const char *const types[] = {"f32", "f64", "c64", "c128"};
+  const char *part = argc > 2 ? argv[2] : NULL;
   if (argc > 2 && strcmp(argv[1], "tiny") == 0)
     return run_tiny((size_t)atoi(argv[2]));
   for (int dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++) {
     if (argc > 1 && strcmp(argv[1], "all") != 0 && strcmp(argv[1], types[dtype]) != 0)
       continue;
-    for (size_t i = 0; i < sizeof small_shapes / sizeof *small_shapes; i++) {
-      run_variants((svdgrad_dtype_t)dtype, SVDGRAD_ALGO_JACOBI, small_shapes[i]);
-      run_variants((svdgrad_dtype_t)dtype, SVDGRAD_ALGO_VENDOR, small_shapes[i]);
-    }
-    run_large((svdgrad_dtype_t)dtype);
-    run_all_programs((svdgrad_dtype_t)dtype);
-    run_all_powers((svdgrad_dtype_t)dtype);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+      if (!part || strcmp(part, parts[i].name) == 0)
+        parts[i].run((svdgrad_dtype_t)dtype);
   }
   printf("hash %016llx\n", (unsigned long long)hash);
-  return all_reached() ? EXIT_SUCCESS : EXIT_FAILURE;
+  return part || all_reached() ? EXIT_SUCCESS : EXIT_FAILURE;
 }

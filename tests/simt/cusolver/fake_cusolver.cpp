@@ -3,12 +3,15 @@
 // checked and the work is queued at the call; the stream runs it.  README.md lists where it is nasty.
 #include "one_matrix.hpp"
 #include "simt_queue.hpp"
+#include <atomic>
 #include <cusolverDn.h>
+#include <memory>
 
 struct cusolverDnContext {
   cudaStream_t stream;
   int device;
   long calls; // of the functions that take one matrix: FAKE_CUSOLVER_FAIL counts them
+  std::shared_ptr<std::atomic<long>> queued = std::make_shared<std::atomic<long>>(0); // and not run yet
 };
 struct gesvdjInfo {
   int max_sweeps;
@@ -23,7 +26,7 @@ cusolverStatus_t cusolverDnCreate(cusolverDnHandle_t *handle) {
     return CUSOLVER_STATUS_NOT_INITIALIZED;
   if (simt::library_allocates("cusolverDnCreate"))
     return CUSOLVER_STATUS_INTERNAL_ERROR;
-  *handle = new cusolverDnContext{nullptr, device, 0};
+  *handle = new cusolverDnContext{nullptr, device, 0, std::make_shared<std::atomic<long>>(0)};
   return CUSOLVER_STATUS_SUCCESS;
 }
 
@@ -39,6 +42,8 @@ cusolverStatus_t cusolverDnDestroy(cusolverDnHandle_t handle) {
 cusolverStatus_t cusolverDnSetStream(cusolverDnHandle_t handle, cudaStream_t stream) {
   if (!handle)
     return CUSOLVER_STATUS_NOT_INITIALIZED;
+  if (stream != handle->stream && *handle->queued) // which uses memory of the handle
+    return CUSOLVER_STATUS_EXECUTION_FAILED;
   handle->stream = stream;
   return CUSOLVER_STATUS_SUCCESS;
 }
@@ -177,7 +182,17 @@ cusolverStatus_t check_handle(cusolverDnHandle_t handle) {
 }
 
 template <class Work> cusolverStatus_t enqueue(cusolverDnHandle_t handle, Work work) {
-  return simt::enqueue(handle->stream, std::move(work)) ? CUSOLVER_STATUS_INTERNAL_ERROR : CUSOLVER_STATUS_SUCCESS;
+  auto queued = handle->queued;
+  auto ran = std::make_shared<std::atomic<bool>>(false); // a graph may run it again
+  ++*queued;
+  if (!simt::enqueue(handle->stream, [work = std::move(work), queued, ran] {
+        work();
+        if (!ran->exchange(true))
+          --*queued;
+      }))
+    return CUSOLVER_STATUS_SUCCESS;
+  --*queued;
+  return CUSOLVER_STATUS_INTERNAL_ERROR;
 }
 
 // ---- gesvdjBatched: capturable

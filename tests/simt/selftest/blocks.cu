@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Several blocks add to one number.  Only the check between blocks (SIMT_XBLOCK) finds the update that is not
+// Several blocks add to one number.  Only the check between blocks (SIMT_XBLOCK=1) finds the update that is not
 // atomic: one block runs at a time, so the sum is right.
 #include "simt.hpp"
 #include "selftest.h"

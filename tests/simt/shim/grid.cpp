@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The blocks of a grid, one after another; with SIMT_XBLOCK each on a thread of the host that is its own.
+// The blocks of a grid, one after another; with SIMT_XBLOCK=1 each on a thread of the host that is its own.
 #include "draw.hpp"
+#include "options.hpp"
 #include "sanitizers.hpp"
 #include "scheduler.hpp"
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 namespace simt {
 
@@ -14,35 +19,15 @@ static Index block_at(const dim3 &grid, size_t i) {
           static_cast<unsigned>(i / grid.x / grid.y)};
 }
 
-static void run_blocks(const Grid &grid, const std::vector<int> &order);
-
-void run_grid(const Grid &grid) {
-  launches++;
-  block_size = grid.block;
-  grid_size = grid.size;
-  run_blocks(grid, draw_order(static_cast<size_t>(grid.size.x) * grid.size.y * grid.size.z));
-}
-
-#ifndef SIMT_XBLOCK
-
-static void run_blocks(const Grid &grid, const std::vector<int> &order) {
+static void run_in_turn(const Grid &grid, const std::vector<int> &order) {
   static Place &place = *new Place; // lives as long as the process
   for (int i : order)
     run_block(place, block_at(grid.size, static_cast<size_t>(i)), grid.shared_bytes, grid.kernel);
 }
 
-} // namespace simt
+// ---- the race check between blocks, which needs the thread sanitizer
 
-#else // the race check between blocks, with the thread sanitizer alone
-
-} // namespace simt
-
-#include <pthread.h>
-#include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-namespace simt {
+#ifdef SIMT_TSAN
 
 // All threads exist before the first block runs, and hand the turn on through a plain variable in this file,
 // which is not instrumented: so the sanitizer sees no order between two blocks of a launch.
@@ -70,7 +55,7 @@ static void *run_job(void *argument) {
   return nullptr;
 }
 
-static void run_blocks(const Grid &grid, const std::vector<int> &order) {
+static void run_apart(const Grid &grid, const std::vector<int> &order) {
   const size_t block_threads = static_cast<size_t>(grid.block.x) * grid.block.y * grid.block.z;
   if (order.size() * block_threads > 7900) { // the sanitizer's limit is 8128 threads and fibres
     fprintf(stderr, "simt: grid too big for SIMT_XBLOCK (%zu blocks of %zu)\n", order.size(), block_threads);
@@ -93,6 +78,24 @@ static void run_blocks(const Grid &grid, const std::vector<int> &order) {
       __tsan_destroy_fiber(fibre);
 }
 
-} // namespace simt
+#else
+
+static void run_apart(const Grid &, const std::vector<int> &) {
+  fputs("simt: SIMT_XBLOCK needs a build with the thread sanitizer\n", stderr);
+  abort();
+}
 
 #endif
+
+void run_grid(const Grid &grid) {
+  launches++;
+  block_size = grid.block;
+  grid_size = grid.size;
+  const std::vector<int> order = draw_order(static_cast<size_t>(grid.size.x) * grid.size.y * grid.size.z);
+  if (options().blocks_apart)
+    run_apart(grid, order);
+  else
+    run_in_turn(grid, order);
+}
+
+} // namespace simt

@@ -1,13 +1,30 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "options.hpp"
+#include "simt_core.hpp"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <string>
 
 namespace simt {
 
 static int number(const char *name, int otherwise) {
   const char *text = getenv(name);
   return text && *text ? atoi(text) : otherwise;
+}
+
+static void read_skip(Options &o) {
+  const char *text = getenv("SIMT_SKIP");
+  if (!text || !*text)
+    return;
+  const char *colon = strrchr(text, ':');
+  o.skip_line = colon ? atoi(colon + 1) : 0;
+  if (o.skip_line <= 0) {
+    fprintf(stderr, "simt: SIMT_SKIP is %s, must be <file>:<line>\n", text);
+    abort();
+  }
+  static const std::string file(text, colon);
+  o.skip_file = file.c_str();
 }
 
 static Options read() {
@@ -27,6 +44,8 @@ static Options read() {
   o.shared_kib = number("SIMT_SHARED_KIB", most_kib);
   if (o.shared_kib < 48 || o.shared_kib > most_kib)
     o.shared_kib = most_kib;
+  o.blocks_apart = number("SIMT_XBLOCK", 0) != 0;
+  read_skip(o);
   o.warn_shuffle = number("SIMT_WARN_SHFL", 1) != 0;
   return o;
 }
@@ -34,6 +53,13 @@ static Options read() {
 const Options &options() {
   static const Options once = read();
   return once;
+}
+
+const int skipped_line = options().skip_line;
+
+bool skipped_in(const char *file) {
+  const char *slash = strrchr(file, '/');
+  return !strcmp(slash ? slash + 1 : file, options().skip_file);
 }
 
 } // namespace simt

@@ -6,8 +6,11 @@
 #include "scheduler.hpp"
 #include "simt_queue.hpp"
 #include "simt_test.h"
+#include <chrono>
 #include <map>
+#include <set>
 #include <string.h>
+#include <thread>
 
 namespace simt {
 
@@ -20,6 +23,12 @@ static std::map<std::pair<int, const void *>, size_t> &shared_limits() {
 static size_t shared_limit(const void *function) {
   auto at = shared_limits().find({current_device(), function});
   return at == shared_limits().end() ? 48 << 10 : at->second;
+}
+
+// Kernels that are on a device: from the first launch, or from where their attributes were asked for or set.
+static std::set<std::pair<int, const void *>> &loaded() {
+  static auto &all = *new std::set<std::pair<int, const void *>>;
+  return all;
 }
 
 static cudaError_t check(const Grid &grid, const void *function) {
@@ -42,6 +51,8 @@ cudaError_t launch(const void *function, dim3 size, dim3 block, size_t shared_by
   if (!stream || stream->device != device)
     return fail(cudaErrorInvalidResourceHandle);
   note_if_default(stream, "kernel launch on the default stream");
+  if (loaded().insert({device, function}).second)
+    note_forbidden("first launch of a kernel, which loads it"); // and so allocates memory for its code
   return fail(add_work(stream, [grid, device] {
     OthersHidden hidden(device);
     run_grid(grid);
@@ -52,18 +63,32 @@ cudaError_t launch(const void *function, dim3 size, dim3 block, size_t shared_by
 
 using namespace simt;
 
-SIMT_API cudaFuncSetAttribute(const void *function, enum cudaFuncAttribute attribute, int value) {
+static cudaError_t set_attribute(const void *function, enum cudaFuncAttribute attribute, int value, bool *changed) {
   SIMT_ENTER;
+  loaded().insert({current_device(), function});
   if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize)
     return cudaSuccess; // the carveout is a hint
   if (value < 0 || value > options().shared_kib * 1024)
     return fail(cudaErrorInvalidValue);
-  shared_limits()[{current_device(), function}] = static_cast<size_t>(value);
+  const size_t limit = static_cast<size_t>(value);
+  auto at = shared_limits().insert({{current_device(), function}, limit}).first;
+  *changed = at->second != limit;
+  at->second = limit;
   return cudaSuccess;
+}
+
+// Where the limit had another value before, other threads get time for what they do with theirs.
+SIMT_API cudaFuncSetAttribute(const void *function, enum cudaFuncAttribute attribute, int value) {
+  bool changed = false;
+  const cudaError_t error = set_attribute(function, attribute, value, &changed);
+  if (changed)
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  return error;
 }
 
 SIMT_API cudaFuncGetAttributes(struct cudaFuncAttributes *to, const void *function) {
   SIMT_ENTER;
+  loaded().insert({current_device(), function});
   memset(to, 0, sizeof *to);
   to->maxThreadsPerBlock = static_cast<int>(max_block_threads);
   to->maxDynamicSharedSizeBytes = static_cast<int>(shared_limit(function));

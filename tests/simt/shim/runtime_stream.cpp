@@ -204,6 +204,16 @@ SIMT_API cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t handle) {
   return fail(add_work(stream, [graph = exec->graph] { replay(*graph); }));
 }
 
+SIMT_API cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t *nodes, size_t *count) {
+  SIMT_ENTER;
+  if (!is_alive(graph))
+    return fail(cudaErrorInvalidValue);
+  if (nodes)
+    return fail(cudaErrorNotSupported);
+  *count = graph->nodes.size();
+  return cudaSuccess;
+}
+
 SIMT_API cudaGraphDestroy(cudaGraph_t graph) {
   SIMT_ENTER;
   if (!alive<cudaGraph_t>().erase(graph))

@@ -76,15 +76,17 @@ static char *new_order() {
   return &addresses[next++ % sizeof addresses];
 }
 
-#ifdef SIMT_XBLOCK // no order between blocks: only between launches, by the host, which waits for each
-static void after_previous_block() {}
-static void before_next_block() { release(launch_order); }
-static void before_host() { acquire(launch_order); }
-#else // the host learns nothing: through it the order of kernels would become one of host threads
-static void after_previous_block() { acquire(previous_block); }
-static void before_next_block() { release(this_block); }
-static void before_host() {}
-#endif
+// Blocks on threads of their own have no order between them: only between launches, by the host, which waits for each.
+// Otherwise the host learns nothing: through it the order of kernels would become one of host threads.
+static void after_previous_block() {
+  if (!options().blocks_apart)
+    acquire(previous_block);
+}
+static void before_next_block() { release(options().blocks_apart ? launch_order : this_block); }
+static void before_host() {
+  if (options().blocks_apart)
+    acquire(launch_order);
+}
 
 // ---- errors of a kernel
 
