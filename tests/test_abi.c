@@ -55,7 +55,7 @@ Test(abi, structs) {
       OFFSET(svdgrad_vector_t, data, 0),
       OFFSET(svdgrad_vector_t, stride, 8),
       OFFSET(svdgrad_vector_t, batch_stride, 16),
-      SIZE(svdgrad_function_t, 96),
+      SIZE(svdgrad_function_t, 88),
       OFFSET(svdgrad_function_t, kind, 8),
       OFFSET(svdgrad_function_t, form, 12),
       OFFSET(svdgrad_function_t, param, 16),

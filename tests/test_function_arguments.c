@@ -405,7 +405,7 @@ Test(function_arguments, appended_fields) {
     x.function.kind = SVDGRAD_FUNCTION_SIGN, x.function.param = -1;
     expect_function_refused(&x, "function.param is -1, must be finite and >= 0");
     x.function.param = 0, x.function.struct_size += 8;
-    expect_function_refused(&x, "function.struct_size is 104, must be 96 (use SVDGRAD_FUNCTION_INIT)");
+    expect_function_refused(&x, "function.struct_size is 96, must be 88 (use SVDGRAD_FUNCTION_INIT)");
   }
 }
 
@@ -536,8 +536,9 @@ Test(function_arguments, empty_operands_may_lie_anywhere) {
       cr_expect_eq(fixture_backward(&x.f, WITH_COTANGENTS, 1, 1), SVDGRAD_STATUS_SUCCESS, "%s",
                    svdgrad_last_error_message());
       for (int op = 0; op < FUNCTIONS_OP_COUNT; op++)
-        cr_expect_eq(functions_run(&x, functions_ops[op], 0, 1, 1), SVDGRAD_STATUS_SUCCESS, "%dx%d: %s", (int)desc.m,
-                     (int)desc.n, svdgrad_last_error_message());
+        if (desc.m == desc.n || !is_determinant(functions_ops[op]))
+          cr_expect_eq(functions_run(&x, functions_ops[op], 0, 1, 1), SVDGRAD_STATUS_SUCCESS, "%dx%d: %s", (int)desc.m,
+                       (int)desc.n, svdgrad_last_error_message());
       cr_expect(is_zero(&x.Y), "Y of %dx%d", (int)desc.m, (int)desc.n);
     }
 }
