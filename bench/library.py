@@ -12,11 +12,12 @@ import numpy
 DTYPES = ("float32", "float64", "complex64", "complex128")  # by svdgrad_dtype_t
 BACKENDS = ("ref", "cpu")
 POLICIES = ("DEFAULT", "EXACT", "MASK", "NOISE_FLOOR", "LORENTZ")
-FUNCTIONS = ("POLAR", "RANK", "SOFT_THRESHOLD", "HARD_THRESHOLD", "CLIP", "POWER", "INVERSE", "ROTATION", "CUSTOM")
+FUNCTIONS = ("POLAR", "RANK", "SOFT_THRESHOLD", "HARD_THRESHOLD", "CLIP", "POWER", "INVERSE", "ROTATION", "CUSTOM",
+             "SIGN")
 NORMS = ("NUCLEAR", "SPECTRAL", "SCHATTEN", "LOG_DETERMINANT")
 OPS = ("svd", "svdvals", "svd_backward", "svd_jvp", "svd_backward_backward", "matrix_function",
        "matrix_function_backward", "norm", "norm_gradient", "power_iteration", "spectral_normalize",
-       "spectral_normalize_backward")  # by svdgrad_op_t
+       "spectral_normalize_backward", "determinant", "determinant_gradient")  # by svdgrad_op_t
 DROPPED, GAUGE, CUT = 1, 2, 4  # flags of a report
 REPORT = numpy.dtype([("min_gap", "f8"), ("gauge_residual", "f8"), ("amplification", "f8"), ("dropped_pairs", "i4"),
                       ("flags", "i4")])
@@ -26,7 +27,8 @@ class Desc(ctypes.Structure):
     _fields_ = [("struct_size", ctypes.c_size_t), ("dtype", ctypes.c_int), ("algo", ctypes.c_int),
                 ("m", ctypes.c_int64), ("n", ctypes.c_int64), ("batch_count", ctypes.c_int64),
                 ("rank", ctypes.c_int64), ("full_matrices", ctypes.c_int32), ("positive_gauge", ctypes.c_int32),
-                ("max_sweeps", ctypes.c_int32), ("gap_policy", ctypes.c_int), ("gap_param", ctypes.c_double)]
+                ("max_sweeps", ctypes.c_int32), ("gap_policy", ctypes.c_int), ("gap_param", ctypes.c_double),
+                ("parallel_for", ctypes.c_void_p), ("pool", ctypes.c_void_p)]
 
 
 class Matrix(ctypes.Structure):
@@ -40,7 +42,8 @@ class Vector(ctypes.Structure):
 
 class Function(ctypes.Structure):
     _fields_ = [("struct_size", ctypes.c_size_t), ("kind", ctypes.c_int), ("form", ctypes.c_int),
-                ("param", ctypes.c_double), ("f", Vector), ("df", Vector)]
+                ("param", ctypes.c_double), ("f", Vector), ("df", Vector), ("null_value", ctypes.c_double),
+                ("relative", ctypes.c_int32)]
 
 
 def describe(A, rank=0, algo=0, policy="DEFAULT", gap_param=0.0):
