@@ -77,6 +77,9 @@ typedef enum {
 #define SVDGRAD_INFO_OK            0
 #define SVDGRAD_INFO_NOT_CONVERGED 1 /**< sweep limit reached; outputs are the last iterate */
 #define SVDGRAD_INFO_NONFINITE     2 /**< NaN or Inf in the input; this matrix's outputs are NaN */
+#define SVDGRAD_INFO_OVERFLOW                                                                                          \
+  3 /**< the input is finite, and an output is too large for its type: those entries are Inf, all others (such as      \
+         U and Vh, where a value in S is Inf) are as valid as with OK.  The other codes win over this one */
 
 typedef struct svdgrad_context *svdgrad_handle_t; /**< opaque */
 

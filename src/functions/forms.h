@@ -80,6 +80,7 @@ typedef struct norm_form {
   reals_t g;      /* in, one per matrix; or none */
   reals_t value;  /* out, one per matrix */
   reals_t weight; /* out: the gradient is U diag(weight) Vh; or none */
+  int32_t *info;  /* in and out, per matrix: OK becomes OVERFLOW where the value is too large */
 } norm_form_t;
 
 #endif
