@@ -5,21 +5,49 @@
 #include "random.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
-const test_shape_t test_shapes[] = {
-#if TEST_MEDIUM
-    {70, 66}, {67, 135}, {97, 98}, /* the second of complex types by QR first */
-#elif TEST_LARGE
-    {48, 48}, {70, 66}, {60, 100}, {91, 90}, {130, 129}, {164, 161},
-#else
+static const test_shape_t whole[] = {
     {1, 1},   {1, 5},   {5, 1},  {2, 2},  {3, 3},   {4, 4},   {3, 2},   {2, 3},
-    {5, 4},   {4, 7},   {8, 8},  {9, 9},  {16, 16}, {17, 11}, {11, 17},
-#if !TEST_SMALL
+    {5, 4},   {4, 7},   {8, 8},  {9, 9},  {16, 16}, {17, 11}, {11, 17}, /* so far the small table */
     {32, 32}, {33, 33}, {60, 7}, {7, 60}, {40, 20}, {20, 40},
-#endif
-#endif
 };
-const int test_shape_count = sizeof test_shapes / sizeof *test_shapes;
+enum { WHOLE_COUNT = sizeof whole / sizeof *whole, SMALL_COUNT = WHOLE_COUNT - 6 };
+static const test_shape_t medium[] = {{70, 66}, {67, 135}, {97, 98}}; /* the second of complex types by QR first */
+static const test_shape_t large[] = {{48, 48}, {70, 66}, {60, 100}, {91, 90}, {130, 129}, {164, 161}};
+
+test_table_t test_table = TABLE_WHOLE;
+const test_shape_t *test_shapes = whole;
+int test_shape_count = WHOLE_COUNT;
+
+static const struct {
+  const char *name;
+  const test_shape_t *shapes;
+  int count;
+} tables[] = {
+    [TABLE_WHOLE] = {"whole", whole, WHOLE_COUNT},
+    [TABLE_SMALL] = {"small", whole, SMALL_COUNT},
+    [TABLE_MEDIUM] = {"medium", medium, sizeof medium / sizeof *medium},
+    [TABLE_LARGE] = {"large", large, sizeof large / sizeof *large},
+};
+
+/* Before main, since Criterion has one. */
+__attribute__((constructor)) static void take_table_under_test(void) {
+  const char *name = getenv("TEST_TABLE");
+  for (int i = TABLE_WHOLE; name && i <= TABLE_LARGE; i++)
+    if (strcmp(name, tables[i].name) == 0) {
+      test_table = (test_table_t)i;
+      test_shapes = tables[i].shapes;
+      test_shape_count = tables[i].count;
+      return;
+    }
+  if (name) {
+    fprintf(stderr, "test: TEST_TABLE is %s, must be whole, small, medium or large\n", name);
+    abort();
+  }
+}
 
 const bench_case_t bench_cases[] = {
     {100000, 3, 3}, {10000, 8, 8},   {10000, 9, 9}, {4096, 16, 16}, {2048, 32, 32},

@@ -6,24 +6,20 @@
 
 #include <svdgrad/svdgrad.h>
 
-/* 1: a smaller table, for the CPU run of CUDA, which is slow. */
-#ifndef TEST_SMALL
-#define TEST_SMALL 0
-#endif
-/* 1: only shapes that the cpu backend leaves to its bidiagonal path, or puts into lanes with more than 64 columns. */
-#ifndef TEST_MEDIUM
-#define TEST_MEDIUM 0
-#endif
-/* 1: only a few large shapes, for what has an algorithm of its own for them. */
-#ifndef TEST_LARGE
-#define TEST_LARGE 0
-#endif
+/* Which shapes a test program takes: the environment variable TEST_TABLE names it before main starts, whole without. */
+typedef enum test_table {
+  TABLE_WHOLE,  /* "whole" */
+  TABLE_SMALL,  /* "small": fewer and smaller, for the CPU run of CUDA, which is slow */
+  TABLE_MEDIUM, /* "medium": what the cpu backend leaves to its bidiagonal path, or puts into lanes of > 64 columns */
+  TABLE_LARGE   /* "large": a few, for what has an algorithm of its own for them */
+} test_table_t;
+extern test_table_t test_table;
 
 typedef struct test_shape {
   int64_t m, n;
 } test_shape_t;
-extern const test_shape_t test_shapes[];
-extern const int test_shape_count;
+extern const test_shape_t *test_shapes; /* of that table */
+extern int test_shape_count;
 
 /* Singular values of the test matrices, as LAPACK's svd tests and MAGMA's generator have them; the largest is 1 unless
  * said otherwise. */

@@ -32,12 +32,9 @@ enum { VARIANT_COUNT = sizeof variants / sizeof *variants };
 
 /* The reference backend calls no BLAS, and takes its time. */
 static int is_tried(svdgrad_backend_t backend, svdgrad_dtype_t dtype, const variant_t *variant) {
-#if TEST_SMALL
-  (void)backend, (void)dtype;
-  return variant->m <= 8;
-#else
+  if (test_table == TABLE_SMALL)
+    return variant->m <= 8;
   return backend != SVDGRAD_BACKEND_REF || variant->m <= 8 || (variant->m <= 33 && dtype == SVDGRAD_C64);
-#endif
 }
 
 /* How the work of one run is shared out. */
@@ -181,8 +178,9 @@ Test(determinism, any_place_in_any_batch) { for_each_variant(check_batches); }
 
 static void check_sharings(svdgrad_backend_t backend, svdgrad_dtype_t dtype, const variant_t *variant,
                            const expected_t *expected) {
-  const svdgrad_desc_t desc = variant_desc(variant, dtype, TEST_SMALL ? 7 : variant->large);
-  for (int i = 0; i < (TEST_SMALL ? 1 : SHARING_COUNT); i++)
+  const svdgrad_desc_t desc = variant_desc(variant, dtype, test_table == TABLE_SMALL ? 7 : variant->large);
+  const int count = test_table == TABLE_SMALL ? 1 : SHARING_COUNT;
+  for (int i = 0; i < count; i++)
     cr_expect(batch_agrees(expected, backend, &desc, variant->with, sharings[i]), "%s %s %dx%d rank %d: sharing %d",
               backend_name(backend), dtype_name(dtype), (int)desc.m, (int)desc.n, (int)desc.rank, i);
 }
@@ -233,12 +231,15 @@ Test(determinism, beside_matrices_of_all_kinds) { for_each_variant(check_all_kin
 /* What rotations leave of matrices of low rank depends on every last bit, and so on the size. */
 Test(determinism, beside_matrices_of_all_kinds_at_many_sizes) {
   static const int64_t rows[] = {9, 12, 17};
+  const int64_t first = test_table == TABLE_SMALL ? 9 : 5, last = test_table == TABLE_SMALL ? 9 : 17;
   for (svdgrad_dtype_t dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-      for (int64_t n = TEST_SMALL ? 9 : 5; n <= rows[i] && n <= (TEST_SMALL ? 9 : 17); n++)
+      for (int64_t n = first; n <= rows[i] && n <= last; n++)
         for (int with = 0; with <= WITH_VECTORS; with += WITH_VECTORS) {
           const variant_t variant = {rows[i], n, 1, 0, 0, with};
-          check_all_kinds(SVDGRAD_BACKEND_CPU, dtype, &variant, NULL);
+          for (int b = 0; b < test_backend_count; b++)
+            if (test_backends[b] != SVDGRAD_BACKEND_REF) /* which takes its time */
+              check_all_kinds(test_backends[b], dtype, &variant, NULL);
         }
 }
 

@@ -322,7 +322,7 @@ Test(forward, large_angles) {
   for (int backend = 0; backend < test_backend_count; backend++)
     for (int dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++) {
       setting_t s = {test_backends[backend], (svdgrad_dtype_t)dtype, SPECTRUM_NORMAL, 128, 128};
-      if (TEST_MEDIUM && dtype == SVDGRAD_F32) /* the most columns in lanes, of the least exponents */
+      if (test_table == TABLE_MEDIUM && dtype == SVDGRAD_F32) /* the most columns in lanes, of the least exponents */
         check_large_angles(&s, SVDGRAD_ALGO_JACOBI, &worst);
       for (int shape = 0; shape < test_shape_count; shape++) {
         s.m = test_shapes[shape].m, s.n = test_shapes[shape].n;

@@ -41,13 +41,11 @@ typedef struct variant {
   int full_matrices;
 } variant_t;
 static const variant_t variants[] = {
-    {1, 1, 0, 0}, {4, 3, 0, 0},   {3, 5, 0, 0},   {6, 7, 0, 0},
-#if !TEST_SMALL
-    {1, 4, 0, 1}, {16, 16, 0, 0}, {17, 12, 0, 0}, {12, 17, 0, 1},
-#endif
-    {5, 3, 0, 1}, {6, 5, 2, 0},   {5, 7, 3, 0},
+    {1, 1, 0, 0}, {4, 3, 0, 0}, {3, 5, 0, 0},   {6, 7, 0, 0},   {5, 3, 0, 1},   {6, 5, 2, 0},
+    {5, 7, 3, 0}, {1, 4, 0, 1}, {16, 16, 0, 0}, {17, 12, 0, 0}, {12, 17, 0, 1},
 };
-enum { VARIANT_COUNT = sizeof variants / sizeof *variants };
+enum { ALL_VARIANTS = sizeof variants / sizeof *variants, SMALL_VARIANTS = ALL_VARIANTS - 4 };
+static int variant_count(void) { return test_table == TABLE_SMALL ? SMALL_VARIANTS : ALL_VARIANTS; }
 
 /* Whether the call takes such a problem. */
 static int takes(const job_t *job, const svdgrad_desc_t *desc) {
@@ -70,7 +68,7 @@ typedef void (*check_t)(svdgrad_backend_t backend, const svdgrad_desc_t *desc, c
 static void for_each_job(int64_t batch_count, check_t check) {
   for (int i = 0; i < test_backend_count; i++)
     for (svdgrad_dtype_t dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++)
-      for (int v = 0; v < VARIANT_COUNT; v++)
+      for (int v = 0; v < variant_count(); v++)
         for (int j = 0; j < JOB_COUNT; j++) {
           svdgrad_desc_t desc = make_desc(dtype, variants[v].m, variants[v].n, batch_count);
           desc.rank = variants[v].rank;
@@ -158,7 +156,9 @@ static void check_layouts(svdgrad_backend_t backend, const svdgrad_desc_t *desc,
     }
 }
 
-Test(function_contract, every_operand_in_every_layout) { for_each_job(TEST_SMALL ? 2 : 3, check_layouts); }
+Test(function_contract, every_operand_in_every_layout) {
+  for_each_job(test_table == TABLE_SMALL ? 2 : 3, check_layouts);
+}
 
 /* One copy of an input for the batch, instead of as many equal ones. */
 static void check_broadcast(svdgrad_backend_t backend, const svdgrad_desc_t *desc, const job_t *job, const char *what) {
@@ -177,7 +177,9 @@ static void check_broadcast(svdgrad_backend_t backend, const svdgrad_desc_t *des
   }
 }
 
-Test(function_contract, one_input_for_the_whole_batch) { for_each_job(TEST_SMALL ? 2 : 5, check_broadcast); }
+Test(function_contract, one_input_for_the_whole_batch) {
+  for_each_job(test_table == TABLE_SMALL ? 2 : 5, check_broadcast);
+}
 
 /* beta = 0: gA is written and not read. */
 static void check_beta_zero(svdgrad_backend_t backend, const svdgrad_desc_t *desc, const job_t *job, const char *what) {
@@ -263,19 +265,18 @@ static void check_batches(svdgrad_backend_t backend, const svdgrad_desc_t *desc,
     int num_threads;
     svdgrad_parallel_for_t parallel_for;
   } batches[] = {
-    {2, 1, NULL},
-    {7, 1, alternating},
-#if !TEST_SMALL
-    {37, 2, NULL},
-    {37, 1, alternating},
-#endif
+      {2, 1, NULL},
+      {7, 1, alternating},
+      {37, 2, NULL}, /* not of the small table */
+      {37, 1, alternating},
   };
+  const size_t count = test_table == TABLE_SMALL ? 2 : sizeof batches / sizeof *batches;
   functions_t alone[SEEDS];
   for (uint64_t seed = 0; seed < SEEDS; seed++) {
     alone[seed] = filled(backend, desc, job, seed, SEEDS);
     run(&alone[seed], job, 0.3);
   }
-  for (size_t i = 0; i < sizeof batches / sizeof *batches; i++)
+  for (size_t i = 0; i < count; i++)
     cr_expect((batches[i].size > 100 && desc->m * desc->n > 20) ||
                   batch_agrees(alone, *desc, job, batches[i].size, batches[i].num_threads, batches[i].parallel_for),
               "%s: batch of %d, %d threads", what, (int)batches[i].size, batches[i].num_threads);
@@ -311,7 +312,8 @@ Test(function_contract, norms_beside_matrices_of_all_kinds) { for_each_job(SPECT
 
 /* ---- NaN ---- */
 
-enum { BAD_BATCH = TEST_SMALL ? 3 : 17, BAD = 1 };
+enum { BAD = 1 };
+static int64_t bad_batch(void) { return test_table == TABLE_SMALL ? 3 : 17; }
 
 static int has_nan(const buffer_t *x, int64_t b) {
   int found = 0;
@@ -372,7 +374,7 @@ static void check_poisoned(svdgrad_backend_t backend, const svdgrad_desc_t *desc
   }
 }
 
-Test(function_contract, a_nan_harms_no_other_matrix) { for_each_job(BAD_BATCH, check_poisoned); }
+Test(function_contract, a_nan_harms_no_other_matrix) { for_each_job(bad_batch(), check_poisoned); }
 
 /* ---- workspace ---- */
 

@@ -7,7 +7,8 @@
 
 #include <criterion/criterion.h>
 
-enum { BATCH = TEST_SMALL ? 3 : 17 }; /* a full group of lanes, and part of another */
+/* A full group of lanes, and part of another. */
+static int64_t batch_size(void) { return test_table == TABLE_SMALL ? 3 : 17; }
 
 typedef struct variant {
   int64_t m, n, rank;
@@ -25,14 +26,14 @@ static int is_tried(svdgrad_backend_t backend, const variant_t *variant) {
 }
 
 static svdgrad_desc_t variant_desc(const variant_t *variant, svdgrad_dtype_t dtype) {
-  svdgrad_desc_t desc = make_desc(dtype, variant->m, variant->n, BATCH);
+  svdgrad_desc_t desc = make_desc(dtype, variant->m, variant->n, batch_size());
   desc.rank = variant->rank;
   desc.full_matrices = variant->full_matrices;
   return desc;
 }
 
 static void copy_operand(fixture_t *to, fixture_t *from, fixture_operand_t operand) {
-  for (int64_t b = 0; b < BATCH; b++) {
+  for (int64_t b = 0; b < batch_size(); b++) {
     dense_t X = buffer_load(fixture_operand(from, operand), b);
     buffer_store(fixture_operand(to, operand), b, &X);
     dense_free(&X);
@@ -41,7 +42,7 @@ static void copy_operand(fixture_t *to, fixture_t *from, fixture_operand_t opera
 
 static int same_operand(fixture_t *x, fixture_t *y, fixture_operand_t operand) {
   int same = buffer_padding_intact(fixture_operand(x, operand));
-  for (int64_t b = 0; b < BATCH; b++)
+  for (int64_t b = 0; b < batch_size(); b++)
     same &= buffer_same_bits(fixture_operand(x, operand), b, fixture_operand(y, operand), b);
   return same;
 }
@@ -64,7 +65,7 @@ static fixture_t make_with(svdgrad_backend_t backend, const svdgrad_desc_t *desc
 /* Inputs filled in, everything computed. */
 static fixture_t packed_run(svdgrad_backend_t backend, const svdgrad_desc_t *desc, double beta) {
   fixture_t f = fixture_make(backend, desc, LAYOUT_COLUMN_MAJOR);
-  for (int64_t b = 0; b < BATCH; b++)
+  for (int64_t b = 0; b < batch_size(); b++)
     fixture_fill(&f, b, (uint64_t)b + 1);
   cr_assert_eq(fixture_forward(&f, WITH_VECTORS), SVDGRAD_STATUS_SUCCESS);
   cr_assert_eq(fixture_backward(&f, WITH_COTANGENTS, 1.5, beta), SVDGRAD_STATUS_SUCCESS);
@@ -75,7 +76,7 @@ static fixture_t packed_run(svdgrad_backend_t backend, const svdgrad_desc_t *des
 static int layout_changes_nothing(svdgrad_backend_t backend, const svdgrad_desc_t *desc, fixture_t *packed,
                                   fixture_operand_t operand, layout_t layout, double beta) {
   fixture_t f = make_with(backend, desc, operand, (placement_t){layout, 0});
-  for (int64_t b = 0; b < BATCH && beta != 0; b++)
+  for (int64_t b = 0; b < batch_size() && beta != 0; b++)
     fixture_fill(&f, b, (uint64_t)b + 1);
   copy_operand(&f, packed, OPERAND_A);
   for (fixture_operand_t cotangent = OPERAND_GS; cotangent <= OPERAND_GVH; cotangent++)
@@ -83,7 +84,7 @@ static int layout_changes_nothing(svdgrad_backend_t backend, const svdgrad_desc_
   cr_assert_eq(fixture_forward(&f, WITH_VECTORS), SVDGRAD_STATUS_SUCCESS);
   cr_assert_eq(fixture_backward(&f, WITH_COTANGENTS, 1.5, beta), SVDGRAD_STATUS_SUCCESS);
   int same = same_operands(&f, packed);
-  for (int64_t b = 0; b < BATCH; b++)
+  for (int64_t b = 0; b < batch_size(); b++)
     same &= fixture_same_forward(&f, b, packed, b, WITH_VECTORS) && fixture_same_backward(&f, b, packed, b);
   fixture_free(&f);
   return same;
@@ -113,13 +114,13 @@ Test(layouts, every_operand_in_every_layout) {
       }
 }
 
-/* The second run differs from the first in having one copy of `operand` for the batch instead of BATCH equal ones;
+/* The second run differs from the first in having one copy of `operand` for the batch instead of batch_size() equal ones;
  * all other operands differ from matrix to matrix. */
 static int broadcast_changes_nothing(svdgrad_backend_t backend, const svdgrad_desc_t *desc, fixture_operand_t operand) {
   fixture_t copies = packed_run(backend, desc, 1);
   fixture_t shared = make_with(backend, desc, operand, (placement_t){LAYOUT_ROW_PADDED, 1});
   dense_t first = buffer_load(fixture_operand(&copies, operand), 0);
-  for (int64_t b = 1; b < BATCH; b++)
+  for (int64_t b = 1; b < batch_size(); b++)
     buffer_store(fixture_operand(&copies, operand), b, &first);
   dense_free(&first);
   for (fixture_operand_t i = 0; i < OPERAND_COUNT; i++)
@@ -131,7 +132,7 @@ static int broadcast_changes_nothing(svdgrad_backend_t backend, const svdgrad_de
     cr_assert_eq(fixture_backward(runs[run], WITH_COTANGENTS, 1, 1), SVDGRAD_STATUS_SUCCESS);
   }
   int same = same_operands(&shared, &copies);
-  for (int64_t b = 0; b < BATCH; b++)
+  for (int64_t b = 0; b < batch_size(); b++)
     same &= fixture_same_backward(&shared, b, &copies, b);
   fixture_free(&copies);
   fixture_free(&shared);

@@ -17,14 +17,11 @@ enum { BATCH = 2 };
 
 /* From one element to matrices that are taken in several pieces. */
 static const test_shape_t power_shapes[] = {
-    {1, 1},     {1, 7}, {7, 1}, {2, 2}, {3, 3}, {5, 4}, {4, 7}, {8, 8}, {9, 16}, {16, 9}, {16, 16}, {17, 33}, {33, 17},
-#if TEST_SMALL
-    {150, 130},
-#else
-    {1, 1000}, {1000, 1}, {64, 64}, {70, 129}, {700, 300}, {300, 700},
-#endif
+    {1, 1},   {1, 7},   {7, 1},   {2, 2},     {3, 3},    {5, 4},    {4, 7},   {8, 8},    {9, 16},    {16, 9},
+    {16, 16}, {17, 33}, {33, 17}, {150, 130}, {1, 1000}, {1000, 1}, {64, 64}, {70, 129}, {700, 300}, {300, 700},
 };
-enum { SHAPE_COUNT = sizeof power_shapes / sizeof *power_shapes };
+enum { ALL_SHAPES = sizeof power_shapes / sizeof *power_shapes, SMALL_SHAPES = ALL_SHAPES - 6 };
+static int shape_count(void) { return test_table == TABLE_SMALL ? SMALL_SHAPES : ALL_SHAPES; }
 
 typedef struct setting {
   svdgrad_backend_t backend;
@@ -49,7 +46,7 @@ static int is_tried(const setting_t *s) {
 static void for_each_setting(void (*check)(const setting_t *setting, worst_t *worst), worst_t *worst) {
   for (int i = 0; i < test_backend_count; i++)
     for (int dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++)
-      for (int shape = 0; shape < SHAPE_COUNT; shape++)
+      for (int shape = 0; shape < shape_count(); shape++)
         for (int layout = LAYOUT_COLUMN_MAJOR; layout <= LAYOUT_ROW_MAJOR; layout++) {
           const setting_t s = {test_backends[i], (svdgrad_dtype_t)dtype, power_shapes[shape], (layout_t)layout};
           if (is_tried(&s))
@@ -128,7 +125,7 @@ static void check_iterates(const setting_t *s, worst_t *worst) {
   }
 }
 
-Test(power, iterates_are_those_of_the_formula, .timeout = 300) {
+Test(power, iterates_are_those_of_the_formula) {
   worst_t worst = worst_make("power iterates");
   for_each_setting(check_iterates, &worst);
   cr_expect(worst_within(&worst, RATIO_LIMIT));
@@ -161,7 +158,7 @@ static void check_no_iteration(const setting_t *s, worst_t *worst) {
   power_free(&p), power_free(&before);
 }
 
-Test(power, without_iterations_sigma_is_that_of_u_and_v, .timeout = 300) {
+Test(power, without_iterations_sigma_is_that_of_u_and_v) {
   worst_t worst = worst_make("power no iteration");
   for_each_setting(check_no_iteration, &worst);
   cr_expect(worst_within(&worst, RATIO_LIMIT));
@@ -227,7 +224,7 @@ static void compare_vector(const setting_t *s, const power_problem_t *p, const b
 
 /* The second singular value is about half of the first. */
 static void check_converged(const setting_t *s, worst_t *worst) {
-  if (s->shape.m * s->shape.n > (TEST_SMALL ? 1200 : 20000))
+  if (s->shape.m * s->shape.n > (test_table == TABLE_SMALL ? 1200 : 20000))
     return;
   power_problem_t p = problem_with(s, SPECTRUM_CLUSTERED);
   fixture_t f = solved(&p, WITH_VECTORS);
@@ -245,7 +242,7 @@ static void check_converged(const setting_t *s, worst_t *worst) {
   power_free(&p);
 }
 
-Test(power, converges_to_the_largest_triplet, .timeout = 300) {
+Test(power, converges_to_the_largest_triplet) {
   worst_t worst = worst_make("power converged");
   for_each_setting(check_converged, &worst);
   cr_expect(worst_within(&worst, RATIO_LIMIT));
@@ -269,7 +266,7 @@ static void check_warm_start(const setting_t *s, worst_t *worst) {
   power_free(&p), power_free(&whole);
 }
 
-Test(power, u_is_all_the_state, .timeout = 300) {
+Test(power, u_is_all_the_state) {
   worst_t worst = worst_make("power warm start");
   for_each_setting(check_warm_start, &worst);
   cr_expect(worst_within(&worst, RATIO_LIMIT));
@@ -369,7 +366,7 @@ static void check_nonfinite(const setting_t *s, worst_t *worst) {
   power_free(&clean);
 }
 
-Test(power, one_bad_matrix_stays_alone, .timeout = 300) { for_each_setting(check_nonfinite, NULL); }
+Test(power, one_bad_matrix_stays_alone) { for_each_setting(check_nonfinite, NULL); }
 
 /* ---- scales ---------------------------------------------------------------------------------------- */
 
@@ -400,7 +397,7 @@ static void check_powers_of_two(const setting_t *s, worst_t *worst) {
   power_free(&plain);
 }
 
-Test(power, powers_of_two_are_exact, .timeout = 300) { for_each_setting(check_powers_of_two, NULL); }
+Test(power, powers_of_two_are_exact) { for_each_setting(check_powers_of_two, NULL); }
 
 static int furthest(const setting_t *s) { return dtype_real(s->dtype) == SVDGRAD_F32 ? 110 : 1000; }
 
@@ -440,7 +437,7 @@ static void check_extremes(const setting_t *s, worst_t *worst) {
   power_free(&p);
 }
 
-Test(power, no_scale_is_too_small_or_large, .timeout = 300) {
+Test(power, no_scale_is_too_small_or_large) {
   worst_t worst = worst_make("power extremes");
   for_each_setting(check_extremes, &worst);
   cr_expect(worst_within(&worst, RATIO_LIMIT));
@@ -478,7 +475,7 @@ static void check_layouts(const setting_t *s, worst_t *worst) {
   power_free(&plain);
 }
 
-Test(power, every_layout, .timeout = 300) {
+Test(power, every_layout) {
   worst_t worst = worst_make("power layouts");
   for_each_setting(check_layouts, &worst);
   cr_expect(worst_within(&worst, RATIO_LIMIT));
@@ -518,7 +515,7 @@ static void check_determinism(const setting_t *s, worst_t *worst) {
     share(&alone[seed], 1);
     compute(&alone[seed]);
   }
-  for (int i = 0; i < (s->shape.m * s->shape.n > 5000 ? 3 : TEST_SMALL ? 3 : 4); i++)
+  for (int i = 0; i < (s->shape.m * s->shape.n > 5000 || test_table == TABLE_SMALL ? 3 : 4); i++)
     for (int threads = 1; threads <= (s->backend == SVDGRAD_BACKEND_CUDA ? 1 : 3); threads++) {
       power_problem_t p = batch_of(s, sizes[i], 0);
       share(&p, threads);
@@ -535,9 +532,7 @@ static void check_determinism(const setting_t *s, worst_t *worst) {
     power_free(&alone[seed]);
 }
 
-Test(power, any_place_in_any_batch_with_any_number_of_threads, .timeout = 300) {
-  for_each_setting(check_determinism, NULL);
-}
+Test(power, any_place_in_any_batch_with_any_number_of_threads) { for_each_setting(check_determinism, NULL); }
 
 static size_t size_of(const power_problem_t *p, svdgrad_op_t op, int64_t batch_count) {
   svdgrad_desc_t desc = p->desc;
@@ -660,7 +655,7 @@ static void check_gradient(const setting_t *s, worst_t *worst) {
   power_free(&p);
 }
 
-Test(power, gradient_is_the_adjoint_of_the_tangent, .timeout = 300) {
+Test(power, gradient_is_the_adjoint_of_the_tangent) {
   worst_t worst = worst_make("power gradient");
   for_each_setting(check_gradient, &worst);
   cr_expect(worst_within(&worst, RATIO_LIMIT));
@@ -700,7 +695,7 @@ static void check_elements_everywhere(const setting_t *s, worst_t *worst) {
   }
 }
 
-Test(power, gradient_of_every_element, .timeout = 300) {
+Test(power, gradient_of_every_element) {
   worst_t worst = worst_make("power gradient elements");
   for_each_setting(check_elements_everywhere, &worst);
   cr_expect(worst_within(&worst, RATIO_LIMIT));

@@ -35,7 +35,7 @@ static fixture_t problem(svdgrad_backend_t backend, svdgrad_dtype_t dtype, spect
 static int64_t smaller(test_shape_t shape) { return shape.m < shape.n ? shape.m : shape.n; }
 
 static void check_bound(svdgrad_backend_t backend, svdgrad_dtype_t dtype, spectrum_t spectrum, test_shape_t shape) {
-  fixture_t f = problem(backend, dtype, spectrum, shape, TEST_LARGE ? 1 : 2);
+  fixture_t f = problem(backend, dtype, spectrum, shape, test_table == TABLE_LARGE ? 1 : 2);
   f.desc.max_sweeps = sweep_bound(&f);
   if (f.desc.max_sweeps) {
     cr_assert_eq(fixture_forward(&f, WITH_VECTORS), SVDGRAD_STATUS_SUCCESS, "%s", svdgrad_last_error_message());
@@ -48,7 +48,8 @@ static void check_bound(svdgrad_backend_t backend, svdgrad_dtype_t dtype, spectr
 
 /* The large shapes take their time. */
 static int is_tried(spectrum_t spectrum) {
-  return !TEST_LARGE || spectrum == SPECTRUM_NORMAL || spectrum == SPECTRUM_DEFICIENT || spectrum == SPECTRUM_GRADED;
+  return test_table != TABLE_LARGE || spectrum == SPECTRUM_NORMAL || spectrum == SPECTRUM_DEFICIENT ||
+         spectrum == SPECTRUM_GRADED;
 }
 
 Test(sweeps, are_few) {

@@ -43,7 +43,7 @@ static void for_each_problem(void (*check)(svdgrad_backend_t backend, const svdg
     for (int v = 0; v < VARIANT_COUNT; v++)
       for (svdgrad_dtype_t dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++) {
         const svdgrad_desc_t desc = variant_desc(&variants[v], dtype, BATCH);
-        const int slow = TEST_SMALL || test_backends[i] == SVDGRAD_BACKEND_REF;
+        const int slow = test_table == TABLE_SMALL || test_backends[i] == SVDGRAD_BACKEND_REF;
         if (!slow || desc.m * desc.n <= 800)
           check(test_backends[i], &desc);
       }

@@ -154,7 +154,7 @@ int gpu_subject_make(gpu_subject_t *s, svdgrad_handle_t handle, cudaStream_t str
   s->samples = size.batch_count < GPU_SAMPLES ? (int)size.batch_count : GPU_SAMPLES;
   s->base.backend = SVDGRAD_BACKEND_REF; /* of the fixture alone; it computes nothing */
   const svdgrad_desc_t desc = gpu_subject_desc(s, GPU_SVD, SVDGRAD_ALGO_AUTO, s->samples);
-  s->base.f = fixture_make(SVDGRAD_BACKEND_REF, &desc, LAYOUT_COLUMN_MAJOR);
+  s->base.x.f = fixture_make(SVDGRAD_BACKEND_REF, &desc, LAYOUT_COLUMN_MAJOR);
   return 1;
 }
 
@@ -163,7 +163,7 @@ void gpu_subject_free(gpu_subject_t *s) {
     for (int i = 0; i < GPU_ARRAY_COUNT; i++)
       gpu_check(cudaFree(s->array[set][i]), "cudaFree");
   gpu_check(cudaFree(s->work), "cudaFree");
-  fixture_free(&s->base.f);
+  fixture_free(&s->base.x.f);
 }
 
 /* ---- running -------------------------------------------------------------------------------------- */
@@ -219,7 +219,7 @@ static void copy_samples(gpu_subject_t *s, gpu_array_t array, enum cudaMemcpyKin
       continue;
     const size_t bytes = matrix_bytes(s, array);
     for (int j = 0; j < s->samples; j++) {
-      char *host = (char *)fixture_operand(&s->base.f, mirrored[i].operand)->matrix.data + (size_t)j * bytes;
+      char *host = (char *)fixture_operand(&s->base.x.f, mirrored[i].operand)->matrix.data + (size_t)j * bytes;
       char *device = (char *)s->array[0][array] + (size_t)s->sample[j] * bytes;
       const int down = kind == cudaMemcpyDeviceToHost;
       gpu_check(cudaMemcpy(down ? host : device, down ? device : host, bytes, kind), "cudaMemcpy");
@@ -229,7 +229,7 @@ static void copy_samples(gpu_subject_t *s, gpu_array_t array, enum cudaMemcpyKin
 
 static void copy_reports(gpu_subject_t *s) {
   for (int j = 0; j < s->samples; j++)
-    gpu_check(cudaMemcpy(&s->base.f.report[j], (svdgrad_report_t *)s->array[0][GPU_REPORT] + s->sample[j],
+    gpu_check(cudaMemcpy(&s->base.x.f.report[j], (svdgrad_report_t *)s->array[0][GPU_REPORT] + s->sample[j],
                          sizeof(svdgrad_report_t), cudaMemcpyDeviceToHost),
               "cudaMemcpy");
 }

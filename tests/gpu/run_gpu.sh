@@ -58,6 +58,7 @@ mkdir -p "$build_dir/obj" "$results" || exit 2
 build_dir=$(cd "$build_dir" && pwd)
 logs=$build_dir/logs
 mkdir -p "$logs"
+[ $quick = 0 ] && [ $simt = 0 ] || export TEST_TABLE=small
 passed=0 failed=0 failures=''
 
 say() { echo "==> $*"; }
@@ -143,18 +144,22 @@ find_cuda() {
 
 # ---- build ----------------------------------------------------------------------------------------
 
-tests_of_all="forward backward golden layouts nonfinite workspace determinism functions functions_golden derivatives norm power
-  function_contract"
+# The sources say what is built, by where they lie: every test that goes over test_backends is one of all backends, every
+# tests/gpu/test_*.c is a program of its own, and the bench takes from bench/bench_*.c what it needs.
+# Left out: the tests that ask for backends which are not linked here.
+tests_of_all=$(cd "$root/tests" && grep -lw test_backends test_*.c | sed 's/^test_//; s/\.c$//' | grep -vxE 'arguments|backends')
+tests_of_device=$(cd "$root/tests/gpu" && ls test_*.c | sed 's/\.c$//')
 
 compile() { # compile <object> <source> <command...>: queues the command unless the object is newer than everything
   object=$build_dir/obj/$1 source=$2
   shift 2
   objects="$objects $object"
   if [ $all_old = 0 ] && [ "$object" -nt "$source" ]; then return; fi
-  printf '%s\0' "$* -c '$source' -o '$object'" >>"$build_dir/commands"
+  # An old object must not stand for one that does not compile any more.
+  printf '%s\0' "rm -f '$object'; $launcher $* -c '$source' -o '$object'" >>"$build_dir/commands"
 }
 
-run_queue() { # run_queue <name>
+run_queue() { # run_queue <name>: all of it, whatever fails
   [ -s "$build_dir/commands" ] || return 0
   limited 540 "$1" xargs -0 -n 1 -P "$jobs" sh -c <"$build_dir/commands"
 }
@@ -174,7 +179,7 @@ prepare_headers() {
 
 compile_all() {
   all_old=1
-  flags="$arch $simt $quick $cuda"
+  flags="$arch $simt $cuda"
   if [ -f "$build_dir/stamp" ] && [ "$(cat "$build_dir/stamp")" = "$flags" ]; then
     newer=$(find "$root/src" "$root/include" "$root/cuda" "$root/tests" "$root/bench" -newer "$build_dir/stamp" \
       \( -name '*.h' -o -name '*.cuh' -o -name '*.inc' -o -name '*.hpp' -o -name '*.in' \) | head -n 1)
@@ -182,64 +187,107 @@ compile_all() {
   fi
   : >"$build_dir/commands"
   includes="-I'$root/src' -I'$root/include' -I'$build_dir/include' -I'$root/cuda' -I'$root/tests/gpu'"
-  tests_includes="-I'$root/tests' -I'$root/tests/support' -I'$root/tests/vectors'"
   warnings="-Wall -Wextra -Wshadow -Wconversion"
   defines="-DSVDGRAD_HAVE_CUDA=1 -DSVDGRAD_HAVE_OPENMP=0 -DTEST_HAVE_CUDA=1 -DTEST_ONLY_CUDA=1 -DTEST_SIMT=$simt"
-  [ $quick = 0 ] && [ $simt = 0 ] || defines="$defines -DTEST_SMALL=1"
   if [ $simt = 1 ]; then
     includes="$includes -I'$root/tests/simt' -isystem '$root/tests/simt/nocuda' -isystem '$root/tests/simt/cusolver/nocuda'"
     defines="$defines '-DSVDGRAD_CUSOLVER_LIBRARY=\"$build_dir/libfake_cusolver.so\"'"
     kernel_compiler="g++ -x c++ -std=c++17 -O1 -w -fPIC $includes"
+    launcher=$(command -v ccache || true)
   else
     includes="$includes -isystem '$cuda/include'"
     major=$(sed -n 's/.*define *CUSOLVER_VER_MAJOR *\([0-9]*\).*/\1/p' "$cuda/include/cusolver_common.h")
     defines="$defines '-DSVDGRAD_CUSOLVER_LIBRARY=\"libcusolver.so.$major\"'"
     kernel_compiler="'$nvcc' -std=c++17 -O3 -DNDEBUG -lineinfo -arch=$arch $includes"
+    launcher=''
   fi
   cc="gcc -std=c11 -O2 -fcx-limited-range -D_POSIX_C_SOURCE=200809L $warnings $defines $includes"
+  compile_library
+  compile_tests
+  compile_bench
+  run_queue compile && printf '%s' "$flags" >"$build_dir/stamp"
+}
 
-  objects='' # the library, with the backend linked in; files of the module, and what opens it, stay out
+# The library with the backend linked in: files of the module, and what opens it, stay out.
+compile_library() {
+  objects=''
   for source in "$root"/src/*.c "$root"/src/functions/*.c "$root"/src/ref/*.c "$root"/cuda/*.c \
     "$root/tests/gpu/no_cpu_backend.c"; do
     case $source in *_module.c | *_error.c | *_loader.c) continue ;; esac
     compile "lib_$(basename "$source" .c).o" "$source" "$cc"
   done
-  for source in "$root"/cuda/kernels/inst_*.cu; do
+  for source in "$root"/cuda/kernels/*.cu; do
     compile "lib_$(basename "$source" .cu).o" "$source" "$kernel_compiler"
   done
-  library=$objects objects=''
   if [ $simt = 1 ]; then
     for source in "$root"/tests/simt/shim/*.cpp; do
       compile "simt_$(basename "$source" .cpp).o" "$source" g++ -std=c++17 -O3 -fPIC "-I'$root/tests/simt/shim' $includes"
     done
-    library="$library $objects" objects=''
   fi
-  for source in "$root"/tests/cases.c "$root"/tests/vectors/*.c "$root"/tests/support/*.c; do
-    compile "support_$(basename "$source" .c).o" "$source" "$cc $tests_includes"
-  done
-  support=$objects objects=''
-  compile shared_handle.o "$root/tests/gpu/shared_handle.c" "$cc"
-  for test in $tests_of_all; do
-    compile "test_$test.o" "$root/tests/test_$test.c" "$cc $tests_includes"
-  done
-  for source in "$root"/tests/gpu/test_device.c "$root"/tests/gpu/device_problem.c "$root"/tests/gpu/call_guard.c; do
-    compile "$(basename "$source" .c).o" "$source" "$cc $tests_includes"
-  done
-  compile slow_kernel.o "$root/tests/gpu/slow_kernel.cu" "$kernel_compiler"
-  bench_includes="$tests_includes -I'$root/bench' -I'$root/bench/gpu'"
-  for source in "$root"/bench/gpu/*.c "$root"/bench/bench_accuracy.c; do
-    compile "bench_$(basename "$source" .c).o" "$source" "$cc $bench_includes"
-  done
-  for source in "$root"/bench/gpu/*.cu; do
-    compile "bench_$(basename "$source" .cu).o" "$source" "$kernel_compiler $bench_includes -DTEST_SIMT=$simt"
-  done
-  run_queue compile || return 1
-  printf '%s' "$flags" >"$build_dir/stamp"
+  library=$objects
 }
 
+compile_tests() {
+  includes_of_tests="-I'$root/tests' -I'$root/tests/support' -I'$root/tests/vectors'"
+  objects=''
+  for source in "$root"/tests/cases.c "$root"/tests/vectors/*.c "$root"/tests/support/*.c; do
+    compile "support_$(basename "$source" .c).o" "$source" "$cc $includes_of_tests"
+  done
+  support=$objects objects=''
+  for test in $tests_of_all; do
+    compile "test_$test.o" "$root/tests/test_$test.c" "$cc $includes_of_tests"
+  done
+  for test in $tests_of_device; do
+    compile "$test.o" "$root/tests/gpu/$test.c" "$cc $includes_of_tests"
+  done
+  compile shared_handle.o "$root/tests/gpu/shared_handle.c" "$cc"
+  objects=''
+  for source in "$root"/tests/gpu/*.c; do
+    case $source in */test_*.c | */shared_handle.c | */no_cpu_backend.c) continue ;; esac
+    compile "gpu_$(basename "$source" .c).o" "$source" "$cc $includes_of_tests"
+  done
+  for source in "$root"/tests/gpu/*.cu; do
+    compile "gpu_$(basename "$source" .cu).o" "$source" "$kernel_compiler"
+  done
+  device_support=$objects
+}
+
+compile_bench() {
+  includes_of_bench="$includes_of_tests -I'$root/bench' -I'$root/bench/gpu' '-DBENCH_COMPILER=\"gcc\"'"
+  objects=''
+  for source in "$root"/bench/gpu/*.c; do
+    compile "bench_gpu_$(basename "$source" .c).o" "$source" "$cc $includes_of_bench"
+  done
+  for source in "$root"/bench/gpu/*.cu; do
+    compile "bench_gpu_$(basename "$source" .cu).o" "$source" "$kernel_compiler $includes_of_bench -DTEST_SIMT=$simt"
+  done
+  bench=$objects objects=''
+  for source in "$root"/bench/bench_*.c; do
+    compile "$(basename "$source" .c).o" "$source" "$cc $includes_of_bench"
+  done
+  bench_support=$objects
+}
+
+# archive <file> <objects>
+archive() {
+  file=$1
+  shift
+  printf '%s\0' "rm -f '$file'; ar rcs '$file' $*" >>"$build_dir/commands"
+}
+
+link() { # link <program> <objects and archives>
+  program=$1
+  shift
+  printf '%s\0' "rm -f '$build_dir/$program'; g++ -o '$build_dir/$program' $* '$build_dir/libsvdgrad.a' $libraries" \
+    >>"$build_dir/commands"
+}
+
+# Each part is a queue of its own: where the bench does not build, the tests do.
 link_all() {
   : >"$build_dir/commands"
   objects_dir=$build_dir/obj
+  archive "$build_dir/libsvdgrad.a" "$library"
+  archive "$build_dir/libbench.a" "$bench_support" # the linker takes what the bench calls
   if [ $simt = 1 ]; then
     libraries="-rdynamic -ldl -lpthread -lm"
     printf '%s\0' "g++ -shared -fPIC -std=c++17 -O2 -w -I'$root/tests/simt' -I'$root/tests/simt/cusolver' \
@@ -251,24 +299,23 @@ link_all() {
     [ -f "$cuda/lib64/libcudart_static.a" ] || [ -f "$cuda/lib/libcudart_static.a" ] || runtime=cudart
     libraries="-L'$cuda/lib64' -L'$cuda/lib' -l$runtime -ldl -lrt -lpthread -lm"
   fi
-  rm -f "$build_dir/libsvdgrad.a"
-  # shellcheck disable=SC2086 # lists of paths
-  ar rcs "$build_dir/libsvdgrad.a" $library || return 1
+  run_queue archive
   # cuSOLVER's handles take long to make: the tests of VENDOR share one.
-  for algorithm in jacobi vendor; do
-    wrap=''
-    [ $algorithm = jacobi ] || wrap="'$objects_dir/shared_handle.o' -Wl,--wrap=svdgrad_create,--wrap=svdgrad_destroy"
-    for test in $tests_of_all; do
-      printf '%s\0' "g++ -o '$build_dir/test_${test}_$algorithm' '$objects_dir/test_$test.o' $support $wrap \
-        '$build_dir/libsvdgrad.a' $libraries" >>"$build_dir/commands"
-    done
+  wrap="'$objects_dir/shared_handle.o' -Wl,--wrap=svdgrad_create,--wrap=svdgrad_destroy"
+  : >"$build_dir/commands"
+  for test in $tests_of_all; do
+    link "test_${test}_jacobi" "'$objects_dir/test_$test.o' $support"
+    link "test_${test}_vendor" "'$objects_dir/test_$test.o' $support $wrap"
   done
-  printf '%s\0' "g++ -o '$build_dir/test_device' '$objects_dir/test_device.o' '$objects_dir/device_problem.o' \
-    '$objects_dir/call_guard.o' '$objects_dir/slow_kernel.o' $support '$build_dir/libsvdgrad.a' $libraries" \
-    >>"$build_dir/commands"
-  printf '%s\0' "g++ -o '$build_dir/gpu_bench' '$objects_dir'/bench_*.o $support '$build_dir/libsvdgrad.a' $libraries" \
-    >>"$build_dir/commands"
-  run_queue link
+  run_queue link_tests
+  : >"$build_dir/commands"
+  for test in $tests_of_device; do
+    link "$test" "'$objects_dir/$test.o' $device_support $support"
+  done
+  run_queue link_device
+  : >"$build_dir/commands"
+  link gpu_bench "$bench '$build_dir/libbench.a' $support"
+  run_queue link_bench
 }
 
 stage_build() {
@@ -282,7 +329,8 @@ stage_build() {
     return
   fi
   prepare_headers
-  compile_all && link_all
+  compile_all
+  link_all
 }
 
 # ---- the other stages -----------------------------------------------------------------------------
@@ -305,11 +353,12 @@ stage_test() {
 
 stage_device() {
   has_gpu device || return
-  limited 400 test_device "$build_dir/test_device"
-  if [ $simt = 1 ]; then
-    limited 400 test_device_async env SIMT_ASYNC=1 "$build_dir/test_device"
-    limited 100 test_device_two env SIMT_DEVICES=2 TEST_FILTER=callers_device "$build_dir/test_device"
-  fi
+  late='' # on the CPU run, work that runs as late as it may
+  [ $simt = 0 ] || late=SIMT_ASYNC=1
+  for test in $tests_of_device; do
+    limited 400 "$test" env $late "$build_dir/$test"
+  done
+  [ $simt = 0 ] || limited 100 test_device_two env SIMT_DEVICES=2 TEST_FILTER=callers_device "$build_dir/test_device"
 }
 
 # Slow, so small problems; in one process, so that the tool need not follow forks.
@@ -327,7 +376,7 @@ stage_sanitize() {
   fi
   for tool in memcheck racecheck synccheck; do
     sanitized "$tool" test_device anywhere_in_the_batch
-    sanitized "$tool" test_golden_JACOBI golden
+    sanitized "$tool" test_golden_jacobi golden
   done
 }
 
