@@ -2,6 +2,7 @@
 /* The public functions: validate, then hand the call to the backend.  Nothing else happens here. */
 #include "backend.h"
 #include "error.h"
+#include "fp_environment.h"
 #include "operation.h"
 #include "validate.h"
 
@@ -31,12 +32,16 @@ svdgrad_status_t svdgrad_create(svdgrad_backend_t backend, int device, svdgrad_h
     free(context);
     return status;
   }
+  if (backend != SVDGRAD_BACKEND_CUDA)
+    parallel_open(&context->parallel);
   *handle = context;
   return SVDGRAD_STATUS_SUCCESS;
 }
 
 svdgrad_status_t svdgrad_destroy(svdgrad_handle_t handle) {
   if (handle) {
+    if (handle->id != SVDGRAD_BACKEND_CUDA)
+      parallel_close();
     handle->backend->destroy(handle);
     free(handle);
   }
@@ -69,12 +74,13 @@ svdgrad_status_t svdgrad_set_num_threads(svdgrad_handle_t handle, int num_thread
   if (num_threads < 0)
     return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "svdgrad_set_num_threads: num_threads is %d, must be >= 0",
                         num_threads);
-  handle->parallel.num_threads = num_threads;
+  parallel_set_threads(&handle->parallel, num_threads);
   return SVDGRAD_STATUS_SUCCESS;
 }
 
 svdgrad_status_t svdgrad_workspace_size(svdgrad_handle_t handle, svdgrad_op_t op, const svdgrad_desc_t *desc,
                                         size_t *bytes) {
+  IN_DEFAULT_FP_ENVIRONMENT;
   static const char function[] = "svdgrad_workspace_size";
   problem_t problem;
   const svdgrad_status_t status = validate_problem(function, handle, op, desc, &problem);
@@ -86,6 +92,7 @@ svdgrad_status_t svdgrad_workspace_size(svdgrad_handle_t handle, svdgrad_op_t op
 }
 
 const char *svdgrad_algorithm_name(svdgrad_handle_t handle, svdgrad_op_t op, const svdgrad_desc_t *desc) {
+  IN_DEFAULT_FP_ENVIRONMENT;
   problem_t problem;
   if (validate_problem("svdgrad_algorithm_name", handle, op, desc, &problem))
     return NULL;
@@ -93,6 +100,7 @@ const char *svdgrad_algorithm_name(svdgrad_handle_t handle, svdgrad_op_t op, con
 }
 
 int svdgrad_is_capturable(svdgrad_handle_t handle, svdgrad_op_t op, const svdgrad_desc_t *desc) {
+  IN_DEFAULT_FP_ENVIRONMENT;
   problem_t problem;
   if (validate_problem("svdgrad_is_capturable", handle, op, desc, &problem))
     return 0;
@@ -102,11 +110,13 @@ int svdgrad_is_capturable(svdgrad_handle_t handle, svdgrad_op_t op, const svdgra
 svdgrad_status_t svdgrad_svd(svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc,
                              const svdgrad_matrix_t *A, const svdgrad_vector_t *S, const svdgrad_matrix_t *U,
                              const svdgrad_matrix_t *Vh, int32_t *info, void *work, size_t work_bytes) {
+  IN_DEFAULT_FP_ENVIRONMENT;
   svd_call_t call;
   const svdgrad_status_t status = validate_svd(handle, stream, desc, A, S, U, Vh, info, work, work_bytes, &call);
   if (status || call.p.batch_count == 0)
     return status;
-  return handle->backend->svd(handle, &call);
+  const context_t context = validate_context(handle, desc);
+  return context.backend->svd(&context, &call);
 }
 
 svdgrad_status_t svdgrad_svd_backward(svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc,
@@ -115,10 +125,12 @@ svdgrad_status_t svdgrad_svd_backward(svdgrad_handle_t handle, void *stream, con
                                       const svdgrad_matrix_t *gU, const svdgrad_matrix_t *gVh, double alpha,
                                       double beta, const svdgrad_matrix_t *gA, svdgrad_report_t *report, void *work,
                                       size_t work_bytes) {
+  IN_DEFAULT_FP_ENVIRONMENT;
   svd_backward_call_t call;
   const svdgrad_status_t status = validate_svd_backward(handle, stream, desc, A, S, U, Vh, gS, gU, gVh, alpha, beta, gA,
                                                         report, work, work_bytes, &call);
   if (status || call.p.batch_count == 0)
     return status;
-  return handle->backend->svd_backward(handle, &call);
+  const context_t context = validate_context(handle, desc);
+  return context.backend->svd_backward(&context, &call);
 }

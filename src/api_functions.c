@@ -2,6 +2,7 @@
 /* The public functions of the SVD: check every argument in the order of validate.h, fill the call, hand it on. */
 #include "element_size.h"
 #include "error.h"
+#include "fp_environment.h"
 #include "functions/functions.h"
 #include "validate.h"
 
@@ -69,6 +70,7 @@ svdgrad_status_t svdgrad_svd_jvp(svdgrad_handle_t handle, void *stream, const sv
                                  const svdgrad_matrix_t *Vh, const svdgrad_matrix_t *dA, const svdgrad_vector_t *dS,
                                  const svdgrad_matrix_t *dU, const svdgrad_matrix_t *dVh, svdgrad_report_t *report,
                                  void *work, size_t work_bytes) {
+  IN_DEFAULT_FP_ENVIRONMENT;
   static const char function[] = "svdgrad_svd_jvp";
   svd_jvp_call_t call;
   problem_t *p = &call.p;
@@ -93,8 +95,9 @@ svdgrad_status_t svdgrad_svd_jvp(svdgrad_handle_t handle, void *stream, const sv
   call.A = matrix_or_none(A), call.U = matrix_or_none(U), call.Vh = matrix_or_none(Vh), call.dA = matrix_or_none(dA);
   call.dU = matrix_or_none(dU), call.dVh = matrix_or_none(dVh);
   call.S = vector_or_none(S), call.dS = vector_or_none(dS);
-  call.report = report, call.work = work;
-  return svd_jvp(handle, &call);
+  call.report = report, call.work = validate_aligned(work);
+  const context_t context = validate_context(handle, desc);
+  return svd_jvp(&context, &call);
 }
 
 svdgrad_status_t svdgrad_svd_backward_backward(svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc,
@@ -105,6 +108,7 @@ svdgrad_status_t svdgrad_svd_backward_backward(svdgrad_handle_t handle, void *st
                                                const svdgrad_matrix_t *ggU, const svdgrad_matrix_t *ggVh, double alpha,
                                                double beta, const svdgrad_matrix_t *gA, svdgrad_report_t *report,
                                                void *work, size_t work_bytes) {
+  IN_DEFAULT_FP_ENVIRONMENT;
   static const char function[] = "svdgrad_svd_backward_backward";
   second_call_t call;
   problem_t *p = &call.p;
@@ -128,8 +132,9 @@ svdgrad_status_t svdgrad_svd_backward_backward(svdgrad_handle_t handle, void *st
   call.ggU = matrix_or_none(ggU), call.ggVh = matrix_or_none(ggVh), call.ggS = vector_or_none(ggS);
   call.ggA = matrix_or_none(ggA), call.gA = matrix_or_none(gA);
   call.alpha = alpha, call.beta = beta;
-  call.report = report, call.work = work;
-  return second(handle, &call);
+  call.report = report, call.work = validate_aligned(work);
+  const context_t context = validate_context(handle, desc);
+  return second(&context, &call);
 }
 
 /* ---- functions ----------------------------------------------------------------------------------- */
@@ -222,7 +227,7 @@ static svdgrad_status_t function_call(const char *function, svdgrad_handle_t han
     call->function.df = vector_or_none(NULL); /* nobody has looked at it */
   call->S = vector_or_none(S), call->U = matrix_or_none(U), call->Vh = matrix_or_none(Vh);
   call->Y = matrix_or_none(Y), call->gA = matrix_or_none(gA);
-  call->work = work;
+  call->work = validate_aligned(work);
   return SVDGRAD_STATUS_SUCCESS;
 }
 
@@ -230,6 +235,7 @@ svdgrad_status_t svdgrad_matrix_function(svdgrad_handle_t handle, void *stream, 
                                          const svdgrad_function_t *function, const svdgrad_vector_t *S,
                                          const svdgrad_matrix_t *U, const svdgrad_matrix_t *Vh,
                                          const svdgrad_matrix_t *Y, void *work, size_t work_bytes) {
+  IN_DEFAULT_FP_ENVIRONMENT;
   static const char name[] = "svdgrad_matrix_function";
   const svdgrad_op_t op = SVDGRAD_OP_MATRIX_FUNCTION;
   function_call_t call = {.stream = stream};
@@ -237,7 +243,10 @@ svdgrad_status_t svdgrad_matrix_function(svdgrad_handle_t handle, void *stream, 
   if (status || (status = check_function(name, &call.p, function)) ||
       (status = function_call(name, handle, op, function, S, U, Vh, Y, NULL, work, work_bytes, &call)))
     return status;
-  return call.p.batch_count == 0 ? status : matrix_function(handle, &call);
+  if (call.p.batch_count == 0)
+    return status;
+  const context_t context = validate_context(handle, desc);
+  return matrix_function(&context, &call);
 }
 
 svdgrad_status_t svdgrad_matrix_function_backward(svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc,
@@ -246,6 +255,7 @@ svdgrad_status_t svdgrad_matrix_function_backward(svdgrad_handle_t handle, void 
                                                   const svdgrad_matrix_t *gY, double alpha, double beta,
                                                   const svdgrad_matrix_t *gA, svdgrad_report_t *report, void *work,
                                                   size_t work_bytes) {
+  IN_DEFAULT_FP_ENVIRONMENT;
   static const char name[] = "svdgrad_matrix_function_backward";
   const svdgrad_op_t op = SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD;
   function_call_t call = {.stream = stream, .alpha = alpha, .beta = beta, .report = report};
@@ -253,13 +263,17 @@ svdgrad_status_t svdgrad_matrix_function_backward(svdgrad_handle_t handle, void 
   if (status || (status = validate_scalars(name, alpha, beta)) || (status = check_function(name, &call.p, function)) ||
       (status = function_call(name, handle, op, function, S, U, Vh, gY, gA, work, work_bytes, &call)))
     return status;
-  return call.p.batch_count == 0 ? status : matrix_function_backward(handle, &call);
+  if (call.p.batch_count == 0)
+    return status;
+  const context_t context = validate_context(handle, desc);
+  return matrix_function_backward(&context, &call);
 }
 
 svdgrad_status_t svdgrad_norm(svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc,
                               svdgrad_norm_kind_t kind, double p, const svdgrad_matrix_t *A,
                               const svdgrad_vector_t *value, const svdgrad_vector_t *g, double alpha, double beta,
                               const svdgrad_matrix_t *gA, int32_t *info, void *work, size_t work_bytes) {
+  IN_DEFAULT_FP_ENVIRONMENT;
   static const char function[] = "svdgrad_norm";
   const svdgrad_op_t op = gA ? SVDGRAD_OP_NORM_GRADIENT : SVDGRAD_OP_NORM;
   norm_call_t call;
@@ -284,8 +298,9 @@ svdgrad_status_t svdgrad_norm(svdgrad_handle_t handle, void *stream, const svdgr
   call.A = matrix_or_none(A), call.gA = matrix_or_none(gA);
   call.value = vector_or_none(value), call.g = vector_or_none(g);
   call.alpha = alpha, call.beta = beta;
-  call.info = info, call.work = work;
-  return norm(handle, &call);
+  call.info = info, call.work = validate_aligned(work);
+  const context_t context = validate_context(handle, desc);
+  return norm(&context, &call);
 }
 
 /* ---- power iteration ------------------------------------------------------------------------------ */
@@ -304,6 +319,7 @@ static svdgrad_status_t power_call(const char *function, svdgrad_handle_t handle
                                    const svdgrad_vector_t *u, const svdgrad_vector_t *v, const svdgrad_vector_t *sigma,
                                    const svdgrad_vector_t *residual, const svdgrad_matrix_t *Y, int32_t *info,
                                    void *work, size_t work_bytes) {
+  IN_DEFAULT_FP_ENVIRONMENT;
   power_call_t call;
   problem_t *p = &call.p;
   svdgrad_status_t status = begin(function, handle, op, desc, stream, p);
@@ -327,8 +343,9 @@ static svdgrad_status_t power_call(const char *function, svdgrad_handle_t handle
   call.A = matrix_or_none(A), call.Y = matrix_or_none(Y);
   call.u = vector_or_none(u), call.v = vector_or_none(v);
   call.sigma = vector_or_none(sigma), call.residual = vector_or_none(residual);
-  call.info = info, call.work = work;
-  return handle->backend->power_iteration(handle, &call);
+  call.info = info, call.work = validate_aligned(work);
+  const context_t context = validate_context(handle, desc);
+  return context.backend->power_iteration(&context, &call);
 }
 
 svdgrad_status_t svdgrad_power_iteration(svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc,
@@ -354,6 +371,7 @@ svdgrad_status_t svdgrad_spectral_normalize_backward(svdgrad_handle_t handle, vo
                                                      const svdgrad_vector_t *v, const svdgrad_vector_t *sigma,
                                                      const svdgrad_matrix_t *gY, double alpha, double beta,
                                                      const svdgrad_matrix_t *gA, void *work, size_t work_bytes) {
+  IN_DEFAULT_FP_ENVIRONMENT;
   static const char function[] = "svdgrad_spectral_normalize_backward";
   const svdgrad_op_t op = SVDGRAD_OP_SPECTRAL_NORMALIZE_BACKWARD;
   normalize_backward_call_t call;
@@ -372,6 +390,7 @@ svdgrad_status_t svdgrad_spectral_normalize_backward(svdgrad_handle_t handle, vo
   call.A = matrix_or_none(A), call.gY = matrix_or_none(gY), call.gA = matrix_or_none(gA);
   call.u = vector_or_none(u), call.v = vector_or_none(v), call.sigma = vector_or_none(sigma);
   call.alpha = alpha, call.beta = beta;
-  call.work = work;
-  return handle->backend->normalize_backward(handle, &call);
+  call.work = validate_aligned(work);
+  const context_t context = validate_context(handle, desc);
+  return context.backend->normalize_backward(&context, &call);
 }

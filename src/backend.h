@@ -63,8 +63,8 @@ typedef struct backend {
   int (*is_capturable)(const context_t *context, svdgrad_op_t op, const problem_t *problem);
   /* Of a CPU backend: matrices that svd() takes at once. */
   int (*svd_group)(const context_t *context, const problem_t *problem);
-  /* Of SVD, SVDVALS, SVD_BACKWARD and the power iteration.  Bytes, SIZE_MAX if they do not fit a size_t; pure, linear in
-   * batch_count.  algorithm_name() was not NULL. */
+  /* Of SVD, SVDVALS, SVD_BACKWARD and the power iteration.  Bytes, SIZE_MAX if they do not fit a size_t; pure, growing with
+   * batch_count by at most so much for each matrix.  algorithm_name() was not NULL. */
   size_t (*workspace_size)(const context_t *context, svdgrad_op_t op, const problem_t *problem);
   svdgrad_status_t (*svd)(const context_t *context, const svd_call_t *call);
   svdgrad_status_t (*svd_backward)(const context_t *context, const svd_backward_call_t *call);

@@ -8,11 +8,13 @@
  *   EPSILON         relative spacing of R;  W_EPSILON that of WR
  *   CONJ, RE, IM    of a T or a W;  ABS2(x) = |x|^2
  *   FN(name)        name_f32, name_f64, name_c64, name_c128
- *   LAPACK(name)    sname_, dname_, cname_, zname_;  REAL_LAPACK(name) sname_, dname_, sname_, dname_
+ *   LAPACK(name)    sname_, dname_, cname_, zname_;  REAL_LAPACK(name) sname_, dname_, sname_, dname_ (lapack_names.h)
  *
  * A file that is compiled once for each type defines ONE_TYPE and one of ONLY_f32, ONLY_f64, ONLY_c64, ONLY_c128.
  *
  * No include guard: it is meant to be included again. */
+#include "lapack_names.h"
+
 #include <complex.h>
 #include <float.h>
 #include <math.h>
@@ -36,8 +38,8 @@
 #define EPSILON           FLT_EPSILON
 #define W_EPSILON         DBL_EPSILON
 #define TYPE_SUFFIX       f32
-#define LAPACK(name)      s##name##_
-#define REAL_LAPACK(name) s##name##_
+#define LAPACK(name)      LAPACK_SYMBOL(s##name##_)
+#define REAL_LAPACK(name) LAPACK_SYMBOL(s##name##_)
 #include BODY
 #undef T
 #undef R
@@ -58,8 +60,8 @@
 #define EPSILON           DBL_EPSILON
 #define W_EPSILON         LDBL_EPSILON
 #define TYPE_SUFFIX       f64
-#define LAPACK(name)      d##name##_
-#define REAL_LAPACK(name) d##name##_
+#define LAPACK(name)      LAPACK_SYMBOL(d##name##_)
+#define REAL_LAPACK(name) LAPACK_SYMBOL(d##name##_)
 #include BODY
 #undef T
 #undef R
@@ -91,8 +93,8 @@
 #define EPSILON           FLT_EPSILON
 #define W_EPSILON         DBL_EPSILON
 #define TYPE_SUFFIX       c64
-#define LAPACK(name)      c##name##_
-#define REAL_LAPACK(name) s##name##_
+#define LAPACK(name)      LAPACK_SYMBOL(c##name##_)
+#define REAL_LAPACK(name) LAPACK_SYMBOL(s##name##_)
 #include BODY
 #undef T
 #undef R
@@ -113,8 +115,8 @@
 #define EPSILON           DBL_EPSILON
 #define W_EPSILON         LDBL_EPSILON
 #define TYPE_SUFFIX       c128
-#define LAPACK(name)      z##name##_
-#define REAL_LAPACK(name) d##name##_
+#define LAPACK(name)      LAPACK_SYMBOL(z##name##_)
+#define REAL_LAPACK(name) LAPACK_SYMBOL(d##name##_)
 #include BODY
 #undef T
 #undef R

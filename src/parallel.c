@@ -1,28 +1,67 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "parallel.h"
 
+#include "fp_environment.h"
+#include "thread_pool.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
 #if SVDGRAD_HAVE_OPENMP
 #include <omp.h>
 #endif
 
-/* Scratch of a group up to here lies on the stack of the thread, which is always in its cache; the workspace of a batch
- * of many tiny matrices would otherwise be larger than the batch. */
-enum { SCRATCH_ON_STACK = 65536, SLOT_ALIGNMENT = 256 };
+/* Scratch of a group up to TINY_SCRATCH lies on the stack.  Up to SMALL_SCRATCH it does so on the built-in threads, and on
+ * those of a caller's pool: a workspace for each matrix of a batch of many small ones would be larger than the batch.  The
+ * calling thread, whose stack may be small, has that of one group in the workspace. */
+enum { TINY_SCRATCH = 16384, SMALL_SCRATCH = 131072, SLOT_ALIGNMENT = 256 };
 
-/* Bytes of workspace per matrix; 0: scratch is on the stack. */
+static int is_tiny(const batch_t *batch) { return batch->scratch <= TINY_SCRATCH; }
+static int is_small(const batch_t *batch) { return batch->scratch <= SMALL_SCRATCH; }
+
+/* Bytes of workspace per matrix where scratch is not small. */
 static size_t slot_size(const batch_t *batch) {
   const size_t group = (size_t)batch->group, unit = group * SLOT_ALIGNMENT;
-  if (batch->scratch <= SCRATCH_ON_STACK)
-    return 0;
   return batch->scratch > SIZE_MAX - unit ? SIZE_MAX : (batch->scratch + unit - 1) / unit * SLOT_ALIGNMENT;
 }
 
+/* Slots of workspace.  A group of few matrices needs as much as a full one: behind the slots of the batch are those of one
+ * more group, unless the batch is not even one. */
+static uint64_t slots(const batch_t *batch) {
+  const uint64_t count = (uint64_t)batch->batch_count, group = (uint64_t)batch->group;
+  return count <= group ? group : group > 1 ? count + group : count;
+}
+
 size_t batch_workspace(const batch_t *batch) {
-  const size_t slot = slot_size(batch);
-  if (slot == 0 || batch->batch_count == 0)
+  if (batch->batch_count == 0 || is_tiny(batch))
     return 0;
-  return slot == SIZE_MAX || (uint64_t)batch->batch_count > SIZE_MAX / slot ? SIZE_MAX
-                                                                            : slot * (size_t)batch->batch_count;
+  if (is_small(batch))
+    return (batch->scratch + SLOT_ALIGNMENT - 1) / SLOT_ALIGNMENT * SLOT_ALIGNMENT;
+  const size_t slot = slot_size(batch);
+  return slot == SIZE_MAX || slots(batch) > SIZE_MAX / slot ? SIZE_MAX : slot * (size_t)slots(batch);
+}
+
+static unsigned char *slot_of(const batch_t *batch, int64_t matrix) {
+  return (unsigned char *)batch->work + slot_size(batch) * (size_t)matrix;
+}
+
+/* ---- pieces of the batch, one after the other on a thread ---- */
+
+typedef struct team {
+  const batch_t *batch;
+  int64_t grain; /* matrices of a piece, whole groups */
+  int is_lent;   /* a caller's parallel_for hands out the pieces, */
+  atomic_int_fast64_t pieces;
+  pthread_mutex_t one_group; /* and who has this, the scratch that belongs to no piece */
+} team_t;
+
+static int take_piece(team_t *team, int64_t *first, int64_t *last) {
+  const int64_t count = team->batch->batch_count;
+  if (team->is_lent)
+    return 0;
+  *first = atomic_fetch_add_explicit(&team->pieces, 1, memory_order_relaxed) * team->grain;
+  *last = count - *first < team->grain ? count : *first + team->grain;
+  return *first < count;
 }
 
 static void run_groups(const batch_t *batch, int64_t first, int64_t last, unsigned char *scratch) {
@@ -30,28 +69,101 @@ static void run_groups(const batch_t *batch, int64_t first, int64_t last, unsign
     batch->task(batch->call, b, last - b < batch->group ? last - b : batch->group, (arena_t){scratch, 0});
 }
 
-static void run_on_stack(const batch_t *batch, int64_t first, int64_t last) {
-  _Alignas(ARENA_ALIGNMENT) unsigned char stack[SCRATCH_ON_STACK];
-  run_groups(batch, first, last, stack);
+/* This piece and the next ones. */
+static void run_pieces(team_t *team, int64_t first, int64_t last, unsigned char *scratch) {
+  do
+    run_groups(team->batch, first, last, scratch);
+  while (take_piece(team, &first, &last));
 }
 
-static void run_in_spare(const batch_t *batch, int64_t first, int64_t last) {
-  run_groups(batch, first, last, spare_take(batch->spare, batch->scratch));
-  spare_give(batch->spare);
+static __attribute__((noinline)) void run_on_little_stack(team_t *team, int64_t first, int64_t last) {
+  _Alignas(ARENA_ALIGNMENT) unsigned char stack[TINY_SCRATCH];
+  run_pieces(team, first, last, stack);
 }
 
-/* The slots of matrices first..last-1 belong to this piece alone, so it uses the first of them for all of it: that
- * memory stays in the cache, and no thread needs to know its number. */
-static void run_piece(int64_t first, int64_t last, void *argument) {
-  const batch_t *batch = argument;
-  const size_t slot = slot_size(batch);
-  if (slot == 0)
-    run_on_stack(batch, first, last);
-  else if (batch->padded && last - first < batch->group)
-    run_in_spare(batch, first, last);
+static __attribute__((noinline)) void run_on_large_stack(team_t *team, int64_t first, int64_t last) {
+  _Alignas(ARENA_ALIGNMENT) unsigned char stack[SMALL_SCRATCH];
+  run_pieces(team, first, last, stack);
+}
+
+/* ---- built-in threads: whoever is free takes the next piece ---- */
+
+/* A thread uses the slots of its first piece, which are its own, for all its pieces: they stay in its cache.  They are those
+ * of a whole group, since one more follows the last of the batch. */
+static void take_part(void *argument, int is_caller) {
+  IN_DEFAULT_FP_ENVIRONMENT;
+  team_t *team = argument;
+  int64_t first, last;
+  if (!take_piece(team, &first, &last))
+    return;
+  if (is_tiny(team->batch))
+    run_on_little_stack(team, first, last);
+  else if (!is_small(team->batch))
+    run_pieces(team, first, last, slot_of(team->batch, first));
+  else if (is_caller)
+    run_pieces(team, first, last, team->batch->work);
   else
-    run_groups(batch, first, last, (unsigned char *)batch->work + slot * (size_t)first);
+    run_on_large_stack(team, first, last);
 }
+
+static void run_team(const batch_t *batch, int64_t grain, int num_threads) {
+  const int64_t pieces = (batch->batch_count + grain - 1) / grain;
+  team_t team = {.batch = batch, .grain = grain};
+#if SVDGRAD_HAVE_OPENMP
+  const int most = num_threads > 0 ? num_threads : omp_get_max_threads();
+  const int threads = pieces < most ? (int)pieces : most;
+  if (threads > 1) {
+#pragma omp parallel num_threads(threads)
+    take_part(&team, omp_get_thread_num() == 0);
+    return;
+  }
+  take_part(&team, 1);
+#else
+  thread_pool_run(pieces < num_threads ? (int)pieces : num_threads, take_part, &team);
+#endif
+}
+
+/* ---- a caller's parallel_for: pieces are as it likes, on threads that are not known ---- */
+
+static void run_small_piece(team_t *team, int64_t first, int64_t last) {
+  if (pthread_mutex_trylock(&team->one_group)) {
+    run_on_large_stack(team, first, last);
+    return;
+  }
+  run_pieces(team, first, last, team->batch->work);
+  (void)pthread_mutex_unlock(&team->one_group);
+}
+
+/* The slots of the piece, or the last ones where it is less than a group. */
+static void run_large_piece(team_t *team, int64_t first, int64_t last) {
+  const batch_t *batch = team->batch;
+  if (last - first >= batch->group) {
+    run_pieces(team, first, last, slot_of(batch, first));
+    return;
+  }
+  (void)pthread_mutex_lock(&team->one_group);
+  run_pieces(team, first, last, slot_of(batch, (int64_t)slots(batch) - batch->group));
+  (void)pthread_mutex_unlock(&team->one_group);
+}
+
+static void run_piece(int64_t first, int64_t last, void *argument) {
+  IN_DEFAULT_FP_ENVIRONMENT;
+  team_t *team = argument;
+  if (is_tiny(team->batch))
+    run_on_little_stack(team, first, last);
+  else if (is_small(team->batch))
+    run_small_piece(team, first, last);
+  else
+    run_large_piece(team, first, last);
+}
+
+static void run_lent(const parallel_t *parallel, const batch_t *batch, int64_t grain) {
+  team_t team = {.batch = batch, .grain = grain, .is_lent = 1, .one_group = PTHREAD_MUTEX_INITIALIZER};
+  parallel->run(parallel->pool, batch->batch_count, grain, run_piece, &team);
+  (void)pthread_mutex_destroy(&team.one_group);
+}
+
+/* ---- either ---- */
 
 /* Matrices handed to a thread at once: whole groups, long beside handing a piece out, short beside a core that waits. */
 static int64_t grain_of(const batch_t *batch) {
@@ -61,29 +173,31 @@ static int64_t grain_of(const batch_t *batch) {
   return groups * batch->group;
 }
 
-#if SVDGRAD_HAVE_OPENMP
-static void openmp_for(int num_threads, int64_t grain, batch_t *batch) {
-  const int64_t count = batch->batch_count, pieces = (count + grain - 1) / grain;
-  const int most = num_threads > 0 ? num_threads : omp_get_max_threads();
-  const int threads = pieces < most ? (int)pieces : most;
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
-  for (int64_t i = 0; i < pieces; i++)
-    run_piece(i * grain, (i + 1) * grain < count ? (i + 1) * grain : count, batch);
-}
-#endif
-
 void batch_run(const parallel_t *parallel, batch_t batch) {
   const int64_t grain = grain_of(&batch);
-  batch.spare = parallel->spare;
-  if (parallel->run) {
-    parallel->run(parallel->pool, batch.batch_count, grain, run_piece, &batch);
-    return;
-  }
-#if SVDGRAD_HAVE_OPENMP
-  if (batch.batch_count > grain && parallel->num_threads != 1) {
-    openmp_for(parallel->num_threads, grain, &batch);
-    return;
-  }
+  if (parallel->run)
+    run_lent(parallel, &batch, grain);
+  else
+    run_team(&batch, grain, parallel->num_threads);
+}
+
+void parallel_open(parallel_t *parallel) {
+#if !SVDGRAD_HAVE_OPENMP
+  thread_pool_open();
 #endif
-  run_piece(0, batch.batch_count, &batch);
+  parallel_set_threads(parallel, 0);
+}
+
+void parallel_set_threads(parallel_t *parallel, int num_threads) {
+#if !SVDGRAD_HAVE_OPENMP
+  if (num_threads == 0)
+    num_threads = thread_pool_default_threads();
+#endif
+  parallel->num_threads = num_threads;
+}
+
+void parallel_close(void) {
+#if !SVDGRAD_HAVE_OPENMP
+  thread_pool_close();
+#endif
 }

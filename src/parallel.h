@@ -5,13 +5,11 @@
 #include <svdgrad/svdgrad.h>
 
 #include "arena.h"
-#include "spare.h"
 
 typedef struct parallel {
-  svdgrad_parallel_for_t run; /* the caller's, or NULL: OpenMP where compiled in */
+  svdgrad_parallel_for_t run; /* the caller's, or NULL: built-in threads (thread_pool.h), or OpenMP's */
   void *pool;
-  int num_threads; /* of OpenMP; 0: all cores */
-  spare_t *spare;  /* as large as the scratch of any padded group; NULL: there are none */
+  int num_threads; /* built-in ones; 0, of OpenMP alone: as many as it likes */
 } parallel_t;
 
 /* Computes matrices first..first+count-1 of a call, in scratch memory that no other thread uses meanwhile. */
@@ -23,17 +21,21 @@ typedef struct batch {
   int64_t batch_count;
   int group;          /* most matrices that a task takes at once */
   double matrix_cost; /* estimate, nanoseconds of one matrix */
-  size_t scratch;     /* bytes for a group; one of fewer matrices takes proportionally less, */
-  int padded;         /* or as much */
-  void *work;
-  spare_t *spare; /* set by batch_run() */
+  size_t scratch;     /* bytes for a group, however few matrices it has */
+  void *work;         /* batch_workspace() bytes */
 } batch_t;
 
-/* Bytes of workspace for a batch (SIZE_MAX: too many), linear in batch_count.  Small scratch lives on the stack and
- * needs none. */
+/* Bytes of workspace for a batch (SIZE_MAX: too many): at most a constant and so much for each matrix, and enough for
+ * every smaller batch.  Of small scratch there is that of one group alone, of tiny scratch none. */
 size_t batch_workspace(const batch_t *batch);
 
 /* Runs the task over the whole batch. */
 void batch_run(const parallel_t *parallel, batch_t batch);
+
+/* Of a handle: with the default number of threads, */
+void parallel_open(parallel_t *parallel);
+/* with another; 0: the default. */
+void parallel_set_threads(parallel_t *parallel, int num_threads);
+void parallel_close(void);
 
 #endif

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <string.h>
 
+/* Of what the backends see; the size that is asked for has room for it. */
 enum { WORK_ALIGNMENT = 256 };
 
 /* A quick return: no element is read or written. */
@@ -103,14 +104,31 @@ static void problem_from_desc(const svdgrad_desc_t *desc, problem_t *problem) {
   };
 }
 
-/* The descriptor only ever grows at its end.  There is one version of it so far; once there is an older one, its size is
- * to be accepted too, with defaults for what it leaves out. */
+/* The descriptor only ever grows at its end; programs of 0.1 end before the pool of a call. */
+enum { SIZE_0_1 = offsetof(svdgrad_desc_t, parallel_for) };
+
+static int has_pool(const svdgrad_desc_t *desc) { return desc->struct_size > SIZE_0_1 && desc->parallel_for != NULL; }
+
 static svdgrad_status_t check_struct_size(const char *function, const svdgrad_desc_t *desc) {
-  if (desc->struct_size != sizeof *desc)
+  if (desc->struct_size != SIZE_0_1 && desc->struct_size != sizeof *desc)
     return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT,
                         "%s: desc.struct_size is %zu, must be %zu (use SVDGRAD_DESC_INIT)", function, desc->struct_size,
                         sizeof *desc);
   return SVDGRAD_STATUS_SUCCESS;
+}
+
+static svdgrad_status_t check_pool(const char *function, svdgrad_handle_t handle, const svdgrad_desc_t *desc) {
+  if (has_pool(desc) && handle->id == SVDGRAD_BACKEND_CUDA)
+    return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT,
+                        "%s: desc.parallel_for is set, must be NULL for the cuda backend", function);
+  return SVDGRAD_STATUS_SUCCESS;
+}
+
+context_t validate_context(svdgrad_handle_t handle, const svdgrad_desc_t *desc) {
+  context_t context = *handle;
+  if (has_pool(desc))
+    context.parallel.run = desc->parallel_for, context.parallel.pool = desc->pool;
+  return context;
 }
 
 /* Some operations take no leading triplets. */
@@ -144,7 +162,7 @@ svdgrad_status_t validate_problem(const char *function, svdgrad_handle_t handle,
   if (!desc)
     return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: desc is NULL, must not be", function);
   if ((status = check_struct_size(function, desc)) || (status = check_enums(function, op, desc)) ||
-      (status = check_sizes(function, desc)))
+      (status = check_sizes(function, desc)) || (status = check_pool(function, handle, desc)))
     return status;
   problem_from_desc(desc, problem);
   return (status = check_rank(function, op, problem)) ? status : check_algorithm(function, handle, op, problem);
@@ -153,12 +171,12 @@ svdgrad_status_t validate_problem(const char *function, svdgrad_handle_t handle,
 svdgrad_status_t validate_workspace_bytes(const char *function, svdgrad_handle_t handle, svdgrad_op_t op,
                                           const problem_t *problem, size_t *bytes) {
   const size_t need = operation_workspace(handle, op, problem);
-  if (need == SIZE_MAX)
+  if (need > SIZE_MAX - 1 - WORK_ALIGNMENT)
     return error_status(
         SVDGRAD_STATUS_INVALID_ARGUMENT,
         "%s: desc.m = %lld, desc.n = %lld, desc.batch_count = %lld: the workspace must have <= %zu bytes", function,
         (long long)problem->m, (long long)problem->n, (long long)problem->batch_count, SIZE_MAX - 1);
-  *bytes = need;
+  *bytes = need > 0 ? need + WORK_ALIGNMENT : 0;
   return SVDGRAD_STATUS_SUCCESS;
 }
 
@@ -173,10 +191,11 @@ svdgrad_status_t validate_workspace(const char *function, svdgrad_handle_t handl
                         work_bytes, need);
   if (need > 0 && !work)
     return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: work is NULL, must have %zu bytes", function, need);
-  if (need > 0 && (uintptr_t)work % WORK_ALIGNMENT != 0)
-    return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: work is %p, must be aligned to %d bytes", function, work,
-                        WORK_ALIGNMENT);
   return SVDGRAD_STATUS_SUCCESS;
+}
+
+void *validate_aligned(void *work) {
+  return work ? (unsigned char *)work + (WORK_ALIGNMENT - (uintptr_t)work % WORK_ALIGNMENT) % WORK_ALIGNMENT : NULL;
 }
 
 /* Empty matrices (quick returns) may come with any pointers and strides; but where there is memory, the identity may be
@@ -234,7 +253,7 @@ svdgrad_status_t validate_svd(svdgrad_handle_t handle, void *stream, const svdgr
   call->A = matrix_or_none(A), call->U = matrix_or_none(U), call->Vh = matrix_or_none(Vh);
   call->S = vector_or_none(S);
   call->info = info;
-  call->work = work;
+  call->work = validate_aligned(work);
   return SVDGRAD_STATUS_SUCCESS;
 }
 
@@ -283,6 +302,6 @@ svdgrad_status_t validate_svd_backward(svdgrad_handle_t handle, void *stream, co
   call->gA = matrix_or_none(gA);
   call->alpha = alpha, call->beta = beta;
   call->report = report;
-  call->work = work;
+  call->work = validate_aligned(work);
   return SVDGRAD_STATUS_SUCCESS;
 }

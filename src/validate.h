@@ -20,6 +20,12 @@ svdgrad_status_t validate_operands(const char *function, const problem_t *p, con
 svdgrad_status_t validate_workspace(const char *function, svdgrad_handle_t handle, svdgrad_op_t op,
                                     const problem_t *problem, const void *work, size_t work_bytes);
 
+/* What a call of a checked problem runs in: the handle, with the pool of the call if it has one. */
+context_t validate_context(svdgrad_handle_t handle, const svdgrad_desc_t *desc);
+
+/* The caller's workspace from where it is aligned for the backends. */
+void *validate_aligned(void *work);
+
 /* A quick return: no element is read or written. */
 int validate_is_empty(const problem_t *p);
 

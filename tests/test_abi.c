@@ -30,7 +30,7 @@ static void expect_pinned(const pinned_t *table, size_t count) {
 Test(abi, structs) {
   static const pinned_t table[] = {
       SIZE(svdgrad_handle_t, 8),
-      SIZE(svdgrad_desc_t, 72),
+      SIZE(svdgrad_desc_t, 88),
       OFFSET(svdgrad_desc_t, struct_size, 0),
       OFFSET(svdgrad_desc_t, dtype, 8),
       OFFSET(svdgrad_desc_t, algo, 12),
@@ -43,6 +43,8 @@ Test(abi, structs) {
       OFFSET(svdgrad_desc_t, max_sweeps, 56),
       OFFSET(svdgrad_desc_t, gap_policy, 60),
       OFFSET(svdgrad_desc_t, gap_param, 64),
+      OFFSET(svdgrad_desc_t, parallel_for, 72),
+      OFFSET(svdgrad_desc_t, pool, 80),
       SIZE(svdgrad_matrix_t, 32),
       OFFSET(svdgrad_matrix_t, data, 0),
       OFFSET(svdgrad_matrix_t, row_stride, 8),
@@ -106,7 +108,7 @@ Test(abi, constants) {
 Test(abi, desc_init) {
   const svdgrad_desc_t desc = SVDGRAD_DESC_INIT;
   const pinned_t table[] = {
-      VALUE(desc.struct_size, 72),
+      VALUE(desc.struct_size, 88),
       VALUE(desc.dtype, SVDGRAD_F32),
       VALUE(desc.algo, SVDGRAD_ALGO_AUTO),
       VALUE(desc.m, 0),
@@ -120,6 +122,7 @@ Test(abi, desc_init) {
   };
   expect_pinned(table, COUNT(table));
   cr_expect(desc.gap_param == 0.0);
+  cr_expect(desc.parallel_for == NULL && desc.pool == NULL);
 }
 
 /* Every function as its callers were compiled; a changed declaration does not compile here. */
@@ -187,5 +190,29 @@ Test(abi, functions_with_a_problem) {
   cr_expect_eq(info, SVDGRAD_INFO_OK);
   cr_expect(S == 3 && gA == 5, "S = %g, gA = %g", S, gA);
   cr_expect_eq(pool, 2, "both calls went through the caller's threads");
+  cr_expect_eq(destroy(handle), SVDGRAD_STATUS_SUCCESS);
+}
+
+/* A program of 0.1 ends its descriptor after gap_param: what lies behind is not looked at. */
+Test(abi, descriptor_of_0_1) {
+  handle_t handle = NULL;
+  int pool = 0;
+  svdgrad_desc_t desc = SVDGRAD_DESC_INIT;
+  desc.struct_size = 72;
+  desc.dtype = SVDGRAD_F64, desc.m = 1, desc.n = 1, desc.batch_count = 1;
+  desc.parallel_for = run_at_once, desc.pool = &pool;
+  double A = -3, S = 0;
+  const svdgrad_matrix_t A_ = {&A, 1, 1, 1};
+  const svdgrad_vector_t S_ = {&S, 1, 1};
+  int32_t info = -1;
+  size_t bytes = 1;
+  cr_assert_eq(create(SVDGRAD_BACKEND_CPU, 0, &handle), SVDGRAD_STATUS_SUCCESS);
+  cr_expect_eq(workspace_size(handle, SVDGRAD_OP_SVDVALS, &desc, &bytes), SVDGRAD_STATUS_SUCCESS);
+  cr_expect_eq(bytes, 0);
+  cr_expect_eq(svd(handle, NULL, &desc, &A_, &S_, NULL, NULL, &info, NULL, 0), SVDGRAD_STATUS_SUCCESS);
+  cr_expect(S == 3 && pool == 0);
+  desc.struct_size = sizeof desc;
+  cr_expect_eq(svd(handle, NULL, &desc, &A_, &S_, NULL, NULL, &info, NULL, 0), SVDGRAD_STATUS_SUCCESS);
+  cr_expect_eq(pool, 1);
   cr_expect_eq(destroy(handle), SVDGRAD_STATUS_SUCCESS);
 }

@@ -50,7 +50,7 @@ static int message_says(const char *function, const char *text) {
 /* `work` is large enough whatever is wrong with the rest. */
 static void expect_refused(functions_t *x, svdgrad_op_t op, unsigned absent, double alpha, double beta,
                            svdgrad_status_t status, const char *text) {
-  static _Alignas(256) unsigned char work[1 << 16];
+  static unsigned char work[1 << 18];
   memset(work, 0xA5, sizeof work);
   (void)svdgrad_create(SVDGRAD_BACKEND_REF, 0, NULL); /* another message */
   cr_expect_eq(functions_call(x, op, absent, alpha, beta, work, sizeof work), status, "%s: \"%s\"",
@@ -184,7 +184,7 @@ static void check_common(functions_t *x, svdgrad_op_t op) {
   expect_refused(x, op, 0, 1, 0, INVALID, "handle is NULL, must not be");
   x->f.handle = handle;
   x->f.desc.struct_size = 8;
-  expect_refused(x, op, 0, 1, 0, INVALID, "desc.struct_size is 8, must be 72");
+  expect_refused(x, op, 0, 1, 0, INVALID, "desc.struct_size is 8, must be 88");
   x->f.desc = desc;
   x->f.desc.dtype = (svdgrad_dtype_t)4;
   expect_refused(x, op, 0, 1, 0, INVALID, "desc.dtype is 4, must be in 0..3");

@@ -386,16 +386,21 @@ static size_t size_of(svdgrad_handle_t handle, svdgrad_op_t op, svdgrad_desc_t d
   return bytes;
 }
 
+/* From MANY matrices on the size is a constant and so much for each; for fewer it is no more than for many. */
 static void check_size(svdgrad_backend_t backend, const svdgrad_desc_t *desc, const job_t *job, const char *what) {
+  enum { MANY = 64 };
   LOCAL(functions) x = functions_make(backend, desc, job->form, LAYOUT_COLUMN_MAJOR);
-  const size_t one = size_of(x.f.handle, job->op, *desc, 1);
-  (void)svdgrad_set_num_threads(x.f.handle, 3); /* not on CUDA */
-  cr_expect_eq(size_of(x.f.handle, job->op, *desc, 0), 0);
+  const svdgrad_handle_t handle = x.f.handle;
+  const size_t many = size_of(handle, job->op, *desc, MANY), each = size_of(handle, job->op, *desc, MANY + 1) - many;
+  (void)svdgrad_set_num_threads(handle, 3); /* not on CUDA */
+  cr_expect_eq(size_of(handle, job->op, *desc, 0), 0);
   for (int64_t b = 1; b < 2000; b = 3 * b + 1)
-    cr_expect_eq(size_of(x.f.handle, job->op, *desc, b), (size_t)b * one, "%s: batch of %d", what, (int)b);
+    cr_expect_eq(size_of(handle, job->op, *desc, MANY + b), many + (size_t)b * each, "%s: batch of %d", what, (int)b);
+  for (int64_t b = 0; b < MANY; b++)
+    cr_expect_leq(size_of(handle, job->op, *desc, b), size_of(handle, job->op, *desc, b + 1), "%s: %d", what, (int)b);
 }
 
-Test(function_contract, workspace_is_linear_in_the_batch) { for_each_job(1, check_size); }
+Test(function_contract, workspace_is_linear_from_a_group_on) { for_each_job(1, check_size); }
 
 static void check_fill(svdgrad_backend_t backend, const svdgrad_desc_t *desc, const job_t *job, const char *what) {
   static const unsigned char fills[] = {0x00, 0x3F};
@@ -421,7 +426,7 @@ static int same_memory(functions_t *x, functions_t *y) {
   return same;
 }
 
-/* A byte less, none, or in the wrong place: refused with nothing written. */
+/* A byte less, or none: refused with nothing written. */
 static void check_refusals(svdgrad_backend_t backend, const svdgrad_desc_t *desc, const job_t *job, const char *what) {
   LOCAL(functions) before = filled(backend, desc, job, 0, 100);
   LOCAL(functions) x = filled(backend, desc, job, 0, 100);
@@ -433,9 +438,7 @@ static void check_refusals(svdgrad_backend_t backend, const svdgrad_desc_t *desc
   } wrong[] = {{w.work, w.bytes - 1, SVDGRAD_STATUS_WORKSPACE_TOO_SMALL},
                {w.work, w.bytes / 2, SVDGRAD_STATUS_WORKSPACE_TOO_SMALL},
                {NULL, 0, SVDGRAD_STATUS_WORKSPACE_TOO_SMALL},
-               {NULL, w.bytes, SVDGRAD_STATUS_INVALID_ARGUMENT},
-               {w.work + 8, w.bytes, SVDGRAD_STATUS_INVALID_ARGUMENT},
-               {w.work + 128, w.bytes, SVDGRAD_STATUS_INVALID_ARGUMENT}};
+               {NULL, w.bytes, SVDGRAD_STATUS_INVALID_ARGUMENT}};
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong && w.bytes > 0; i++) {
     cr_expect_eq(functions_call(&x, job->op, 0, 1, 0, wrong[i].work, wrong[i].bytes), wrong[i].status, "%s: case %d",
                  what, (int)i);

@@ -82,20 +82,27 @@ static void join_threads(const pthread_t threads[THREADS]) {
     cr_assert_eq(pthread_join(threads[t], NULL), 0);
 }
 
+/* Who computes the batches: the handle's pool, or built-in threads, or with PER_CALL a pool of each call. */
+typedef enum sharing { OF_HANDLE, PER_CALL } sharing_t;
+
 /* Every thread has its own variant, element type and data. */
-static void run_jobs(svdgrad_backend_t backend, svdgrad_parallel_for_t run, void *pool) {
+static void run_jobs(svdgrad_backend_t backend, svdgrad_parallel_for_t run, void *pool, sharing_t sharing) {
   svdgrad_handle_t handle;
   pthread_barrier_t start;
   pthread_t threads[THREADS];
   job_t jobs[THREADS];
   cr_assert_eq(svdgrad_create(backend, 0, &handle), SVDGRAD_STATUS_SUCCESS);
-  cr_assert_eq(svdgrad_set_parallel_for(handle, run, pool), SVDGRAD_STATUS_SUCCESS);
+  if (sharing == OF_HANDLE)
+    cr_assert_eq(svdgrad_set_parallel_for(handle, run, pool), SVDGRAD_STATUS_SUCCESS);
+  cr_assert_eq(svdgrad_set_num_threads(handle, 3), SVDGRAD_STATUS_SUCCESS);
   cr_assert_eq(pthread_barrier_init(&start, NULL, THREADS), 0);
   for (int t = 0; t < THREADS; t++) {
     const variant_t *v = &variants[t % VARIANT_COUNT];
     svdgrad_desc_t desc = make_desc((svdgrad_dtype_t)(t / 2 % 4), v->m, v->n, v->batch_count);
     desc.rank = v->rank;
     jobs[t] = job_make(handle, backend, &desc, 100 * (uint64_t)t, &start);
+    if (sharing == PER_CALL && t % 2) /* the others with built-in threads meanwhile */
+      jobs[t].own.desc.parallel_for = run, jobs[t].own.desc.pool = (atomic_int *)pool + t;
   }
   start_threads(threads, run_job, jobs, sizeof *jobs);
   join_threads(threads);
@@ -109,7 +116,7 @@ static void run_jobs(svdgrad_backend_t backend, svdgrad_parallel_for_t run, void
 
 Test(threads, one_handle_serves_many) {
   for (int i = 0; i < test_backend_count; i++)
-    run_jobs(test_backends[i], NULL, NULL);
+    run_jobs(test_backends[i], NULL, NULL, OF_HANDLE);
 }
 
 /* A caller's pool: threads that take the next piece until none is left.  Pieces are a little larger than the grain. */
@@ -147,9 +154,54 @@ static void pool_for(void *pool, int64_t count, int64_t grain, void (*body)(int6
 Test(threads, callers_pool_from_many_threads_at_once) {
   for (int i = 0; i < test_backend_count; i++) {
     atomic_int calls = 0;
-    run_jobs(test_backends[i], pool_for, &calls);
+    run_jobs(test_backends[i], pool_for, &calls, OF_HANDLE);
     cr_expect_eq(atomic_load(&calls), 2 * REPEATS * THREADS);
   }
+}
+
+Test(threads, a_pool_of_each_call) {
+  for (int i = 0; i < test_backend_count; i++) {
+    atomic_int calls[THREADS] = {0};
+    run_jobs(test_backends[i], pool_for, calls, PER_CALL);
+    for (int t = 0; t < THREADS; t++)
+      cr_expect_eq(atomic_load(&calls[t]), t % 2 ? 2 * REPEATS : 0);
+  }
+}
+
+/* Handles come and go while other threads compute: the workers end with the last handle and start again. */
+static void *open_compute_close(void *argument) {
+  job_t *job = argument;
+  (void)pthread_barrier_wait(job->start);
+  for (int i = 0; i < REPEATS; i++) {
+    svdgrad_handle_t handle;
+    job->failures += svdgrad_create(job->own.backend, 0, &handle) != SVDGRAD_STATUS_SUCCESS;
+    (void)svdgrad_set_num_threads(handle, 1 + i);
+    job->own.handle = handle;
+    fill(&job->own, job->seed);
+    job->failures += !compute(&job->own) || !same(&job->own, &job->expected);
+    (void)svdgrad_destroy(handle);
+  }
+  return NULL;
+}
+
+Test(threads, handles_come_and_go) {
+  pthread_barrier_t start;
+  pthread_t threads[THREADS];
+  job_t jobs[THREADS];
+  cr_assert_eq(pthread_barrier_init(&start, NULL, THREADS), 0);
+  for (int t = 0; t < THREADS; t++) {
+    const svdgrad_desc_t desc = make_desc(SVDGRAD_F32, 8, 8, 500);
+    jobs[t] = job_make(NULL, SVDGRAD_BACKEND_CPU, &desc, 100 * (uint64_t)t, &start);
+    (void)svdgrad_destroy(jobs[t].expected.handle);
+    jobs[t].expected.handle = NULL;
+  }
+  start_threads(threads, open_compute_close, jobs, sizeof *jobs);
+  join_threads(threads);
+  for (int t = 0; t < THREADS; t++) {
+    cr_expect_eq(jobs[t].failures, 0, "thread %d differs from the serial run", t);
+    job_free(&jobs[t]);
+  }
+  (void)pthread_barrier_destroy(&start);
 }
 
 /* A thread whose calls fail in its own way. */

@@ -19,7 +19,23 @@
  *  - m, n or batch_count of 0 is a valid quick return.
  *  - The result for one matrix is bitwise the same whatever the batch size, its place in the
  *    batch, and the number of threads.
- *  - A handle may be used by any number of threads at once.
+ *
+ * Threads, processes, floating-point environment:
+ *  - A handle may be used by any number of threads at once; its setters and svdgrad_destroy()
+ *    by one alone.
+ *  - Built-in threads belong to the process.  They start with the first call that has work for
+ *    them, block all signals but those of faults, sleep between calls, and end with the last
+ *    handle of a CPU backend: destroy all before dlclose().  svdgrad_destroy() is safe in
+ *    atexit() handlers and destructors of static objects.
+ *  - A process may fork at any time, also while other threads are in a call.  The child uses the
+ *    handles that it inherits, or its own, and its built-in threads are new ones.  (Not so where
+ *    the library was compiled with SVDGRAD_OPENMP: libgomp hangs in the child.)  CUDA handles do
+ *    not survive a fork.
+ *  - No function may be called from a signal handler; a signal may interrupt any of them.
+ *  - Calls on CPU backends compute in the default floating-point environment (round to nearest,
+ *    no flushing to zero, no traps), on a caller's pool too, whatever the threads have set, and
+ *    leave every thread's environment, flags included, as it was.
+ *  - A call takes less than 64 KiB of stack beside LAPACK's; see also svdgrad_parallel_for_t.
  */
 #ifndef SVDGRAD_H
 #define SVDGRAD_H
@@ -83,6 +99,12 @@ typedef enum {
 
 typedef struct svdgrad_context *svdgrad_handle_t; /**< opaque */
 
+/** Run body(first, last, arg) over [0, count) in disjoint pieces, each of at least `grain` items where that many are left,
+ *  and return when every piece has run: the pool of a framework, in place of the built-in threads of a CPU backend.
+ *  A piece needs 256 KiB of stack beside LAPACK's. */
+typedef void (*svdgrad_parallel_for_t)(void *pool, int64_t count, int64_t grain,
+                                       void (*body)(int64_t first, int64_t last, void *arg), void *arg);
+
 /** The problem.  Initialize with SVDGRAD_DESC_INIT, then set fields.  Append-only. */
 typedef struct svdgrad_desc {
   size_t struct_size; /**< sizeof(svdgrad_desc_t) as the caller was compiled */
@@ -95,9 +117,12 @@ typedef struct svdgrad_desc {
   int32_t max_sweeps;     /**< Jacobi sweeps after which info says NOT_CONVERGED; 0: default */
   svdgrad_gap_policy_t gap_policy;
   double gap_param; /**< of MASK and LORENTZ, relative to s_1; finite and >= 0 */
+  svdgrad_parallel_for_t
+      parallel_for; /**< of this call, in place of the handle's threads; NULL: those.  CPU backends */
+  void *pool;       /**< its first argument */
 } svdgrad_desc_t;
 #define SVDGRAD_DESC_INIT                                                                                              \
-  { sizeof(svdgrad_desc_t), SVDGRAD_F32, SVDGRAD_ALGO_AUTO, 0, 0, 0, 0, 0, 0, 0, SVDGRAD_GAP_DEFAULT, 0.0 }
+  { sizeof(svdgrad_desc_t), SVDGRAD_F32, SVDGRAD_ALGO_AUTO, 0, 0, 0, 0, 0, 0, 0, SVDGRAD_GAP_DEFAULT, 0.0, NULL, NULL }
 
 /** Strided batch of matrices: element (b,i,j) is data[b*batch_stride + i*row_stride + j*col_stride].
  *  Strides count elements and are positive.  Row-major: {p, ld, 1, s}; column-major (LAPACK): {p, 1, ld, s}.
@@ -134,24 +159,21 @@ SVDGRAD_API const char *svdgrad_status_string(svdgrad_status_t status); /**< nev
 SVDGRAD_API const char *svdgrad_last_error_message(void);
 
 /** Create a context; `device` is the CUDA device, and ignored by the CPU backends.  The only function that allocates
- *  or may synchronize.  A CPU handle reserves 10 MiB (pages that are not used take no memory) for batches of fewer
- *  matrices than a SIMD register holds: one thread at a time computes those, others wait for it.
+ *  or may synchronize.
  *  @return OUT_OF_MEMORY, BACKEND_UNAVAILABLE (with the reason in the message) */
 SVDGRAD_API svdgrad_status_t svdgrad_create(svdgrad_backend_t backend, int device, svdgrad_handle_t *handle);
 SVDGRAD_API svdgrad_status_t svdgrad_destroy(svdgrad_handle_t handle); /**< NULL is a no-op */
 
-/** CPU backends: run body(first, last, arg) over [0, count) in disjoint pieces, each of at least `grain` items
- *  where that many are left.  Replaces the built-in threads, so that a framework can lend its own pool.
- *  Must return only when every piece has run.  A piece needs 256 KiB of stack beside LAPACK's. */
-typedef void (*svdgrad_parallel_for_t)(void *pool, int64_t count, int64_t grain,
-                                       void (*body)(int64_t first, int64_t last, void *arg), void *arg);
-/** `run` NULL gives the built-in threads back.  Not while another thread uses the handle. */
+/** CPU backends: the calls' threads unless svdgrad_desc_t.parallel_for says others; `run` NULL gives the built-in ones back.
+ *  Not while another thread uses the handle. */
 SVDGRAD_API svdgrad_status_t svdgrad_set_parallel_for(svdgrad_handle_t handle, svdgrad_parallel_for_t run, void *pool);
-/** Built-in threads (OpenMP) of one call; 0: all cores.  Not while another thread uses the handle. */
+/** Built-in threads of one call, with the calling one; 0, the default: what SVDGRAD_NUM_THREADS or else OMP_NUM_THREADS of
+ *  the environment says now, or else the processors on which the process may run.  Not while another thread uses the
+ *  handle. */
 SVDGRAD_API svdgrad_status_t svdgrad_set_num_threads(svdgrad_handle_t handle, int num_threads);
 
-/** Bytes of workspace that `op` needs for `desc`: a pure function of its arguments, linear in
- *  batch_count, alignment 256.  @param[out] bytes may be 0 */
+/** Bytes of workspace that `op` needs for `desc`: a pure function of its arguments, at most a constant and so much for each
+ *  matrix, enough for every smaller batch too.  `work` may have any alignment.  @param[out] bytes may be 0 */
 SVDGRAD_API svdgrad_status_t svdgrad_workspace_size(svdgrad_handle_t handle, svdgrad_op_t op,
                                                     const svdgrad_desc_t *desc, size_t *bytes);
 /** Name of the algorithm that desc->algo takes (AUTO: the one chosen), e.g. "jacobi-simd-avx512", "lapack-gesdd",
@@ -168,7 +190,7 @@ SVDGRAD_API int svdgrad_is_capturable(svdgrad_handle_t handle, svdgrad_op_t op, 
  *  @param[out] Vh    k-by-n (rank; n if full_matrices), or NULL;  both NULL: values only
  *  @param[out] info  batch_count status words (SVDGRAD_INFO_*)
  *  @param      work  svdgrad_workspace_size(handle, SVDGRAD_OP_SVD, ...) bytes, SVDGRAD_OP_SVDVALS if values only;
- *                    aligned to 256 bytes; NULL if that is 0
+ *                    any alignment; NULL if that is 0
  *  @return INVALID_ARGUMENT, WORKSPACE_TOO_SMALL, NOT_SUPPORTED (desc->algo on this backend), or BACKEND_ERROR */
 SVDGRAD_API svdgrad_status_t svdgrad_svd(svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc,
                                          const svdgrad_matrix_t *A, const svdgrad_vector_t *S,
@@ -191,7 +213,7 @@ SVDGRAD_API svdgrad_status_t svdgrad_svd(svdgrad_handle_t handle, void *stream, 
  *  @param[in]  gS     length k (or rank), real;  gU, gVh: shapes of U and Vh
  *  @param      gA     m-by-n
  *  @param[out] report batch_count reports, or NULL
- *  @param      work   svdgrad_workspace_size(handle, SVDGRAD_OP_SVD_BACKWARD, ...) bytes, aligned to 256 */
+ *  @param      work   svdgrad_workspace_size(handle, SVDGRAD_OP_SVD_BACKWARD, ...) bytes */
 SVDGRAD_API svdgrad_status_t svdgrad_svd_backward(svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc,
                                                   const svdgrad_matrix_t *A, const svdgrad_vector_t *S,
                                                   const svdgrad_matrix_t *U, const svdgrad_matrix_t *Vh,
@@ -213,7 +235,7 @@ SVDGRAD_API svdgrad_status_t svdgrad_svd_backward(svdgrad_handle_t handle, void 
  *  @param[in]  dA         m-by-n
  *  @param[out] dS,dU,dVh  shapes of S, U and Vh; each may be NULL
  *  @param[out] report     batch_count reports (min_gap and amplification are those of herm(E) Dm), or NULL
- *  @param      work       svdgrad_workspace_size(handle, SVDGRAD_OP_SVD_JVP, ...) bytes, aligned to 256 */
+ *  @param      work       svdgrad_workspace_size(handle, SVDGRAD_OP_SVD_JVP, ...) bytes */
 SVDGRAD_API svdgrad_status_t svdgrad_svd_jvp(svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc,
                                              const svdgrad_matrix_t *A, const svdgrad_vector_t *S,
                                              const svdgrad_matrix_t *U, const svdgrad_matrix_t *Vh,
@@ -230,8 +252,7 @@ SVDGRAD_API svdgrad_status_t svdgrad_svd_jvp(svdgrad_handle_t handle, void *stre
  *  @param[out] ggS,ggU,ggVh  shapes of S, U and Vh; each may be NULL
  *  @param      gA            m-by-n; NULL if not wanted
  *  @param[out] report        batch_count reports of the gaps, or NULL
- *  @param      work          svdgrad_workspace_size(handle, SVDGRAD_OP_SVD_BACKWARD_BACKWARD, ...) bytes, aligned to
- *                            256
+ *  @param      work          svdgrad_workspace_size(handle, SVDGRAD_OP_SVD_BACKWARD_BACKWARD, ...) bytes
  *  @return NOT_SUPPORTED for rank < min(m, n) and for full_matrices */
 SVDGRAD_API svdgrad_status_t svdgrad_svd_backward_backward(
     svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc, const svdgrad_vector_t *S,
@@ -282,7 +303,7 @@ typedef struct svdgrad_function {
 /** Y = U f(S) Vh, or V f(S) Vh.  desc->rank < min(m, n): of the leading triplets alone.
  *  @param[in]  S,U,Vh  factors as svdgrad_svd() returned them (with full_matrices, too); U may be NULL for the form VVH
  *  @param[out] Y       m-by-n, or n-by-n
- *  @param      work    svdgrad_workspace_size(handle, SVDGRAD_OP_MATRIX_FUNCTION, ...) bytes, aligned to 256 */
+ *  @param      work    svdgrad_workspace_size(handle, SVDGRAD_OP_MATRIX_FUNCTION, ...) bytes */
 SVDGRAD_API svdgrad_status_t svdgrad_matrix_function(svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc,
                                                      const svdgrad_function_t *function, const svdgrad_vector_t *S,
                                                      const svdgrad_matrix_t *U, const svdgrad_matrix_t *Vh,
@@ -302,7 +323,7 @@ SVDGRAD_API svdgrad_status_t svdgrad_matrix_function(svdgrad_handle_t handle, vo
  *  @param      gA      m-by-n
  *  @param[out] report  batch_count reports, or NULL: min_gap and amplification are of the divisors above that f leaves;
  *                      flag 2 says that a threshold or cut of f splits a cluster
- *  @param      work    svdgrad_workspace_size(handle, SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD, ...) bytes, aligned to 256
+ *  @param      work    svdgrad_workspace_size(handle, SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD, ...) bytes
  *  @return NOT_SUPPORTED for rank < min(m, n) */
 SVDGRAD_API svdgrad_status_t svdgrad_matrix_function_backward(
     svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc, const svdgrad_function_t *function,
@@ -327,7 +348,7 @@ typedef enum {
  *  @param      gA     m-by-n; NULL: values only
  *  @param[out] info   batch_count status words (SVDGRAD_INFO_*)
  *  @param      work   svdgrad_workspace_size(handle, SVDGRAD_OP_NORM_GRADIENT, ...) bytes, SVDGRAD_OP_NORM if gA is
- *                     NULL; aligned to 256 */
+ *                     NULL */
 SVDGRAD_API svdgrad_status_t svdgrad_norm(svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc,
                                           svdgrad_norm_kind_t kind, double p, const svdgrad_matrix_t *A,
                                           const svdgrad_vector_t *value, const svdgrad_vector_t *g, double alpha,
@@ -346,7 +367,7 @@ SVDGRAD_API svdgrad_status_t svdgrad_norm(svdgrad_handle_t handle, void *stream,
  *  @param[out]    residual  sqrt(|A v - sigma u|^2 + |A^H u - sigma v|^2), one real number per matrix; a singular value
  *                           lies within it of sigma; or NULL
  *  @param[out]    info      batch_count status words; with a NaN or Inf in A or u, all outputs of that matrix are NaN
- *  @param         work      svdgrad_workspace_size(handle, SVDGRAD_OP_POWER_ITERATION, ...) bytes, aligned to 256 */
+ *  @param         work      svdgrad_workspace_size(handle, SVDGRAD_OP_POWER_ITERATION, ...) bytes */
 SVDGRAD_API svdgrad_status_t svdgrad_power_iteration(svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc,
                                                      const svdgrad_matrix_t *A, int32_t iterations,
                                                      const svdgrad_vector_t *u, const svdgrad_vector_t *v,
@@ -355,7 +376,7 @@ SVDGRAD_API svdgrad_status_t svdgrad_power_iteration(svdgrad_handle_t handle, vo
 
 /** svdgrad_power_iteration(), and Y = A / sigma (Miyato et al., ICLR 2018); Y = 0 where sigma is 0.
  *  @param[out] Y     m-by-n
- *  @param      work  svdgrad_workspace_size(handle, SVDGRAD_OP_SPECTRAL_NORMALIZE, ...) bytes, aligned to 256 */
+ *  @param      work  svdgrad_workspace_size(handle, SVDGRAD_OP_SPECTRAL_NORMALIZE, ...) bytes */
 SVDGRAD_API svdgrad_status_t svdgrad_spectral_normalize(svdgrad_handle_t handle, void *stream,
                                                         const svdgrad_desc_t *desc, const svdgrad_matrix_t *A,
                                                         int32_t iterations, const svdgrad_vector_t *u,
@@ -368,8 +389,7 @@ SVDGRAD_API svdgrad_status_t svdgrad_spectral_normalize(svdgrad_handle_t handle,
  *  @param[in] A,u,v,sigma  as svdgrad_spectral_normalize() left them
  *  @param[in] gY           m-by-n
  *  @param     gA           m-by-n
- *  @param     work         svdgrad_workspace_size(handle, SVDGRAD_OP_SPECTRAL_NORMALIZE_BACKWARD, ...) bytes, aligned to
- *                          256 */
+ *  @param     work         svdgrad_workspace_size(handle, SVDGRAD_OP_SPECTRAL_NORMALIZE_BACKWARD, ...) bytes */
 SVDGRAD_API svdgrad_status_t svdgrad_spectral_normalize_backward(
     svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc, const svdgrad_matrix_t *A,
     const svdgrad_vector_t *u, const svdgrad_vector_t *v, const svdgrad_vector_t *sigma, const svdgrad_matrix_t *gY,

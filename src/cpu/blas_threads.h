@@ -4,6 +4,7 @@
 #ifndef SVDGRAD_BLAS_THREADS_H
 #define SVDGRAD_BLAS_THREADS_H
 
+void blas_threads_open(void);    /* once before the others, so that a child forked in between starts afresh */
 void blas_threads_hold(void);    /* one thread from here on; calls nest, also from several threads */
 void blas_threads_release(void); /* the last one gives the BLAS its threads back */
 

@@ -3,6 +3,7 @@
 #include "../empty.h"
 #include "../error.h"
 #include "../functions/functions.h"
+#include "blas_threads.h"
 #include "cpu_blas_backward.h"
 #include "cpu_choice.h"
 #include "cpu_kernels.h"
@@ -16,13 +17,11 @@ static svdgrad_status_t cpu_create(context_t *context, int device) {
   if (!context->state)
     return error_status(SVDGRAD_STATUS_BACKEND_UNAVAILABLE,
                         "svdgrad_create: this library was compiled for other processors");
-  context->parallel.spare = spare_create(CPU_PADDED_BYTES);
-  if (!context->parallel.spare)
-    return error_status(SVDGRAD_STATUS_OUT_OF_MEMORY, "svdgrad_create: out of memory");
+  blas_threads_open();
   return SVDGRAD_STATUS_SUCCESS;
 }
 
-static void cpu_destroy(context_t *context) { spare_destroy(context->parallel.spare); }
+static void cpu_destroy(context_t *context) { (void)context; }
 
 static const char *cpu_algorithm_name(const context_t *context, svdgrad_op_t op, const problem_t *problem) {
   (void)context;
@@ -51,8 +50,7 @@ static batch_t lanes_batch(const context_t *context, svdgrad_op_t op, const prob
                    .batch_count = p->batch_count,
                    .group = kernels->lanes,
                    .matrix_cost = cpu_cost(p, 20, 1),
-                   .scratch = kernels->svd_scratch(p, op == SVDGRAD_OP_SVD),
-                   .padded = 1};
+                   .scratch = kernels->svd_scratch(p, op == SVDGRAD_OP_SVD)};
 }
 
 static cpu_svd_plan_t plan_svd(const context_t *context, svdgrad_op_t op, const problem_t *p, const svd_call_t *call) {
@@ -79,8 +77,7 @@ static batch_t lanes_backward_batch(const context_t *context, const problem_t *p
                    .batch_count = p->batch_count,
                    .group = kernels->lanes,
                    .matrix_cost = cpu_cost(p, 20, 0.2),
-                   .scratch = kernels->backward_scratch(p),
-                   .padded = 1};
+                   .scratch = kernels->backward_scratch(p)};
 }
 
 static size_t cpu_workspace_size(const context_t *context, svdgrad_op_t op, const problem_t *p) {
@@ -144,8 +141,7 @@ static batch_t program_batch(const host_program_t *plan) {
                    .batch_count = p->batch_count,
                    .group = plan->group ? plan->group->lanes : 1,
                    .matrix_cost = plan->group ? cpu_cost(p, 50, 1) : cpu_cost(p, 2000, 1),
-                   .scratch = host_program_scratch(plan),
-                   .padded = 1};
+                   .scratch = host_program_scratch(plan)};
 }
 
 static size_t cpu_program_workspace(const context_t *context, const program_t *program) {

@@ -19,7 +19,4 @@ typedef enum cpu_algorithm {
 cpu_algorithm_t cpu_choose(svdgrad_op_t op, const problem_t *problem);
 const char *cpu_algorithm_string(cpu_algorithm_t algorithm); /* NULL for CPU_NONE */
 
-/* More than the scratch of any group in lanes takes. */
-enum { CPU_PADDED_BYTES = 10 << 20 };
-
 #endif

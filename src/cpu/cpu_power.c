@@ -138,7 +138,6 @@ static size_t scratch_of(const lane_kernels_t *kernels, const problem_t *p) {
 
 static int group_of(const lane_kernels_t *kernels, const problem_t *p) { return in_lanes(p) ? kernels->lanes : 1; }
 
-/* Groups of lanes have their scratch on the stack. */
 size_t cpu_power_workspace(const lane_kernels_t *kernels, const problem_t *p) {
   const batch_t batch = {
       .batch_count = p->batch_count, .group = group_of(kernels, p), .scratch = scratch_of(kernels, p)};

@@ -77,7 +77,7 @@ static workspace_t workspace_make(const power_problem_t *p, svdgrad_op_t op) {
   }
   w.memory = checked(malloc(w.bytes + 3 * GUARD));
   memset(w.memory, CANARY, w.bytes + 3 * GUARD);
-  w.work = w.memory + 2 * GUARD - (uintptr_t)w.memory % GUARD;
+  w.work = w.memory + 2 * GUARD - (uintptr_t)w.memory % GUARD - 16; /* aligned as malloc() does */
   memset(w.work, 0xFF, w.bytes);
   return w;
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CANARY = 0x5A, GUARD = 256 };
+enum { CANARY = 0x5A, GUARD = 256, ALIGNMENT = 16 }; /* what malloc() gives */
 
 workspace_t workspace_make(svdgrad_handle_t handle, svdgrad_op_t op, const svdgrad_desc_t *desc, unsigned char fill) {
   workspace_t w = {0};
@@ -20,7 +20,7 @@ workspace_t workspace_make(svdgrad_handle_t handle, svdgrad_op_t op, const svdgr
     abort();
   }
   memset(w.memory, CANARY, w.bytes + 3 * GUARD);
-  w.work = w.memory + 2 * GUARD - (uintptr_t)w.memory % GUARD;
+  w.work = w.memory + 2 * GUARD - (uintptr_t)w.memory % GUARD - ALIGNMENT;
   memset(w.work, fill, w.bytes);
   return w;
 }

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The floating-point environment of a thread (C11, 7.6) at the borders of the library: whatever a program has set, the
+ * library computes in the default one, rounding to nearest, with subnormal numbers and without traps, and afterwards the
+ * environment is as it was, flags included.  By hand where fegetenv() and fesetenv() take long beside a small matrix. */
+#ifndef SVDGRAD_FP_ENVIRONMENT_H
+#define SVDGRAD_FP_ENVIRONMENT_H
+#include <stdint.h>
+
+#if defined(__x86_64__)
+enum { MXCSR_DEFAULT = 0x1F80, X87_CONTROL_DEFAULT = 0x037F, X87_FLAGS = 0x3F };
+
+typedef struct fp_environment {
+  uint32_t mxcsr;
+  uint16_t x87_control, x87_status;
+} fp_environment_t;
+
+static inline fp_environment_t fp_environment_enter(void) {
+  fp_environment_t caller;
+  const uint32_t mxcsr = MXCSR_DEFAULT;
+  const uint16_t control = X87_CONTROL_DEFAULT;
+  __asm__ volatile("stmxcsr %0\n\tfnstcw %1\n\tfnstsw %2"
+                   : "=m"(caller.mxcsr), "=m"(caller.x87_control), "=m"(caller.x87_status)
+                   :
+                   : "memory");
+  __asm__ volatile("ldmxcsr %0" : : "m"(mxcsr) : "memory");
+  if (caller.x87_control != control)
+    __asm__ volatile("fldcw %0" : : "m"(control) : "memory");
+  return caller;
+}
+
+/* The x87's flags can only be set along with all else; those that a call raised go before its traps come back. */
+static inline void fp_environment_leave(const fp_environment_t *caller) {
+  uint16_t status;
+  __asm__ volatile("fnstsw %0" : "=m"(status) : : "memory");
+  if ((status ^ caller->x87_status) & X87_FLAGS) {
+    uint32_t whole[7];
+    __asm__ volatile("fnstenv %0" : "=m"(whole) : : "memory");
+    whole[1] = (whole[1] & ~(uint32_t)X87_FLAGS) | (caller->x87_status & X87_FLAGS);
+    __asm__ volatile("fldenv %0" : : "m"(whole) : "memory");
+  }
+  if (caller->x87_control != X87_CONTROL_DEFAULT)
+    __asm__ volatile("fldcw %0" : : "m"(caller->x87_control) : "memory");
+  __asm__ volatile("ldmxcsr %0" : : "m"(caller->mxcsr) : "memory");
+}
+
+#elif defined(__aarch64__)
+typedef struct fp_environment {
+  uint64_t control, status;
+} fp_environment_t;
+
+static inline fp_environment_t fp_environment_enter(void) {
+  fp_environment_t caller;
+  __asm__ volatile("mrs %0, fpcr\n\tmrs %1, fpsr" : "=r"(caller.control), "=r"(caller.status) : : "memory");
+  __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)0) : "memory");
+  return caller;
+}
+
+static inline void fp_environment_leave(const fp_environment_t *caller) {
+  __asm__ volatile("msr fpsr, %1\n\tmsr fpcr, %0" : : "r"(caller->control), "r"(caller->status) : "memory");
+}
+
+#else
+#include <fenv.h>
+typedef fenv_t fp_environment_t;
+
+static inline fp_environment_t fp_environment_enter(void) {
+  fp_environment_t caller;
+  (void)fegetenv(&caller);
+  (void)fesetenv(FE_DFL_ENV);
+  return caller;
+}
+
+static inline void fp_environment_leave(const fp_environment_t *caller) { (void)fesetenv(caller); }
+#endif
+
+/* A declaration: the default environment until the end of the block, however that is left. */
+#define IN_DEFAULT_FP_ENVIRONMENT                                                                                      \
+  __attribute__((cleanup(fp_environment_leave))) const fp_environment_t fp_environment_of_caller =                     \
+      fp_environment_enter()
+
+#endif

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Singular values by a route that no backend takes: LAPACK's gesvd, bidiagonal QR iteration (G. H. Golub and C. Reinsch,
+ * Numer. Math. 14, 1970), in double precision.  Each is within a few eps s_1 of exact. */
+#ifndef TEST_QR_VALUES_H
+#define TEST_QR_VALUES_H
+#include <stdint.h>
+
+/* A: m-by-n, column-major, real and imaginary parts in turn.  S: min(m, n), descending. */
+void qr_values(int64_t m, int64_t n, const double *A, double *S);
+
+#endif
