@@ -179,9 +179,9 @@ static void form_norm(machine_t *machine, const norm_form_t *of) {
 /* ---- programs ------------------------------------------------------------------------------------- */
 
 static const machine_ops_t cuda_machine_ops = {
-    take,          take_reals, take_values,      load,     load_reals,  load_values, store,      store_reals, multiply,
-    scale_columns, normalize,  determinant_sign, form_jvp, form_second, form_values, form_pairs, form_norm,
-    load_scaled_values,
+    take,     take_reals,  take_values, load,          load_reals, load_values,
+    store,    store_reals, multiply,    scale_columns, normalize,  determinant_sign,
+    form_jvp, form_second, form_values, form_pairs,    form_norm,  load_scaled_values,
 };
 
 static cuda_machine_t machine_of(const program_t *program, void *stream, void *work, int measuring) {

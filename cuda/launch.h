@@ -200,7 +200,7 @@ typedef struct transfer_reals_args {
   int64_t batch_count;
   svdgrad_vector_t vector; /* as above */
   reals_t x;
-  int32_t *exponent; /* load, per matrix, out: x are singular values, normalized by 2^-exponent; or NULL */
+  int32_t *exponent;   /* load, per matrix, out: x are singular values, normalized by 2^-exponent; or NULL */
   const int32_t *told; /* per matrix: the values are 2^told times those in `vector`; or NULL: 0 */
 } transfer_reals_args_t;
 

@@ -32,9 +32,7 @@ __device__ inline int64_t wanted_right(const direct_args_t &args) {
   return args.transposed ? (args.U.data ? args.u_cols : 0) : (args.Vh.data ? args.vh_rows : 0);
 }
 
-template <class R> __device__ inline bool overflows(R s1, int exponent) {
-  return isinf(times_power(s1, exponent));
-}
+template <class R> __device__ inline bool overflows(R s1, int exponent) { return isinf(times_power(s1, exponent)); }
 
 /* Row i of column j of X, for j < wanted_left; of Y, for j < wanted_right. */
 template <class T> __device__ inline void store_left(const direct_args_t &args, int64_t b, int64_t i, int64_t j, T x) {

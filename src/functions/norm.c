@@ -100,7 +100,8 @@ static svdgrad_status_t norm_part(const context_t *context, const void *argument
                           .S = w.S,
                           .info = call->info,
                           .work = call->work,
-                          .exponent = w.exponent};
+                          .exponent = w.exponent,
+                          .keep_small = call->kind == SVDGRAD_NORM_LOG_DETERMINANT};
   const program_t program = {"svdgrad_norm", &w.thin, &w, norm_program};
   const svdgrad_status_t status = context->backend->svd(context, &svd);
   return status ? status : context->backend->program_run(context, &program, call->stream, call->work);
