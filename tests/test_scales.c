@@ -41,6 +41,10 @@ static void overflows(svdgrad_backend_t backend, svdgrad_dtype_t dtype) {
 static void keeps_small(svdgrad_backend_t backend, svdgrad_dtype_t dtype, int64_t n) {
   const double x = dtype == SVDGRAD_F32 || dtype == SVDGRAD_C64 ? 0x1p-110 : 0x1p-1000;
   fixture_t f = start(backend, dtype, n, 17);
+  if (f.desc.algo == SVDGRAD_ALGO_VENDOR) { /* right to c eps s_1 alone */
+    fixture_free(&f);
+    return;
+  }
   for (int64_t b = 0; b < 17; b++)
     for (int64_t i = 0; i < n; i++)
       buffer_set(&f.A, b, i, i, i < n - 1 ? 1 : b ? x : 0);

@@ -186,9 +186,10 @@ SVDGRAD_API int svdgrad_is_capturable(svdgrad_handle_t handle, svdgrad_op_t op, 
  *  singular values.  Without them a backend may take another algorithm: S with and without vectors agree to c eps s_1, with c a
  *  small multiple of max(m, n), which leaves small values no digit in common.  Where small values matter, ask for the
  *  vectors with SVDGRAD_ALGO_JACOBI.  S holds no negative zero.  A value too large for the type is Inf, with info
- *  SVDGRAD_INFO_OVERFLOW, and U and Vh are then valid.  On the CPU, a row or column of A that is too short for its square
- *  to be a normal number (below about 2^-71 of the largest entry in float, 2^-685 in double) keeps its singular value with
- *  AUTO and JACOBI at min(m, n) up to 128; LAPACK's algorithms are right to c eps s_1 alone.
+ *  SVDGRAD_INFO_OVERFLOW, and U and Vh are then valid.  On the CPU, JACOBI keeps the
+ *  singular value of a row or column of A whose square is no normal number (below about 2^-71 of the largest entry in
+ *  float, 2^-685 in double), and so does AUTO where it takes the same algorithm (svdgrad_algorithm_name); on CUDA it may
+ *  become 0.  LAPACK's and cuSOLVER's algorithms are right to c eps s_1 alone.
  *  @param[in]  A     m-by-n
  *  @param[out] S     length k (or rank), real
  *  @param[out] U     m-by-k (rank; m if full_matrices), or NULL
