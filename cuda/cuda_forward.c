@@ -96,7 +96,8 @@ direct_args_t cuda_direct_args(const svd_call_t *call) {
                          .Vh = call->Vh,
                          .S = call->S,
                          .info = call->info,
-                         .work = call->work};
+                         .work = call->work,
+                         .exponent = call->exponent};
 }
 
 static cudaError_t direct(cuda_algorithm_t algorithm, const svd_call_t *call) {
@@ -107,13 +108,15 @@ static cudaError_t direct(cuda_algorithm_t algorithm, const svd_call_t *call) {
                                            : kernels->jacobi_warp(&args, call->stream);
 }
 
+static int scaled_exponent(const forward_t *w) { return w->by_vendor ? 0 : w->kernels->scaled_exponent; }
+
 static cudaError_t prepare(const forward_t *w, const svd_call_t *call) {
   const prepare_args_t args = {.A = call->A,
                                .batch_count = call->p.batch_count,
                                .rows = w->rows,
                                .columns = w->columns,
                                .transposed = call->p.m < call->p.n,
-                               .scaled_exponent = w->by_vendor ? 0 : w->kernels->scaled_exponent,
+                               .scaled_exponent = scaled_exponent(w),
                                .tall = w->tall,
                                .exponent = w->exponent,
                                .state = w->state};
@@ -147,10 +150,12 @@ static cudaError_t store(const forward_t *w, const svd_call_t *call) {
                              .conjugate_y = w->algorithm == CUDA_GESVD,
                              .exponent = w->exponent,
                              .state = w->state,
+                             .scaled_exponent = scaled_exponent(w),
                              .failed = w->by_vendor ? w->vendor.failed : w->jacobi.failed,
                              .U = call->U,
                              .Vh = call->Vh,
                              .S_out = call->S,
+                             .exponent_out = call->exponent,
                              .info = call->info};
   return w->kernels->store(&args, call->stream);
 }

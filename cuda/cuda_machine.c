@@ -53,24 +53,28 @@ static void store(machine_t *machine, tensor_t from, machine_operation_t op, dou
 
 static void load_reals(machine_t *machine, svdgrad_vector_t from, reals_t to) {
   cuda_machine_t *c = cuda(machine);
-  const transfer_reals_args_t args = {machine->p->batch_count, from, to, NULL};
+  const transfer_reals_args_t args = {machine->p->batch_count, from, to, NULL, NULL};
   if (!c->error && to.data)
     c->error = c->kernels->program_load_reals(&args, c->stream);
 }
 
 static void store_reals(machine_t *machine, reals_t from, svdgrad_vector_t to) {
   cuda_machine_t *c = cuda(machine);
-  const transfer_reals_args_t args = {machine->p->batch_count, to, from, NULL};
+  const transfer_reals_args_t args = {machine->p->batch_count, to, from, NULL, NULL};
   if (!c->error && from.data && to.data)
     c->error = c->kernels->program_store_reals(&args, c->stream);
 }
 
 /* Also where there are no values: their exponent is then 0. */
-static void load_values(machine_t *machine, svdgrad_vector_t S, values_t to) {
+static void load_scaled_values(machine_t *machine, svdgrad_vector_t S, const int32_t *told, values_t to) {
   cuda_machine_t *c = cuda(machine);
-  const transfer_reals_args_t args = {machine->p->batch_count, S, to.s, to.exponent};
+  const transfer_reals_args_t args = {machine->p->batch_count, S, to.s, to.exponent, told};
   if (!c->error)
     c->error = c->kernels->program_load_reals(&args, c->stream);
+}
+
+static void load_values(machine_t *machine, svdgrad_vector_t S, values_t to) {
+  load_scaled_values(machine, S, NULL, to);
 }
 
 /* ---- on tensors ----------------------------------------------------------------------------------- */
@@ -201,6 +205,7 @@ static const machine_ops_t cuda_machine_ops = {
     .load = load,
     .load_reals = load_reals,
     .load_values = load_values,
+    .load_scaled_values = load_scaled_values,
     .store = store,
     .store_reals = store_reals,
     .multiply = multiply,

@@ -58,7 +58,8 @@ typedef struct direct_args {
   svdgrad_matrix_t A, U, Vh; /* the caller's; U and Vh with data NULL if not wanted */
   svdgrad_vector_t S;
   int32_t *info;
-  void *work; /* jacobi_skinny: rows-by-columns */
+  void *work;        /* jacobi_skinny: rows-by-columns */
+  int32_t *exponent; /* per matrix, out: S is stored times 2^-exponent (src/backend.h); NULL: as it is */
 } direct_args_t;
 
 /* A norm and its gradient straight from the caller's A, of matrices that jacobi_thread or jacobi_warp solves. */
@@ -124,9 +125,11 @@ typedef struct store_args {
   int64_t x_stride, y_stride; /* elements between the X of one matrix and the next, the Y */
   int conjugate_y;            /* Y holds Y^H */
   const int32_t *exponent, *state;
+  int scaled_exponent;    /* as in prepare_args */
   const int32_t *failed;  /* per matrix: non-zero if it did not converge */
   svdgrad_matrix_t U, Vh; /* the caller's; data NULL if not wanted */
   svdgrad_vector_t S_out;
+  int32_t *exponent_out; /* per matrix, out: S is stored times 2^-exponent (src/backend.h); NULL: as it is */
   int32_t *info;
 } store_args_t;
 
@@ -197,7 +200,8 @@ typedef struct transfer_reals_args {
   int64_t batch_count;
   svdgrad_vector_t vector; /* as above */
   reals_t x;
-  int32_t *exponent; /* load, per matrix, out: x are singular values, normalized by 2^-exponent; or NULL */
+  int32_t *exponent;   /* load, per matrix, out: x are singular values, normalized by 2^-exponent; or NULL */
+  const int32_t *told; /* per matrix: the values are 2^told times those in `vector`; or NULL: 0 */
 } transfer_reals_args_t;
 
 /* In place. */

@@ -111,7 +111,7 @@ svdgrad_status_t svdgrad_svd(svdgrad_handle_t handle, void *stream, const svdgra
                              const svdgrad_matrix_t *A, const svdgrad_vector_t *S, const svdgrad_matrix_t *U,
                              const svdgrad_matrix_t *Vh, int32_t *info, void *work, size_t work_bytes) {
   IN_DEFAULT_FP_ENVIRONMENT;
-  svd_call_t call;
+  svd_call_t call = {.exponent = NULL, .keep_small = 0};
   const svdgrad_status_t status = validate_svd(handle, stream, desc, A, S, U, Vh, info, work, work_bytes, &call);
   if (status || call.p.batch_count == 0)
     return status;

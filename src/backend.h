@@ -30,6 +30,10 @@ typedef struct svd_call {
   svdgrad_vector_t S;
   int32_t *info; /* NULL only if m, n or batch_count is 0 */
   void *work;
+  /* Per matrix, out: what is stored in S is 2^-exponent times the singular values, of which the largest is then neither
+   * subnormal nor Inf, whatever A; SVDGRAD_INFO_OVERFLOW does not occur.  NULL: S is the singular values. */
+  int32_t *exponent;
+  int keep_small; /* a zero in S that is none is worth more time: their logarithms are asked for */
 } svd_call_t;
 
 typedef struct svd_backward_call {

@@ -8,8 +8,20 @@ template <class T> __device__ inline T load_tall(const direct_args_t &args, int6
   return args.transposed ? conj(*element<T>(args.A, b, j, i)) : *element<T>(args.A, b, i, j);
 }
 
-__device__ inline int32_t direct_info(bool finite, bool failed) {
-  return !finite ? SVDGRAD_INFO_NONFINITE : failed ? SVDGRAD_INFO_NOT_CONVERGED : SVDGRAD_INFO_OK;
+__device__ inline int32_t direct_info(bool finite, bool failed, bool overflow) {
+  return !finite    ? SVDGRAD_INFO_NONFINITE
+         : failed   ? SVDGRAD_INFO_NOT_CONVERGED
+         : overflow ? SVDGRAD_INFO_OVERFLOW
+                    : SVDGRAD_INFO_OK;
+}
+
+/* Of matrix b, whose singular values are 2^exponent times those of a kernel: the power of two with which they are stored,
+ * for which `told` has the exponent of the rest, unless it is NULL.  By one thread or by several. */
+__device__ inline int stored_exponent(int32_t *told, int64_t b, int exponent, int scaled) {
+  if (!told)
+    return exponent;
+  told[b] = exponent + scaled;
+  return -scaled;
 }
 
 /* Columns of X and of Y that the caller wants. */
@@ -19,6 +31,8 @@ __device__ inline int64_t wanted_left(const direct_args_t &args) {
 __device__ inline int64_t wanted_right(const direct_args_t &args) {
   return args.transposed ? (args.U.data ? args.u_cols : 0) : (args.Vh.data ? args.vh_rows : 0);
 }
+
+template <class R> __device__ inline bool overflows(R s1, int exponent) { return isinf(times_power(s1, exponent)); }
 
 /* Row i of column j of X, for j < wanted_left; of Y, for j < wanted_right. */
 template <class T> __device__ inline void store_left(const direct_args_t &args, int64_t b, int64_t i, int64_t j, T x) {

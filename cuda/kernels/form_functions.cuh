@@ -186,9 +186,18 @@ template <class T> __global__ void form_norm_kernel(form_args_t args) {
     const form_scene<R> scene = form_begin<R>(args, form.values, b);
     const norm_sum<R> sum = sum_values(args, form, scene, scratch);
     const R g = form.g.data ? *reals_of<R>(form.g, b) : 1;
-    if (threadIdx.x == 0)
-      *reals_of<R>(form.value, b) = norm_value(&sum, scene.exponent);
-    for (int64_t i = threadIdx.x; i < form.weight.count; i += blockDim.x)
-      reals_of<R>(form.weight, b)[i] = g * norm_weight(&sum, scene.s[i], scene.exponent);
+    const R value = norm_value(&sum, scene.exponent);
+    int overflow = value == (R)INFINITY;
+    for (int64_t i = threadIdx.x; i < form.weight.count; i += blockDim.x) {
+      const R s = scene.s[i], weight = norm_weight(&sum, g, s, scene.exponent);
+      overflow |= s > 0 && g - g == 0 && isinf(weight);
+      reals_of<R>(form.weight, b)[i] = weight;
+    }
+    overflow = __syncthreads_or(overflow);
+    if (threadIdx.x == 0) {
+      *reals_of<R>(form.value, b) = value;
+      if (overflow && form.info[b] == SVDGRAD_INFO_OK)
+        form.info[b] = SVDGRAD_INFO_OVERFLOW;
+    }
   }
 }

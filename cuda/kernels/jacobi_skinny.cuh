@@ -275,7 +275,8 @@ __device__ __forceinline__ void solve_head(const direct_args_t &args, int64_t b,
     for (int i = 0; i < N; i++)
       svd.X[j][i] = i <= j ? shared.head[j][i] : from_real<T>(0);
   const int failed = svd.solve(args.max_sweeps);
-  args.info[b] = failed ? SVDGRAD_INFO_NOT_CONVERGED : SVDGRAD_INFO_OK;
+  exponent = stored_exponent(args.exponent, b, exponent, limits<real_t<T>>::scaled_exponent);
+  args.info[b] = direct_info(true, failed, overflows(svd.S[0], exponent));
 #pragma unroll
   for (int j = 0; j < N; j++) {
     if (j < args.k)
@@ -501,6 +502,8 @@ template <class T> __device__ inline void store_not_a_number(const direct_args_t
     *entry<real_t<T>>(args.S, b, j) = (real_t<T>)NAN;
   if (threadIdx.x == 0)
     args.info[b] = SVDGRAD_INFO_NONFINITE;
+  if (threadIdx.x == 0 && args.exponent)
+    args.exponent[b] = 0;
 }
 
 template <class T, int N, bool VECTORS>

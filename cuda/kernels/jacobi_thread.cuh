@@ -191,10 +191,10 @@ __device__ __forceinline__ void store_small(const direct_args_t &args, int64_t f
         });
 }
 
-/* From the caller's A to info; returns the exponent that undoes the scaling. */
+/* From the caller's A; returns the exponent that undoes the scaling. */
 template <class T, int N, bool VECTORS>
 __device__ __forceinline__ int solve_small(const direct_args_t &args, int64_t first, int active, T *shared,
-                                           small_svd<T, N, VECTORS> &svd, bool *finite) {
+                                           small_svd<T, N, VECTORS> &svd, bool *finite, bool *failed) {
 #pragma unroll
   for (int j = 0; j < N; j++)
 #pragma unroll
@@ -204,9 +204,7 @@ __device__ __forceinline__ int solve_small(const direct_args_t &args, int64_t fi
   make_operand(args.A, transposed, args.rows, args.columns, first, active, shared)
       .template load<N>([&](int i, int j, T &a) { svd.X[j][i] = transposed ? conj(a) : a; });
   const int exponent = scale_small(svd, finite);
-  const int failed = svd.solve(args.max_sweeps);
-  if (lane_index() < active)
-    args.info[first + lane_index()] = direct_info(*finite, failed);
+  *failed = svd.solve(args.max_sweeps);
   return exponent;
 }
 
@@ -214,8 +212,13 @@ template <class T, int N, bool VECTORS>
 __device__ __forceinline__ void factorize_small(const direct_args_t &args, int64_t first, int active, T *shared) {
   typedef real_t<T> R;
   small_svd<T, N, VECTORS> svd;
-  bool finite;
-  const int exponent = solve_small(args, first, active, shared, svd, &finite);
+  bool finite, failed;
+  int exponent = solve_small(args, first, active, shared, svd, &finite, &failed);
+  if (lane_index() < active) {
+    const int64_t b = first + lane_index();
+    exponent = stored_exponent(args.exponent, b, exponent, limits<R>::scaled_exponent);
+    args.info[b] = direct_info(finite, failed, overflows(svd.S[0], exponent));
+  }
   const svdgrad_matrix_t values = {args.S.data, 1, args.S.stride, args.S.batch_stride};
   make_operand(values, false, 1, args.k, first, active, (R *)shared).template store<N>([&](int, int j, R &s) {
     s = finite ? times_power(svd.S[j], exponent) : (R)NAN;

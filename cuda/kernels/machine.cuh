@@ -66,7 +66,7 @@ template <class T> __global__ void program_load_reals_kernel(transfer_reals_args
       exponent = gap_exponent(*entry<R>(args.vector, b, 0), limits<R>::exponent_limit);
     reals_of<R>(args.x, b)[i] = times_power(x, -exponent);
     if (args.exponent && i == 0)
-      args.exponent[b] = exponent;
+      args.exponent[b] = exponent + (args.told ? args.told[b] : 0);
   });
   if (args.exponent && count == 0)
     visit_batch(args.batch_count, 1, [&](int64_t b, int64_t) { args.exponent[b] = 0; });

@@ -6,18 +6,19 @@
 #include "jacobi_thread.cuh"
 #include "norm_weights.cuh"
 
-/* The value to the caller, and X times diag(weight), by way of shared memory: it can be indexed. */
+/* The value and info to the caller, and X times diag(weight), by way of shared memory: it can be indexed. */
 template <class T, int N>
-__device__ __forceinline__ void weigh_small(const norm_args_t &args, int64_t b, int exponent, bool finite, T *shared,
-                                            small_svd<T, N, true> &svd) {
+__device__ __forceinline__ void weigh_small(const norm_args_t &args, int64_t b, int exponent, bool finite, bool failed,
+                                            T *shared, small_svd<T, N, true> &svd) {
   typedef real_t<T> R;
   R *own = (R *)shared + lane_index() * (N | 1); /* odd: no bank conflicts */
 #pragma unroll
   for (int j = 0; j < N; j++)
     own[j] = svd.S[j];
-  const R value = weigh_values<1>(args, b, exponent, svd.S[0], (int)args.svd.columns, own);
+  bool overflow;
+  const R value = weigh_values<1>(args, b, exponent, svd.S[0], (int)args.svd.columns, own, &overflow);
   if (b < args.svd.batch_count)
-    store_norm(args, b, value, finite);
+    store_norm(args, b, value, finite, failed, overflow);
 #pragma unroll
   for (int j = 0; j < N; j++) {
     const R weight = own[j];
@@ -51,9 +52,9 @@ __device__ __forceinline__ void norm_small(const norm_args_t &args, int64_t firs
   const direct_args_t &of = args.svd;
   const bool transposed = of.transposed != 0;
   small_svd<T, N, true> svd;
-  bool finite;
-  const int exponent = solve_small(of, first, active, shared, svd, &finite);
-  weigh_small(args, first + lane_index(), exponent, finite, shared, svd);
+  bool finite, failed;
+  const int exponent = solve_small(of, first, active, shared, svd, &finite, &failed);
+  weigh_small(args, first + lane_index(), exponent, finite, failed, shared, svd);
   multiply_small(svd);
   const warp_operand<T> gA = make_operand(args.gA, transposed, of.rows, of.columns, first, active, shared);
   if (args.beta != 0)

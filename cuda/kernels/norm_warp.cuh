@@ -51,10 +51,11 @@ __device__ __forceinline__ void weigh_columns(const norm_args_t &args, int64_t b
                                               warp_vectors<T, N> &shared, T (&X)[ROWS][N]) {
   constexpr int GROUP = warp_shape<T, N>::GROUP;
   real_t<T> *weights = shared.norms;
-  const real_t<T> value = weigh_values<GROUP>(args, b, shared.exponent, shared.S[0], (int)args.svd.columns, weights);
+  bool overflow;
+  const real_t<T> value =
+      weigh_values<GROUP>(args, b, shared.exponent, shared.S[0], (int)args.svd.columns, weights, &overflow);
   if (b < args.svd.batch_count && lane_in_group<GROUP>() == 0) {
-    store_norm(args, b, value, shared.finite);
-    args.svd.info[b] = direct_info(shared.finite, failed);
+    store_norm(args, b, value, shared.finite, failed, overflow);
   }
   __syncwarp();
 #pragma unroll

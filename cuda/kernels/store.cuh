@@ -6,7 +6,7 @@
  * One block per matrix, one warp per column. */
 #pragma once
 #include "block.cuh"
-#include "strided.cuh"
+#include "direct.cuh"
 
 template <class T> struct factor_view { /* column j, row i is data[j * column + i * row], conjugated if asked */
   const T *data;
@@ -74,9 +74,11 @@ template <class T> __global__ void store_kernel(store_args_t args) {
     for (int64_t j = warp_index(); j < most && (args.U.data || args.Vh.data); j += warp_count())
       store_column(args, b, j, U, V, nan);
     const R *S = (const R *)args.S + b * args.columns;
-    for (int64_t j = threadIdx.x; j < args.k; j += blockDim.x)
-      *entry<R>(args.S_out, b, j) = nan ? (R)NAN : times_power(S[j], args.exponent[b]);
+    const int exponent = stored_exponent(args.exponent_out, b, args.exponent[b], args.scaled_exponent);
+    for (int64_t j = threadIdx.x; j < args.k;
+         j += blockDim.x) /* the sum makes a negative zero of cuSOLVER's positive */
+      *entry<R>(args.S_out, b, j) = nan ? (R)NAN : times_power(S[j], exponent) + (R)0;
     if (threadIdx.x == 0)
-      args.info[b] = nan ? SVDGRAD_INFO_NONFINITE : args.failed[b] ? SVDGRAD_INFO_NOT_CONVERGED : SVDGRAD_INFO_OK;
+      args.info[b] = direct_info(!nan, args.failed[b], overflows(S[0], exponent));
   }
 }

@@ -100,7 +100,9 @@ typedef enum {
 #define SVDGRAD_INFO_OK            0
 #define SVDGRAD_INFO_NOT_CONVERGED 1 /**< sweep limit reached; outputs are the last iterate */
 #define SVDGRAD_INFO_NONFINITE     2 /**< NaN or Inf in the input; this matrix's outputs are NaN */
-#define SVDGRAD_INFO_OVERFLOW      3 /**< a result is too large for the element type, and infinite */
+#define SVDGRAD_INFO_OVERFLOW                                                                                          \
+  3 /**< the input is finite, and an output is too large for its type: those entries are Inf, all others (such as      \
+         U and Vh, where a value in S is Inf) are as valid as with OK.  The other codes win over this one */
 
 typedef struct svdgrad_context *svdgrad_handle_t; /**< opaque */
 
@@ -194,7 +196,13 @@ SVDGRAD_API const char *svdgrad_algorithm_name(svdgrad_handle_t handle, svdgrad_
 SVDGRAD_API int svdgrad_is_capturable(svdgrad_handle_t handle, svdgrad_op_t op, const svdgrad_desc_t *desc);
 
 /** SVD of each matrix, singular values in descending order; U and Vh have orthonormal columns and rows, also at zero
- *  singular values.  Without them a backend may take another algorithm, and S may differ in its last bits.
+ *  singular values.  Without them a backend may take another algorithm: S with and without vectors agree to c eps s_1, with c a
+ *  small multiple of max(m, n), which leaves small values no digit in common.  Where small values matter, ask for the
+ *  vectors with SVDGRAD_ALGO_JACOBI.  S holds no negative zero.  A value too large for the type is Inf, with info
+ *  SVDGRAD_INFO_OVERFLOW, and U and Vh are then valid.  On the CPU, JACOBI keeps the
+ *  singular value of a row or column of A whose square is no normal number (below about 2^-71 of the largest entry in
+ *  float, 2^-685 in double), and so does AUTO where it takes the same algorithm (svdgrad_algorithm_name); on CUDA it may
+ *  become 0.  LAPACK's and cuSOLVER's algorithms are right to c eps s_1 alone.
  *  @param[in]  A     m-by-n
  *  @param[out] S     length k (or rank), real
  *  @param[out] U     m-by-k (rank; m if full_matrices), or NULL

@@ -7,6 +7,7 @@
 #include "cpu_blas_backward.h"
 #include "cpu_choice.h"
 #include "cpu_kernels.h"
+#include "cpu_lanes_svd.h"
 #include "cpu_machine.h"
 #include "cpu_power.h"
 #include "lanes/lanes.h"
@@ -44,13 +45,14 @@ static int cpu_svd_group(const context_t *context, const problem_t *p) {
   return cpu_choose(SVDGRAD_OP_SVD, p) == CPU_LANES ? lanes_of(context, p)->lanes : 1;
 }
 
-static batch_t lanes_batch(const context_t *context, svdgrad_op_t op, const problem_t *p) {
+static batch_t lanes_batch(const context_t *context, svdgrad_op_t op, const problem_t *p, const cpu_lanes_svd_t *plan) {
   const lane_kernels_t *kernels = lanes_of(context, p);
-  return (batch_t){.task = kernels->svd,
+  return (batch_t){.task = cpu_lanes_svd,
+                   .call = plan,
                    .batch_count = p->batch_count,
                    .group = kernels->lanes,
                    .matrix_cost = cpu_cost(p, 20, 1),
-                   .scratch = kernels->svd_scratch(p, op == SVDGRAD_OP_SVD)};
+                   .scratch = cpu_lanes_svd_scratch(kernels, p, op == SVDGRAD_OP_SVD)};
 }
 
 static cpu_svd_plan_t plan_svd(const context_t *context, svdgrad_op_t op, const problem_t *p, const svd_call_t *call) {
@@ -92,7 +94,7 @@ static size_t cpu_workspace_size(const context_t *context, svdgrad_op_t op, cons
   if (op == SVDGRAD_OP_SVD_BACKWARD)
     return cpu_blas_backward_workspace(context, p);
   if (cpu_choose(op, p) == CPU_LANES) {
-    const batch_t batch = lanes_batch(context, op, p);
+    const batch_t batch = lanes_batch(context, op, p, NULL);
     return batch_workspace(&batch);
   }
   const cpu_svd_plan_t plan = plan_svd(context, op, p, NULL);
@@ -106,8 +108,9 @@ static svdgrad_status_t cpu_svd(const context_t *context, const svd_call_t *call
   if (p->mn == 0) {
     empty_svd(call);
   } else if (cpu_choose(op, p) == CPU_LANES) {
-    batch_t batch = lanes_batch(context, op, p);
-    batch.call = call, batch.work = call->work;
+    const cpu_lanes_svd_t plan = {lanes_of(context, p), call};
+    batch_t batch = lanes_batch(context, op, p, &plan);
+    batch.work = call->work;
     batch_run(&context->parallel, batch);
   } else {
     const cpu_svd_plan_t plan = plan_svd(context, op, p, call);

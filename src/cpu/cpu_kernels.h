@@ -25,6 +25,7 @@ typedef struct cpu_kernels {
   size_t (*svd_scratch)(const cpu_svd_plan_t *plan); /* bytes per matrix */
   size_t (*backward_scratch)(const cpu_backward_plan_t *plan);
   batch_task_t svd, backward; /* the call is the plan */
+  int (*lost_values)(const svd_call_t *call, int64_t b);
 } cpu_kernels_t;
 
 extern const cpu_kernels_t cpu_kernels[4]; /* by svdgrad_dtype_t */

@@ -10,7 +10,8 @@ typedef struct determinant_stages {
   int gradient;
   problem_t thin;
   svdgrad_matrix_t U, Vh;
-  svdgrad_vector_t S;
+  svdgrad_vector_t S; /* times 2^-exponent */
+  int32_t *exponent;
   stages_t stages;
 } determinant_stages_t;
 
@@ -45,7 +46,7 @@ static void determinant_program(machine_t *machine, const void *argument) {
   if (machine->measuring)
     return;
   form.info = call->det.data ? call->info : NULL;
-  ops->load_values(machine, between->S, form.values);
+  ops->load_scaled_values(machine, between->S, between->exponent, form.values);
   ops->load(machine, between->U, PLAIN, U);
   ops->load(machine, between->Vh, HERMITIAN, V);
   load_cotangents(machine, call, &form);
@@ -69,6 +70,7 @@ static determinant_stages_t take_stages(const context_t *context, const problem_
   stages_share(&w.stages, context->backend->program_workspace(context, &program));
   w.stages = stages_make(p, work, w.stages.shared);
   w.S = stages_reals(&w.stages, p->n);
+  w.exponent = stages_words(&w.stages);
   w.U = stages_matrix(&w.stages, p->n, p->n);
   w.Vh = stages_matrix(&w.stages, p->n, p->n);
   return w;
@@ -109,7 +111,9 @@ static svdgrad_status_t determinant_part(const context_t *context, const void *a
                           .Vh = w.Vh,
                           .S = w.S,
                           .info = call->info,
-                          .work = call->work};
+                          .work = call->work,
+                          .exponent = w.exponent,
+                          .keep_small = call->log_abs.data != NULL || call->sign.data != NULL};
   const program_t program = {"svdgrad_determinant", &w.thin, &w, determinant_program};
   const svdgrad_status_t status = context->backend->svd(context, &svd);
   return status ? status : context->backend->program_run(context, &program, call->stream, call->work);

@@ -82,6 +82,7 @@ typedef struct norm_form {
   reals_t g;      /* in, one per matrix; or none */
   reals_t value;  /* out, one per matrix */
   reals_t weight; /* out: the gradient is U diag(weight) Vh; or none */
+  int32_t *info;  /* in and out, per matrix: OK becomes OVERFLOW where the value is too large */
 } norm_form_t;
 
 /* The determinant of U diag(s) Vh and what its gradients are made of (src/determinant_rules.inc); 1-by-1 but for the

@@ -38,6 +38,8 @@ typedef struct machine_ops {
   void (*form_pairs)(machine_t *machine, const function_form_t *form);
   void (*form_norm)(machine_t *machine, const norm_form_t *form);
   void (*form_determinant)(machine_t *machine, const determinant_form_t *form);
+  /* The values 2^exponent S (svd_call_t.exponent), one exponent per matrix. */
+  void (*load_scaled_values)(machine_t *machine, svdgrad_vector_t S, const int32_t *exponent, values_t to);
 } machine_ops_t;
 
 /* The first member of a backend's own machine. */

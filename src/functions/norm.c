@@ -10,7 +10,8 @@ typedef struct norm_stages {
   int gradient;
   problem_t thin;
   svdgrad_matrix_t U, Vh;
-  svdgrad_vector_t S;
+  svdgrad_vector_t S; /* times 2^-exponent: in the caller's units they might be Inf, or have lost digits */
+  int32_t *exponent;
   stages_t stages;
 } norm_stages_t;
 
@@ -32,8 +33,9 @@ static void norm_program(machine_t *machine, const void *argument) {
                             .values = values,
                             .g = call->g.data ? g : (reals_t){NULL, 0},
                             .value = value,
-                            .weight = weight};
-  ops->load_values(machine, between->S, values);
+                            .weight = weight,
+                            .info = call->info};
+  ops->load_scaled_values(machine, between->S, between->exponent, values);
   ops->load_reals(machine, call->g, g);
   ops->form_norm(machine, &form);
   ops->store_reals(machine, value, call->value);
@@ -56,6 +58,7 @@ static norm_stages_t take_stages(const context_t *context, const problem_t *p, i
   stages_share(&w.stages, context->backend->program_workspace(context, &program));
   w.stages = stages_make(p, work, w.stages.shared);
   w.S = stages_reals(&w.stages, p->mn);
+  w.exponent = stages_words(&w.stages);
   if (gradient) {
     w.U = stages_matrix(&w.stages, p->m, p->mn);
     w.Vh = stages_matrix(&w.stages, p->mn, p->n);
@@ -96,7 +99,9 @@ static svdgrad_status_t norm_part(const context_t *context, const void *argument
                           .Vh = w.Vh,
                           .S = w.S,
                           .info = call->info,
-                          .work = call->work};
+                          .work = call->work,
+                          .exponent = w.exponent,
+                          .keep_small = call->kind == SVDGRAD_NORM_LOG_DETERMINANT};
   const program_t program = {"svdgrad_norm", &w.thin, &w, norm_program};
   const svdgrad_status_t status = context->backend->svd(context, &svd);
   return status ? status : context->backend->program_run(context, &program, call->stream, call->work);

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The SVD of a group of matrices in lanes, and of those among them by the reference algorithm whose smallest singular values
+ * are out of the reach of the lanes (cpu_lost_values.inc). */
+#ifndef SVDGRAD_CPU_LANES_SVD_H
+#define SVDGRAD_CPU_LANES_SVD_H
+#include "lanes/lanes.h"
+
+/* The argument of the task. */
+typedef struct cpu_lanes_svd {
+  const lane_kernels_t *kernels;
+  const svd_call_t *call;
+} cpu_lanes_svd_t;
+
+/* Bytes for a group. */
+size_t cpu_lanes_svd_scratch(const lane_kernels_t *kernels, const problem_t *p, int vectors);
+
+/* A batch_task_t. */
+void cpu_lanes_svd(const void *argument, int64_t first, int64_t count, arena_t scratch);
+
+#endif
