@@ -162,14 +162,14 @@ static void check_svd(svdgrad_backend_t backend, const svdgrad_desc_t *desc) {
   check_views(backend, desc, SVDGRAD_FORM_UVH, ops, 2);
 }
 
-Test(views, svd, .timeout = 300) { for_each_problem(check_svd); }
+Test(views, svd) { for_each_problem(check_svd); }
 
 static void check_functions(svdgrad_backend_t backend, const svdgrad_desc_t *desc) {
   if (desc->m < 50 && (desc->batch_count == LARGE_BATCH || desc->algo == SVDGRAD_ALGO_AUTO))
     check_views(backend, desc, desc->m == 4 ? SVDGRAD_FORM_VVH : SVDGRAD_FORM_UVH, functions_ops, FUNCTIONS_OP_COUNT);
 }
 
-Test(views, functions, .timeout = 300) { for_each_problem(check_functions); }
+Test(views, functions) { for_each_problem(check_functions); }
 
 /* ---- power iteration ---- */
 
@@ -245,4 +245,4 @@ static void check_power(svdgrad_backend_t backend, const svdgrad_desc_t *of) {
   }
 }
 
-Test(views, power, .timeout = 300) { for_each_problem(check_power); }
+Test(views, power) { for_each_problem(check_power); }

@@ -11,7 +11,8 @@
  *  - Work is enqueued on `stream` and the call returns.  It never synchronizes, allocates,
  *    frees, or copies to the host; every CUDA path can be captured in a CUDA graph unless
  *    svdgrad_is_capturable() says otherwise.  `stream` is a `cudaStream_t`; the CPU
- *    backends need NULL and have finished on return.
+ *    backends need NULL and have finished on return.  (CUDA's JACOBI of min(m, n) > 672 enqueues more launches
+ *    than a stream holds: outside of a graph the call may wait for room.)
  *  - Pointers lie in the backend's memory (device for CUDA).  Inputs are never written.
  *    Outputs must not overlap inputs, `work` or each other (gA with beta != 0 is read): INVALID_ARGUMENT where pointers
  *    and strides show it.  Elements of one between those of another are no overlap.
@@ -292,13 +293,14 @@ typedef enum {
   SVDGRAD_FUNCTION_CLIP = 4,           /**< min(s, t), t >= 0: projection on the ball of the spectral norm */
   SVDGRAD_FUNCTION_POWER = 5,          /**< s^t, t finite; 1 is the identity.  For t < 0 values <= 4 eps s_1 give 0
                                             (but under the policy EXACT) */
-  SVDGRAD_FUNCTION_INVERSE = 6,        /**< 1/s where s > t s_1, else 0, t >= 0; 0 means max(m, n) eps.  The conjugate
+  SVDGRAD_FUNCTION_INVERSE = 6,        /**< 1/s where s > t s_1, else 0, t >= 0; 0 means max(m, n)
+                                            eps, at most sqrt(eps).  The conjugate
                                             transpose of the pseudo-inverse */
   SVDGRAD_FUNCTION_ROTATION = 7, /**< 1, but for the last value det(U) det(Vh): the nearest rotation.  Complex types:
                                             e^(i theta_j), the nearest special unitary matrix, with s_j sin theta_j the
                                             same for all j and sum theta_j = -arg det(U Vh).  m = n, form UVH */
   SVDGRAD_FUNCTION_CUSTOM = 8,   /**< the caller's f(s_i) and f'(s_i) */
-  SVDGRAD_FUNCTION_SIGN = 9      /**< 1 where s > t s_1, else 0, t >= 0; 0 means max(m, n) eps: POLAR that is zero
+  SVDGRAD_FUNCTION_SIGN = 9      /**< 1 where s > t s_1, else 0, t as for INVERSE: POLAR that is zero
                                             where A is, the partial isometry of the polar decomposition */
 } svdgrad_function_kind_t;
 
@@ -368,7 +370,8 @@ typedef enum {
 } svdgrad_norm_kind_t;
 
 /** Value of a norm of each matrix and, if asked, its gradient: gA = alpha * g * (gradient) + beta * gA.
- *  Where the norm has a kink it is the subgradient of least norm: NUCLEAR counts values > max(m, n) eps s_1, SPECTRAL
+ *  Where the norm has a kink it is the subgradient of least norm: NUCLEAR counts values > max(m, n) eps s_1
+ *  (at most sqrt(eps) s_1), SPECTRAL
  *  shares alike between values within 4 eps s_1 of the first, SCHATTEN and LOG_DETERMINANT drop negative powers of
  *  values <= 4 eps s_1 (but under the policy EXACT); a zero matrix has gradient 0.
  *  @param[in]  p      of SCHATTEN, finite and > 0; ignored otherwise
