@@ -99,6 +99,12 @@ static const char *cuda_algorithm_name(const context_t *context, svdgrad_op_t op
   return cuda_algorithm_string(cuda_choose(cuda_state(context), op, problem));
 }
 
+static const char *cuda_limit(svdgrad_op_t op, const problem_t *problem) {
+  (void)op;
+  (void)problem;
+  return NULL;
+}
+
 static int cuda_is_capturable(const context_t *context, svdgrad_op_t op, const problem_t *problem) {
   return cuda_algorithm_is_capturable(cuda_choose(cuda_state(context), op, problem));
 }
@@ -161,6 +167,7 @@ const backend_t cuda_backend = {
     .create = cuda_create,
     .destroy = cuda_destroy,
     .algorithm_name = cuda_algorithm_name,
+    .limit = cuda_limit,
     .is_capturable = cuda_is_capturable,
     .workspace_size = cuda_workspace_size,
     .svd = cuda_svd,

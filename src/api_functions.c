@@ -212,13 +212,13 @@ enum { FUNCTION_SIZE_0_1 = offsetof(svdgrad_function_t, null_value) };
 
 static svdgrad_status_t check_function(const char *function, const problem_t *p, const svdgrad_function_t *given,
                                        svdgrad_function_t *f) {
+  *f = (svdgrad_function_t)SVDGRAD_FUNCTION_INIT;
   if (!given)
     return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: function is NULL, must not be", function);
   if (given->struct_size != FUNCTION_SIZE_0_1 && given->struct_size != sizeof *f)
     return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT,
                         "%s: function.struct_size is %zu, must be %zu (use SVDGRAD_FUNCTION_INIT)", function,
                         given->struct_size, sizeof *f);
-  *f = (svdgrad_function_t)SVDGRAD_FUNCTION_INIT;
   memcpy(f, given, given->struct_size);
   if ((int)f->kind < SVDGRAD_FUNCTION_POLAR || f->kind > SVDGRAD_FUNCTION_SIGN)
     return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: function.kind is %d, must be in %d..%d", function,

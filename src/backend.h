@@ -61,7 +61,7 @@ typedef struct backend {
   void (*destroy)(context_t *context);
   /* Name of the algorithm, or NULL with a message if this backend has none for (op, problem). */
   const char *(*algorithm_name)(const context_t *context, svdgrad_op_t op, const problem_t *problem);
-  /* What the problem exceeds where that is NULL, for the message.  May be NULL itself. */
+  /* What the problem exceeds where that is NULL, for the message; NULL where there is no word for it. */
   const char *(*limit)(svdgrad_op_t op, const problem_t *problem);
   int (*is_capturable)(const context_t *context, svdgrad_op_t op, const problem_t *problem);
   /* Of a CPU backend: matrices that svd() takes at once. */

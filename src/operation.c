@@ -19,7 +19,7 @@ const char *operation_algorithm(const context_t *context, svdgrad_op_t op, const
 }
 
 const char *operation_limit(const context_t *context, svdgrad_op_t op, const problem_t *p) {
-  return context->backend->limit ? context->backend->limit(solver_of(op), p) : NULL;
+  return context->backend->limit(solver_of(op), p);
 }
 
 int operation_is_capturable(const context_t *context, svdgrad_op_t op, const problem_t *p) {

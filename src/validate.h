@@ -18,7 +18,7 @@ svdgrad_status_t validate_stream(const char *function, svdgrad_handle_t handle, 
 svdgrad_status_t validate_scalars(const char *function, double alpha, double beta);
 svdgrad_status_t validate_operands(const char *function, const problem_t *p, const operand_t *operands, int count);
 svdgrad_status_t validate_workspace(const char *function, svdgrad_handle_t handle, svdgrad_op_t op,
-                                    const problem_t *problem, const void *work, size_t work_bytes, size_t *need);
+                                    const problem_t *problem, const void *work, size_t work_bytes, size_t *bytes);
 
 /* Last: no output, which `info`, `report` and `work_bytes` bytes of `work` are too, overlaps another operand.  Each of the
  * three may be NULL. */

@@ -260,8 +260,8 @@ Test(arguments, handle_and_desc) {
 
 Test(arguments, enums) {
   static const mistake_t mistakes[] = {
-      {QUERIES, {I32(op, -1)}, INVALID, "op is -1, must be in 0..11"},
-      {QUERIES, {I32(op, 12)}, INVALID, "op is 12, must be in 0..11"},
+      {QUERIES, {I32(op, -1)}, INVALID, "op is -1, must be in 0..13"},
+      {QUERIES, {I32(op, 14)}, INVALID, "op is 14, must be in 0..13"},
       {TAKES_DESC, {I32(f.desc.dtype, -1)}, INVALID, "desc.dtype is -1, must be in 0..3"},
       {TAKES_DESC, {I32(f.desc.dtype, 4)}, INVALID, "desc.dtype is 4, must be in 0..3"},
       {TAKES_DESC, {I32(f.desc.dtype, INT32_MIN)}, INVALID, "desc.dtype is -2147483648, must be in 0..3"},

@@ -36,6 +36,12 @@ static int ref_is_capturable(const context_t *context, svdgrad_op_t op, const pr
   return 0;
 }
 
+static const char *ref_limit(svdgrad_op_t op, const problem_t *problem) {
+  (void)op;
+  (void)problem;
+  return NULL;
+}
+
 static int ref_svd_group(const context_t *context, const problem_t *problem) {
   (void)context;
   (void)problem;
@@ -148,6 +154,7 @@ const backend_t ref_backend = {
     .create = ref_create,
     .destroy = ref_destroy,
     .algorithm_name = ref_algorithm_name,
+    .limit = ref_limit,
     .is_capturable = ref_is_capturable,
     .svd_group = ref_svd_group,
     .workspace_size = ref_workspace_size,
