@@ -118,6 +118,13 @@ static void scale_columns(machine_t *machine, reals_t factor, tensor_t X) {
     c->error = c->kernels->program_scale(&args, c->stream);
 }
 
+static void scale_columns_in_steps(machine_t *machine, reals_t factor, reals_t step, tensor_t X) {
+  cuda_machine_t *c = cuda(machine);
+  const tensor_args_t args = {.batch_count = machine->p->batch_count, .X = X, .factor = factor, .step = step};
+  if (!c->error && X.data)
+    c->error = c->kernels->program_scale(&args, c->stream);
+}
+
 static void scale_columns_by(machine_t *machine, tensor_t factor, tensor_t X) {
   cuda_machine_t *c = cuda(machine);
   const tensor_args_t args = {.batch_count = machine->p->batch_count, .X = X, .column = factor};
@@ -210,6 +217,7 @@ static const machine_ops_t cuda_machine_ops = {
     .store_reals = store_reals,
     .multiply = multiply,
     .scale_columns = scale_columns,
+    .scale_columns_in_steps = scale_columns_in_steps,
     .scale_columns_by = scale_columns_by,
     .normalize = normalize,
     .add_identity = add_identity,

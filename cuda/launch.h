@@ -209,6 +209,7 @@ typedef struct tensor_args {
   int64_t batch_count;
   tensor_t X;
   reals_t factor;          /* scale_columns */
+  reals_t step;            /* scale_columns_in_steps: the second one; or none */
   const int32_t *exponent; /* normalize */
   double value;            /* add_identity */
   tensor_t column;         /* scale_columns_by */

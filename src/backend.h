@@ -97,4 +97,7 @@ extern const backend_t ref_backend, cpu_backend;
  * loaded. */
 const backend_t *cuda_backend_find(void);
 
+/* What an SVD left can be used: its info code is OK, or values overflowed. */
+static inline int svd_is_valid(int32_t info) { return info == SVDGRAD_INFO_OK || info == SVDGRAD_INFO_OVERFLOW; }
+
 #endif

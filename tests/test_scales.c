@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Singular values at the ends of the range: too large for their type, and so far apart that squares leave it. */
-#include "fixture.h"
+#include "cases.h"
+#include "functions.h"
 
 #include <criterion/criterion.h>
+#include <float.h>
 #include <math.h>
+#include <stdlib.h>
 
 static fixture_t start(svdgrad_backend_t backend, svdgrad_dtype_t dtype, int64_t n, int64_t batch_count) {
   const svdgrad_desc_t desc = make_desc(dtype, n, n, batch_count);
@@ -71,3 +74,190 @@ static void keeps_small_at_sizes(svdgrad_backend_t backend, svdgrad_dtype_t dtyp
 
 Test(scales, values_too_large_are_infinite_and_say_so) { for_all(overflows); }
 Test(scales, values_far_below_the_largest_are_kept) { for_all(keeps_small_at_sizes); }
+
+/* ---- derivatives ------------------------------------------------------------------------------------
+ * Times powers of two S and the other inputs give the same results times powers of two, bit for bit but for rounding to
+ * subnormal numbers.  The calls take factors, so that S may be as exact as it likes. */
+
+static int is_single(svdgrad_dtype_t dtype) { return dtype == SVDGRAD_F32 || dtype == SVDGRAD_C64; }
+
+/* The operands of one call, times 2^power each. */
+typedef struct scaled {
+  int operand, power;
+} scaled_t;
+
+typedef struct problem_of {
+  svdgrad_backend_t backend;
+  svdgrad_desc_t desc;
+  svdgrad_op_t op;
+  svdgrad_function_t function;
+  int power; /* of S */
+  const scaled_t *inputs, *outputs;
+  int input_count, output_count;
+} problem_of_t;
+
+static void multiply_by(const buffer_t *X, int64_t b, int power) {
+  for (int64_t j = 0; j < X->cols; j++)
+    for (int64_t i = 0; i < X->rows; i++) {
+      const z_t x = buffer_get(X, b, i, j);
+      const int is_complex = dtype_is_complex(X->dtype);
+      buffer_set(X, b, i, j, ldexpl(creall(x), power) + (is_complex ? ldexpl(cimagl(x), power) * I : 0));
+    }
+}
+
+/* S = k, .., 2, 1 and small integers in A, which is what the discarded triplets come from. */
+static void set_integers(functions_t *x, int64_t b) {
+  for (int64_t j = 0; j < x->f.S.rows; j++)
+    buffer_set(&x->f.S, b, j, 0, (double)(x->f.S.rows - j));
+  for (int64_t j = 0; j < x->f.A.cols; j++)
+    for (int64_t i = 0; i < x->f.A.rows; i++)
+      buffer_set(&x->f.A, b, i, j, rintl(4 * creall(buffer_get(&x->f.A, b, i, j))));
+}
+
+static functions_t run_scaled(const problem_of_t *p, int scaled) {
+  functions_t x = functions_make(p->backend, &p->desc, p->function.form, LAYOUT_COLUMN_MAJOR);
+  x.function = p->function;
+  for (int64_t b = 0; b < p->desc.batch_count; b++)
+    functions_fill(&x, b, 5);
+  factorize(&x.f); /* for U and Vh */
+  for (int64_t b = 0; b < p->desc.batch_count; b++) {
+    set_integers(&x, b);
+    if (!scaled)
+      continue;
+    multiply_by(&x.f.S, b, p->power);
+    multiply_by(&x.f.A, b, p->power);
+    for (int i = 0; i < p->input_count; i++)
+      multiply_by(functions_operand(&x, p->inputs[i].operand), b, p->inputs[i].power);
+  }
+  const svdgrad_status_t status = p->op == SVDGRAD_OP_SVD_BACKWARD ? fixture_backward(&x.f, WITH_COTANGENTS, 1, 0)
+                                                                   : functions_run(&x, p->op, 0, 1, 0);
+  cr_assert_eq(status, SVDGRAD_STATUS_SUCCESS, "%s", svdgrad_last_error_message());
+  return x;
+}
+
+/* Largest difference of x and y 2^power, relative to the largest element of the latter. */
+static double difference_of(const buffer_t *x, const buffer_t *y, int64_t b, int power) {
+  long double most = 0, difference = 0;
+  for (int64_t j = 0; j < x->cols; j++)
+    for (int64_t i = 0; i < x->rows; i++) {
+      const z_t expected = buffer_get(y, b, i, j), got = buffer_get(x, b, i, j);
+      const long double re = ldexpl(creall(got), -power) - creall(expected);
+      const long double im = dtype_is_complex(x->dtype) ? ldexpl(cimagl(got), -power) - cimagl(expected) : 0;
+      most = fmaxl(most, cabsl(expected));
+      difference = isfinite(re) && isfinite(im) ? fmaxl(difference, hypotl(re, im)) : INFINITY;
+    }
+  return most > 0 ? (double)(difference / most) : (double)difference;
+}
+
+static void check_scaled(const problem_of_t *p) {
+  functions_t base = run_scaled(p, 0), x = run_scaled(p, 1);
+  /* 2^(power degree) is as right as degree - 1, a rounded double, is. */
+  const double of_degree = p->function.kind == SVDGRAD_FUNCTION_POWER ? 2 * DBL_EPSILON * abs(p->power) : 0;
+  const double tolerance = 64 * dtype_epsilon(p->desc.dtype) + of_degree;
+  for (int i = 0; i < p->output_count; i++) {
+    const int operand = p->outputs[i].operand;
+    double most = 0;
+    for (int64_t b = 0; b < p->desc.batch_count; b++)
+      most = fmax(most, difference_of(functions_operand(&x, operand), functions_operand(&base, operand), b,
+                                      p->outputs[i].power));
+    cr_expect(most <= tolerance, "%s of operation %d kind %d param %g, %s %s %d x %d rank %d, S 2^%d: %g",
+              functions_operand_name(operand), (int)p->op, (int)p->function.kind, p->function.param,
+              backend_name(p->backend), dtype_name(p->desc.dtype), (int)p->desc.m, (int)p->desc.n, (int)p->desc.rank,
+              p->power, most);
+  }
+  functions_free(&base);
+  functions_free(&x);
+}
+
+static int between(int x, int least, int most) { return x < least ? least : x > most ? most : x; }
+
+/* Powers of cotangents and tangents stay where products with them are normal numbers. */
+static int normal_power(svdgrad_dtype_t dtype, int power) {
+  const int limit = is_single(dtype) ? 100 : 990;
+  return between(power, -limit, limit);
+}
+
+static void check_jvp(problem_of_t p) {
+  const int dA = normal_power(p.desc.dtype, p.power);
+  const scaled_t inputs[] = {{OPERAND_DA, dA}};
+  const scaled_t outputs[] = {{OPERAND_DS, dA}, {OPERAND_DU, dA - p.power}, {OPERAND_DVH, dA - p.power}};
+  p.op = SVDGRAD_OP_SVD_JVP, p.inputs = inputs, p.outputs = outputs, p.input_count = 1, p.output_count = 3;
+  check_scaled(&p);
+}
+
+static void check_backward(problem_of_t p) {
+  const int g = normal_power(p.desc.dtype, p.power), gS = g - p.power;
+  const scaled_t inputs[] = {{OPERAND_GU, g}, {OPERAND_GVH, g}, {OPERAND_GS, gS}};
+  const scaled_t outputs[] = {{OPERAND_GA, gS}};
+  p.op = SVDGRAD_OP_SVD_BACKWARD, p.inputs = inputs, p.outputs = outputs, p.input_count = 3, p.output_count = 1;
+  check_scaled(&p);
+}
+
+/* What lies outside the spans takes a product of both, which must not vanish. */
+static void check_second(problem_of_t p) {
+  const int square = p.desc.m == p.desc.n, limit = is_single(p.desc.dtype) ? 50 : 490;
+  if (!square && (p.power < -2 * limit || p.power > 2 * limit))
+    return;
+  const int both = normal_power(p.desc.dtype, p.power), g = square ? both : between(p.power, -limit, limit);
+  const scaled_t inputs[] = {{OPERAND_GU, g}, {OPERAND_GVH, g}, {OPERAND_GS, g - p.power}, {OPERAND_DA, g}};
+  const scaled_t outputs[] = {
+      {OPERAND_DS, g}, {OPERAND_DU, g - p.power}, {OPERAND_DVH, g - p.power}, {OPERAND_GA, 2 * (g - p.power)}};
+  p.op = SVDGRAD_OP_SVD_BACKWARD_BACKWARD;
+  p.inputs = inputs, p.outputs = outputs, p.input_count = 4, p.output_count = 4;
+  check_scaled(&p);
+}
+
+/* The gradient of f with f(2 s) = 2^degree f(s). */
+static void check_function(problem_of_t p, svdgrad_function_kind_t kind, double degree) {
+  const double change = (degree - 1) * p.power; /* the exponent of gA / gY */
+  const int limit = is_single(p.desc.dtype) ? 90 : 900;
+  const int gY = between((int)-change, -limit, limit), gA = (int)lrint(gY + change);
+  if (p.power % 10 != 0 || gA < -limit || gA > limit)
+    return;
+  const scaled_t inputs[] = {{OPERAND_GY, gY}}, outputs[] = {{OPERAND_GA, gA}};
+  p.function.kind = kind, p.function.param = kind == SVDGRAD_FUNCTION_POWER ? degree : 0;
+  p.op = SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD;
+  p.inputs = inputs, p.outputs = outputs, p.input_count = p.output_count = 1;
+  check_scaled(&p);
+}
+
+static void check_functions(problem_of_t p) {
+  check_function(p, SVDGRAD_FUNCTION_POLAR, 0);
+  check_function(p, SVDGRAD_FUNCTION_INVERSE, -1);
+  check_function(p, SVDGRAD_FUNCTION_POWER, 2.7);
+  check_function(p, SVDGRAD_FUNCTION_POWER, -1.3);
+}
+
+static void check_truncated(problem_of_t p) {
+  p.desc.rank = 2;
+  check_jvp(p);
+  check_backward(p);
+}
+
+/* Over the whole range: k 2^power is a number for k up to 20. */
+static void over_range(svdgrad_backend_t backend, svdgrad_dtype_t dtype, void (*check)(problem_of_t p), int smallest) {
+  static const int64_t shapes[][2] = {{3, 3}, {12, 5}, {5, 12}, {2, 2}, {8, 8}, {20, 20}};
+  static const int single[] = {-149, -140, -130, -127, -120, -100, -60, 20, 60, 100, 110, 123};
+  static const int twice[] = {-1074, -1060, -1030, -1022, -1010, -990, -300, 300, 700, 990, 1010, 1019};
+  const int count = test_table == TABLE_SMALL ? 3 : 6;
+  for (int s = 0; s < count; s++)
+    for (int i = 0; i < 12; i++) {
+      const svdgrad_desc_t desc = make_desc(dtype, shapes[s][0], shapes[s][1], 2);
+      const svdgrad_function_t function = SVDGRAD_FUNCTION_INIT;
+      if (shapes[s][0] > smallest && shapes[s][1] > smallest)
+        check((problem_of_t){
+            .backend = backend, .desc = desc, .function = function, .power = is_single(dtype) ? single[i] : twice[i]});
+    }
+}
+
+static void jvp_over_range(svdgrad_backend_t b, svdgrad_dtype_t t) { over_range(b, t, check_jvp, 0); }
+static void backward_over_range(svdgrad_backend_t b, svdgrad_dtype_t t) { over_range(b, t, check_backward, 0); }
+static void second_over_range(svdgrad_backend_t b, svdgrad_dtype_t t) { over_range(b, t, check_second, 0); }
+static void functions_over_range(svdgrad_backend_t b, svdgrad_dtype_t t) { over_range(b, t, check_functions, 0); }
+static void truncated_over_range(svdgrad_backend_t b, svdgrad_dtype_t t) { over_range(b, t, check_truncated, 2); }
+
+Test(scales, tangents_over_the_whole_range) { for_all(jvp_over_range); }
+Test(scales, gradients_over_the_whole_range) { for_all(backward_over_range); }
+Test(scales, second_order_over_the_whole_range) { for_all(second_over_range); }
+Test(scales, gradients_of_functions_over_the_whole_range) { for_all(functions_over_range); }
+Test(scales, truncated_over_the_whole_range) { for_all(truncated_over_range); }

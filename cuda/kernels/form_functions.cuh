@@ -159,6 +159,8 @@ template <class T> __global__ void form_pairs_kernel(form_args_t args) {
         pair_of_one(rule, a, c, P, i, j, scale, &scene, M);
     }
     add_moving(form, rule, scene, P, M);
+    if (threadIdx.x == 0)
+      *reals_of<R>(form.step, b) = 1; /* factors are whole */
     for (int64_t j = threadIdx.x; j < k && form.outside; j += blockDim.x)
       reals_of<R>(form.factor, b)[j] = factor_at(args, form, rule, &scene, scale, j);
     form_end(scene, form.report, scratch);

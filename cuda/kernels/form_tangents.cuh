@@ -32,9 +32,9 @@ template <class R> __device__ inline void form_end(const form_scene<R> &scene, s
     report[scene.b] = gap_report(&policy, scene.exponent);
 }
 
-/* What stands for 1/s_j. */
-template <class R> __device__ inline R form_inverse_of(form_scene<R> *scene, int64_t j, int outside, R scale) {
-  return outside ? scale * gap_outside(&scene->policy, scene->s[j], (R)1) : 0;
+/* What stands for 1/s_j, normalized. */
+template <class R> __device__ inline R form_inverse_of(form_scene<R> *scene, int64_t j, int outside) {
+  return outside ? gap_outside(&scene->policy, scene->s[j], (R)1) : 0;
 }
 
 /* Hermitian and skew-Hermitian part of X at (i, j). */
@@ -91,7 +91,8 @@ template <class T> __global__ void form_jvp_kernel(form_args_t args) {
   const jvp_form_t &form = args.form.jvp;
   for (int64_t b = blockIdx.x; b < args.batch_count; b += gridDim.x) {
     form_scene<R> scene = form_begin<R>(args, form.values, b);
-    const bool failed = form.failed && form.failed[b]; /* loud, where nothing else can say so */
+    const bool failed = form.failed && form.failed[b] != SVDGRAD_INFO_OK &&
+                        form.failed[b] != SVDGRAD_INFO_OVERFLOW; /* loud, where nothing else can say so */
     const R scale = failed ? (R)NAN : (R)ldexp((R)1, -scene.exponent);
     const int64_t k = scene.k;
     const T *E = tensor_of<T>(form.E, b);
@@ -102,8 +103,10 @@ template <class T> __global__ void form_jvp_kernel(form_args_t args) {
     }
     for (int64_t j = threadIdx.x; j < k; j += blockDim.x) {
       reals_of<R>(form.dS, b)[j] = re(E[j * k + j]);
-      reals_of<R>(form.inverse, b)[j] = form_inverse_of(&scene, j, form.outside, scale);
+      reals_of<R>(form.inverse, b)[j] = form_inverse_of(&scene, j, form.outside);
     }
+    if (threadIdx.x == 0)
+      *reals_of<R>(form.step, b) = scale;
     form_rest<T>(form, &scene, scale);
     form_end(scene, form.report, scratch);
   }
@@ -175,11 +178,14 @@ template <class T> __global__ void form_second_kernel(form_args_t args) {
       sb = warp_sum(sb);
       if (lane_index() != 0)
         continue;
-      const R inverse = form_inverse_of(&scene, j, form.outside, scale);
+      const R inverse = form_inverse_of(&scene, j, form.outside);
       reals_of<R>(form.inverse, b)[j] = inverse;
       reals_of<R>(form.dS, b)[j] = re(a.Z[j * k + j]);
-      reals_of<R>(form.sb, b)[j] = form.D.data ? sb - re(tensor_of<T>(form.D, b)[j * k + j]) * inverse * inverse : sb;
+      reals_of<R>(form.sb, b)[j] =
+          form.D.data ? sb - re(tensor_of<T>(form.D, b)[j * k + j]) * inverse * scale * inverse * scale : sb;
     }
+    if (threadIdx.x == 0)
+      *reals_of<R>(form.step, b) = scale;
     of_width = block_reduce<sum_of<R>>(of_width, scratch);
     if (threadIdx.x == 0 && k > 0)
       reals_of<R>(form.sb, b)[0] += of_width * (R)args.gap_param;

@@ -82,6 +82,8 @@ template <class T> __global__ void program_scale_kernel(tensor_args_t args) {
   visit_batch(args.batch_count, args.X.rows * args.X.columns, [&](int64_t b, int64_t e) {
     T *x = tensor_of<T>(args.X, b) + e;
     *x = reals_of<real_t<T>>(args.factor, b)[e / args.X.rows] * *x;
+    if (args.step.data)
+      *x = *reals_of<real_t<T>>(args.step, b) * *x;
   });
 }
 

@@ -32,7 +32,8 @@ typedef struct jvp_form {
   values_t values;
   tensor_t E;          /* in: U^H dA V */
   tensor_t K, N;       /* out */
-  reals_t dS, inverse; /* out: Re diag(E); what stands for 1/s_j before the parts outside the spans of U and V */
+  reals_t dS, inverse; /* out: Re diag(E); what stands for 1/s_j before the parts outside the spans of U and V, */
+  reals_t step;        /* but for this factor, one per matrix and 1 nearly always: the product may overflow */
   int outside;         /* there are such parts */
   /* Truncated rank: the singular values of the discarded part, in units of s; in p, q the parts outside in its singular
    * bases, in x, y out the solution there (backward_core.inc). */
@@ -50,7 +51,8 @@ typedef struct second_form {
   tensor_t D;       /* in: its diagonal is divided by s_j^2 and taken from sb; or none */
   tensor_t M, K, N; /* out: of the first pass, and of the JVP along ggA */
   reals_t dS, sb;   /* out */
-  reals_t inverse;  /* out: what stands for 1/s_j */
+  reals_t inverse;  /* out: what stands for 1/s_j, */
+  reals_t step;     /* but for this factor, as above */
   int outside;      /* m != n */
   svdgrad_report_t *report;
 } second_form_t;
@@ -69,7 +71,8 @@ typedef struct function_form {
   reals_t result; /* values: out, f(s_i) */
   reals_t points; /* pairs: scratch, 2 k */
   tensor_t P, M;  /* pairs: in, U^H gY V or V^H herm(gY) V; out */
-  reals_t factor; /* pairs: out, what is before the parts outside the spans */
+  reals_t factor; /* pairs: out, what is before the parts outside the spans, */
+  reals_t step;   /* but for this factor, as above */
   int outside;    /* there are such parts */
   svdgrad_report_t *report;
 } function_form_t;

@@ -26,7 +26,9 @@ typedef struct machine_ops {
   /* C = alpha op(A) op(B) + beta C; not both of A and B HERMITIAN. */
   void (*multiply)(machine_t *machine, double alpha, machine_operation_t op_a, tensor_t A, machine_operation_t op_b,
                    tensor_t B, double beta, tensor_t C);
-  void (*scale_columns)(machine_t *machine, reals_t factor, tensor_t X);     /* X_j *= factor_j */
+  void (*scale_columns)(machine_t *machine, reals_t factor, tensor_t X); /* X_j *= factor_j */
+  /* X_j *= factor_j, then X *= step, one per matrix and 1 nearly always. */
+  void (*scale_columns_in_steps)(machine_t *machine, reals_t factor, reals_t step, tensor_t X);
   void (*scale_columns_by)(machine_t *machine, tensor_t factor, tensor_t X); /* the same by a column of elements */
   void (*normalize)(machine_t *machine, values_t values, tensor_t X);        /* X *= 2^-exponent */
   void (*add_identity)(machine_t *machine, double value, tensor_t X);        /* X += value I */

@@ -95,7 +95,7 @@ static void complete_side(machine_t *machine, const function_form_t *form, tenso
   const machine_ops_t *ops = machine->ops;
   if (form->outside) {
     ops->multiply(machine, -1, PLAIN, basis, op, inside, 1, X);
-    ops->scale_columns(machine, form->factor, X);
+    ops->scale_columns_in_steps(machine, form->factor, form->step, X);
   }
   ops->multiply(machine, 1, PLAIN, basis, op, form->M, form->outside, X);
 }
@@ -147,6 +147,7 @@ static void backward_program(machine_t *machine, const void *argument) {
   form.P = ops->take(machine, p->k, p->k);
   form.M = ops->take(machine, p->k, p->k);
   form.factor = ops->take_reals(machine, p->k);
+  form.step = ops->take_reals(machine, 1);
   form.points = ops->take_reals(machine, 2 * p->k);
   form.outside = X.rows > p->k;
   form.report = call->report;

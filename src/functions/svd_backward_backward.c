@@ -61,13 +61,13 @@ static void finish_side(machine_t *machine, const side_t *side, const second_for
   ops->multiply(machine, 1, PLAIN, side->G, op, form->M, 0, side->bar);
   ops->multiply(machine, -1, PLAIN, side->g, PLAIN, K, 1, side->bar);
   if (has_outside(side)) {
-    ops->scale_columns(machine, form->inverse, side->G);
+    ops->scale_columns_in_steps(machine, form->inverse, form->step, side->G);
     ops->multiply(machine, -1, PLAIN, side->G, HERMITIAN, side->inner, 1, side->bar);
     ops->multiply(machine, 1, HERMITIAN, side->G, PLAIN, side->basis, 0, side->crossing);
     ops->multiply(machine, -1, PLAIN, side->g, PLAIN, side->crossing, 1, side->bar);
     /* (G - basis Z) / s = B - basis (basis^H B), since Z = basis^H G. */
     ops->multiply(machine, -1, PLAIN, side->basis, HERMITIAN, side->crossing, 1, side->G);
-    ops->scale_columns(machine, form->inverse, side->W);
+    ops->scale_columns_in_steps(machine, form->inverse, form->step, side->W);
   }
   ops->multiply(machine, 1, PLAIN, side->basis, PLAIN, K, has_outside(side), side->G);
 }
@@ -99,6 +99,7 @@ static second_form_t take_form(machine_t *machine, const side_t *u, const side_t
                          .dS = ops->take_reals(machine, k),
                          .sb = ops->take_reals(machine, k),
                          .inverse = ops->take_reals(machine, k),
+                         .step = ops->take_reals(machine, 1),
                          .outside = outside};
 }
 

@@ -48,14 +48,14 @@ static void split_side(machine_t *machine, const side_t *side, tensor_t E, machi
 }
 
 /* tangent = basis K + X_, with X_ = rest out + (outside - rest in) / s; further columns stay orthogonal to it. */
-static void finish_side(machine_t *machine, const side_t *side, tensor_t K, reals_t inverse) {
+static void finish_side(machine_t *machine, const side_t *side, tensor_t K, const jvp_form_t *form) {
   const machine_ops_t *ops = machine->ops;
   const int64_t k = machine->p->k, further = side->further.columns;
   const tensor_t basis = columns_of(side->basis, 0, k), U2 = columns_of(side->basis, k, further);
   if (has_outside(side)) {
     if (side->rest.columns > 0)
       ops->multiply(machine, -1, PLAIN, side->rest, PLAIN, side->in, 1, side->tangent);
-    ops->scale_columns(machine, inverse, side->tangent);
+    ops->scale_columns_in_steps(machine, form->inverse, form->step, side->tangent);
     if (side->rest.columns > 0)
       ops->multiply(machine, 1, PLAIN, side->rest, PLAIN, side->out, 1, side->tangent);
   }
@@ -104,6 +104,7 @@ static void jvp_program(machine_t *machine, const void *argument) {
   form.N = ops->take(machine, k, k);
   form.dS = ops->take_reals(machine, k);
   form.inverse = ops->take_reals(machine, k);
+  form.step = ops->take_reals(machine, 1);
   form.rest = ops->take_reals(machine, u.rest.columns);
   form.outside = has_outside(&u) || has_outside(&v);
   form.failed = w->rest.info;
@@ -120,8 +121,8 @@ static void jvp_program(machine_t *machine, const void *argument) {
   split_side(machine, &u, form.E, PLAIN);
   split_side(machine, &v, form.E, HERMITIAN);
   ops->form_jvp(machine, &form);
-  finish_side(machine, &u, form.K, form.inverse);
-  finish_side(machine, &v, form.N, form.inverse);
+  finish_side(machine, &u, form.K, &form);
+  finish_side(machine, &v, form.N, &form);
   ops->store_reals(machine, form.dS, call->dS);
   store_side(machine, &u, PLAIN, call->dU);
   store_side(machine, &v, HERMITIAN, call->dVh);
