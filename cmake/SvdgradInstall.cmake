@@ -23,7 +23,8 @@ endif()
 
 configure_package_config_file(cmake/svdgradConfig.cmake.in svdgradConfig.cmake
   INSTALL_DESTINATION "${svdgrad_cmakedir}" NO_SET_AND_CHECK_MACRO)
-write_basic_package_version_file(svdgradConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+# Until 1.0 a minor version only appends to the ABI, so that it serves who asks for an older one.
+write_basic_package_version_file(svdgradConfigVersion.cmake COMPATIBILITY SameMajorVersion)
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/svdgradConfig.cmake"
               "${CMAKE_CURRENT_BINARY_DIR}/svdgradConfigVersion.cmake"
         DESTINATION "${svdgrad_cmakedir}")
