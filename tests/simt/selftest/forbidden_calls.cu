@@ -5,6 +5,7 @@
 #include "simt_test.h"
 
 __global__ void set_kernel(int *at) { *at = 1; }
+__global__ void unloaded_kernel(int *at) { *at = 2; }
 
 int main(void) {
   cudaStream_t stream;
@@ -13,6 +14,8 @@ int main(void) {
   CUDA(cudaStreamCreate(&stream));
   CUDA(cudaEventCreate(&event));
   CUDA(cudaMalloc(&data, sizeof *data));
+
+  CUDA(SIMT_LAUNCH(set_kernel, 1, 1, 0, stream, data)); // which loads it
 
   simt_forbidden_begin(); // what is allowed
   CUDA(SIMT_LAUNCH(set_kernel, 1, 1, 0, stream, data));
@@ -32,11 +35,12 @@ int main(void) {
   CUDA(cudaDeviceSynchronize());
   CUDA(cudaEventSynchronize(event));
   CUDA(SIMT_LAUNCH(set_kernel, 1, 1, 0, 0, data));
+  CUDA(SIMT_LAUNCH(unloaded_kernel, 1, 1, 0, stream, data));
   CUDA(cudaMemsetAsync(data, 0, sizeof *data, 0));
-  CHECK(simt_forbidden_end() == 10);
+  CHECK(simt_forbidden_end() == 11);
 
   CUDA(cudaDeviceSynchronize()); // outside it does not matter
-  CHECK(simt_forbidden_end() == 10);
+  CHECK(simt_forbidden_end() == 11);
   CUDA(cudaFree(data));
   CUDA(cudaEventDestroy(event));
   CUDA(cudaStreamDestroy(stream));
