@@ -371,7 +371,7 @@ static void check_queries(const problem_t *p) {
 
 static void check_info(const problem_t *p, int64_t b) {
   const int finite = all_parts(&p->A, b, is_finite);
-  PROPERTY(p->info[b] >= SVDGRAD_INFO_OK && p->info[b] <= SVDGRAD_INFO_NONFINITE, "info %d", (int)p->info[b]);
+  PROPERTY(p->info[b] >= SVDGRAD_INFO_OK && p->info[b] <= SVDGRAD_INFO_OVERFLOW, "info %d", (int)p->info[b]);
   PROPERTY((p->info[b] == SVDGRAD_INFO_NONFINITE) == !finite, "info %d, finite %d", (int)p->info[b], finite);
   for (int64_t i = 0; i < p->S.extent[0] && finite; i++) {
     const double s = part_get(&p->S, b, i, 0, 0);
