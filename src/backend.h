@@ -33,7 +33,7 @@ typedef struct svd_call {
   /* Per matrix, out: what is stored in S is 2^-exponent times the singular values, of which the largest is then neither
    * subnormal nor Inf, whatever A; SVDGRAD_INFO_OVERFLOW does not occur.  NULL: S is the singular values. */
   int32_t *exponent;
-  int keep_small; /* a zero in S that is none is worth more time: their logarithms are asked for */
+  int keep_small; /* logarithms of the values are asked for: those within rounding noise are worth more time */
 } svd_call_t;
 
 typedef struct svd_backward_call {

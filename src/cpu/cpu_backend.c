@@ -8,6 +8,7 @@
 #include "cpu_choice.h"
 #include "cpu_kernels.h"
 #include "cpu_lanes_svd.h"
+#include "cpu_lapack_svd.h"
 #include "cpu_machine.h"
 #include "cpu_power.h"
 #include "lanes/lanes.h"
@@ -67,12 +68,12 @@ static cpu_svd_plan_t plan_svd(const context_t *context, svdgrad_op_t op, const 
 
 static batch_t lapack_batch(const cpu_svd_plan_t *plan) {
   const problem_t *p = plan->p;
-  return (batch_t){.task = cpu_kernels[p->dtype].svd,
+  return (batch_t){.task = cpu_lapack_svd,
                    .call = plan,
                    .batch_count = p->batch_count,
                    .group = 1,
                    .matrix_cost = cpu_cost(p, 1000, 3),
-                   .scratch = cpu_kernels[p->dtype].svd_scratch(plan)};
+                   .scratch = cpu_lapack_svd_scratch(plan)};
 }
 
 static batch_t lanes_backward_batch(const context_t *context, const problem_t *p) {
