@@ -375,8 +375,8 @@ typedef enum {
  *  shares alike between values within 4 eps s_1 of the first, SCHATTEN and LOG_DETERMINANT drop negative powers of
  *  values <= 4 eps s_1 (but under the policy EXACT); a zero matrix has gradient 0.
  *  LOG_DETERMINANT of a matrix of full rank whose rows or columns lie far apart in size is right too, on the CPU and
- *  the reference backend: one with s_k <= 4 max(m, n) eps s_1 is solved again by the reference algorithm, after
- *  elimination with complete pivoting, so long as min(m, n) <= 128 and m n <= 65536 (in Jacobi and reference: always).
+ *  the reference backend: one with s_k <= 4 max(m, n) eps s_1 is solved again by the reference algorithm, one
+ *  precision wider: always where the algorithm is Jacobi, and for LAPACK's if min(m, n) <= 128 and m n <= 65536.
  *  Values below 2^-149 s_1 in float, 2^-1074 s_1 in double, are 0 even then.  Of a singular matrix it is -Inf or a
  *  large negative number.  On CUDA, and for larger matrices by LAPACK, values below c eps s_1 may be rounding noise
  *  or 0, and the result then a wrong number or -Inf.  The same holds of sign and log_abs of svdgrad_determinant().
