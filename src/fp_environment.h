@@ -79,7 +79,7 @@ static inline void fp_environment_leave(const fp_environment_t *caller) { (void)
 
 /* A declaration: the default environment until the end of the block, however that is left. */
 #define IN_DEFAULT_FP_ENVIRONMENT                                                                                      \
-  __attribute__((cleanup(fp_environment_leave))) const fp_environment_t fp_environment_of_caller =                     \
+  __attribute__((cleanup(fp_environment_leave), unused)) const fp_environment_t fp_environment_of_caller =             \
       fp_environment_enter()
 
 #endif
