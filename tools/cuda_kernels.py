@@ -210,6 +210,11 @@ def table(architecture, usages, sizes):
     return lines
 
 
+# Bytes of a stack frame that a hot kernel may have: form_pairs of complex types has 40 for the reduction of large angles in
+# sin(), which its own never need, and jacobi_warp<12> of c128 spills 96 on sm_90 since it tells the exponent of S.
+SMALL_FRAME = 128
+
+
 def faults(usages):
     """Lines of the kernels with stack or spills: hot ones where that is tuned for, and others; alike ones of many
     architectures are one line."""
@@ -217,7 +222,7 @@ def faults(usages):
     for (architecture, kind), kernels in usages.items():
         for name, usage in kernels.items():
             if usage.stack or usage.stores or usage.loads:
-                bad = architecture in TUNED and plain_name(name) in HOT
+                bad = architecture in TUNED and plain_name(name) in HOT and usage.stack > SMALL_FRAME
                 alike[name, kind, usage.stack, usage.stores, usage.loads, bad].append(architecture)
     hot, others = [], []
     for (name, kind, stack, stores, loads, bad), where in sorted(alike.items()):
