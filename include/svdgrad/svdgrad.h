@@ -173,7 +173,9 @@ SVDGRAD_API const char *svdgrad_status_string(svdgrad_status_t status); /**< nev
 SVDGRAD_API const char *svdgrad_last_error_message(void);
 
 /** Create a context; `device` is the CUDA device, and ignored by the CPU backends.  The only function that allocates
- *  or may synchronize.  A CUDA handle loads every kernel onto the device, so that no call does.
+ *  or may synchronize, but for VENDOR on CUDA: svdgrad_workspace_size() keeps a cuSOLVER handle ready, which the next call
+ *  on a new stream takes; another call on a new stream, or one of several threads on one stream, makes its own.
+ *  A CUDA handle loads every kernel onto the device, so that no call does.
  *  @return OUT_OF_MEMORY, BACKEND_UNAVAILABLE (with the reason in the message) */
 SVDGRAD_API svdgrad_status_t svdgrad_create(svdgrad_backend_t backend, int device, svdgrad_handle_t *handle);
 SVDGRAD_API svdgrad_status_t svdgrad_destroy(svdgrad_handle_t handle); /**< NULL is a no-op */
