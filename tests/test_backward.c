@@ -6,48 +6,19 @@
 #include "dilation.h"
 #include "jvp.h"
 #include "random.h"
-#include "ratios.h"
+#include "settings.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct setting {
-  svdgrad_backend_t backend;
-  svdgrad_dtype_t dtype;
-  spectrum_t spectrum;
-  int64_t m, n;
-} setting_t;
-
-/* Singular values are distinct and not small. */
-static const spectrum_t separated[] = {SPECTRUM_NORMAL, SPECTRUM_LINEAR};
-static const spectrum_t hard[] = {SPECTRUM_NORMAL,   SPECTRUM_GEOMETRIC, SPECTRUM_CLUSTERED,
-                                  SPECTRUM_REPEATED, SPECTRUM_DEFICIENT, SPECTRUM_ZERO,
-                                  SPECTRUM_IDENTITY, SPECTRUM_ONES,      SPECTRUM_GRADED};
-
-typedef void (*check_t)(const setting_t *setting, worst_t *worst);
-
-static void for_each(const spectrum_t *spectra, size_t count, check_t check, worst_t *worst) {
-  for (int backend = 0; backend < test_backend_count; backend++)
-    for (int dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++)
-      for (size_t spectrum = 0; spectrum < count; spectrum++)
-        for (int shape = 0; shape < test_shape_count; shape++) {
-          const setting_t s = {test_backends[backend], (svdgrad_dtype_t)dtype, spectra[spectrum], test_shapes[shape].m,
-                               test_shapes[shape].n};
-          check(&s, worst);
-        }
+static void for_each_separated(setting_check_t check, worst_t *worst) {
+  settings_for_each_of_ref_too(separated_spectra, separated_spectrum_count, check, worst);
 }
 
-static void for_each_separated(check_t check, worst_t *worst) {
-  for_each(separated, sizeof separated / sizeof *separated, check, worst);
-}
-
-static void for_each_hard(check_t check, worst_t *worst) { for_each(hard, sizeof hard / sizeof *hard, check, worst); }
-
-static void note(worst_t *worst, const setting_t *s, double ratio, const char *what) {
-  worst_note(worst, ratio, "%s %s %s %lldx%lld %s", backend_name(s->backend), dtype_name(s->dtype),
-             spectrum_name(s->spectrum), (long long)s->m, (long long)s->n, what);
+static void for_each_hard(setting_check_t check, worst_t *worst) {
+  settings_for_each_of_ref_too(hard_spectra, hard_spectrum_count, check, worst);
 }
 
 /* A of that spectrum, its factors, and random cotangents. */
@@ -56,7 +27,7 @@ static fixture_t forward(const setting_t *s, int64_t rank, int full_matrices) {
   desc.rank = rank;
   desc.full_matrices = full_matrices;
   fixture_t f = fixture_make(s->backend, &desc, LAYOUT_COLUMN_MAJOR);
-  dense_t A = make_matrix(s->spectrum, s->dtype, s->m, s->n, (uint64_t)(1000 * s->m + s->n));
+  dense_t A = settings_matrix(s);
   buffer_store(&f.A, 0, &A);
   dense_free(&A);
   cr_assert_eq(fixture_forward(&f, WITH_VECTORS), SVDGRAD_STATUS_SUCCESS, "%s", svdgrad_last_error_message());
@@ -127,11 +98,11 @@ static void check_algebraic(const setting_t *s, worst_t *worst) {
   dense_t UhgA = dense_h_product(&U, &gA), M = dense_product(&UhgA, &V);
   const double eps = dtype_epsilon(s->dtype) * condition_of(&f);
   const long double scale = dense_norm(&gA) * dense_norm(&A);
-  note(worst, s, ratio_of(skew_difference(&gA, &A, &gU, &U), eps * scale), "gU");
-  note(worst, s, ratio_of(skew_difference(&gAh, &Ah, &gV, &V), eps * scale), "gV");
+  settings_note(worst, s, ratio_of(skew_difference(&gA, &A, &gU, &U), eps * scale), "gU");
+  settings_note(worst, s, ratio_of(skew_difference(&gAh, &Ah, &gV, &V), eps * scale), "gV");
   for (int64_t i = 0; i < f.S.rows; i++) {
     const long double error = creall(M.at[i * M.m + i] - buffer_get(&f.gS, 0, i, 0));
-    note(worst, s, ratio_of(fabsl(error), dense_norm(&gA) * eps), "gS");
+    settings_note(worst, s, ratio_of(fabsl(error), dense_norm(&gA) * eps), "gS");
   }
   dense_t *const all[] = {&gA, &A, &U, &V, &gU, &gVh, &gV, &gAh, &Ah, &UhgA, &M};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)
@@ -159,7 +130,7 @@ static void check_adjoint(const setting_t *s, worst_t *worst) {
   for (int64_t i = 0; i < f.S.rows; i++)
     through_factors += creall(buffer_get(&f.gS, 0, i, 0)) * t.dS[i];
   const long double scale = dense_norm(&gA) * dense_norm(&dA) * dtype_epsilon(s->dtype) * condition_of(&f);
-  note(worst, s, ratio_of(fabsl(through_factors - dense_inner(&gA, &dA)), scale), "");
+  settings_note(worst, s, ratio_of(fabsl(through_factors - dense_inner(&gA, &dA)), scale), "");
   dense_t *const all[] = {&gA, &U, &V, &gU, &gVh, &gV, &dA};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)
     dense_free(all[i]);
@@ -201,7 +172,7 @@ static void check_reconstruction(const setting_t *s, worst_t *worst) {
   dense_t G = random_matrix(&random, s->m, s->n, dtype_is_complex(s->dtype));
   set_function_cotangents(&f, &G, 1);
   dense_t gA = backward(&f, WITH_COTANGENTS);
-  note(worst, s, error_in_eps(&f, &gA, &G, condition_of(&f)), "");
+  settings_note(worst, s, error_in_eps(&f, &gA, &G, condition_of(&f)), "");
   dense_free(&G);
   dense_free(&gA);
   fixture_free(&f);
@@ -248,7 +219,7 @@ static void check_polar(const setting_t *s, worst_t *worst) {
   f.desc.gap_policy = SVDGRAD_GAP_NOISE_FLOOR;
   dense_t gA = backward(&f, WITH_COTANGENTS), exact = polar_gradient(&f, &G);
   long double *S = load_S(&f, 0);
-  note(worst, s, error_in_eps(&f, &gA, &exact, (double)(S[0] / S[f.S.rows - 1])), "");
+  settings_note(worst, s, error_in_eps(&f, &gA, &exact, (double)(S[0] / S[f.S.rows - 1])), "");
   free(S);
   dense_free(&G);
   dense_free(&gA);
@@ -259,7 +230,7 @@ static void check_polar(const setting_t *s, worst_t *worst) {
 Test(backward, polar_also_at_ties) {
   const spectrum_t spectra[] = {SPECTRUM_LINEAR, SPECTRUM_REPEATED, SPECTRUM_IDENTITY, SPECTRUM_CLUSTERED};
   worst_t worst = worst_make("backward polar");
-  for_each(spectra, sizeof spectra / sizeof *spectra, check_polar, &worst);
+  settings_for_each_of_ref_too(spectra, sizeof spectra / sizeof *spectra, check_polar, &worst);
   cr_assert(worst_within(&worst, RATIO_LIMIT));
 }
 
@@ -274,7 +245,7 @@ static void check_values(const setting_t *s, worst_t *worst) {
   for (int policy = SVDGRAD_GAP_DEFAULT; policy <= SVDGRAD_GAP_LORENTZ; policy++) {
     f.desc.gap_policy = (svdgrad_gap_policy_t)policy;
     dense_t gA = backward(&f, WITH_GS);
-    note(worst, s, error_in_eps(&f, &gA, &exact, 1), "");
+    settings_note(worst, s, error_in_eps(&f, &gA, &exact, 1), "");
     cr_assert(isinf(f.report[0].min_gap) && f.report[0].dropped_pairs == 0 && f.report[0].flags == 0);
     dense_free(&gA);
   }
@@ -302,7 +273,7 @@ static void check_subsets(const setting_t *s, worst_t *worst) {
     dense_free(&sum);
     sum = next;
   }
-  note(worst, s, error_in_eps(&f, &sum, &all, condition_of(&f)), "");
+  settings_note(worst, s, error_in_eps(&f, &sum, &all, condition_of(&f)), "");
   dense_t none = backward(&f, 0);
   cr_assert(dense_norm(&none) == 0);
   dense_free(&all);
@@ -328,7 +299,7 @@ static void check_scalars(const setting_t *s, worst_t *worst) {
   dense_t exact = dense_sum(-1.5L, &gradient, 0.25L, &before);
   cr_assert_eq(fixture_backward(&f, WITH_COTANGENTS, -1.5, 0.25), SVDGRAD_STATUS_SUCCESS);
   dense_t gA = buffer_load(&f.gA, 0);
-  note(worst, s, error_in_eps(&f, &gA, &exact, 1), "");
+  settings_note(worst, s, error_in_eps(&f, &gA, &exact, 1), "");
   dense_free(&gradient);
   dense_free(&before);
   dense_free(&exact);
@@ -360,7 +331,7 @@ static void check_transpose(const setting_t *s, worst_t *worst) {
   buffer_store(&g.gS, 0, &gS);
   dense_t gA = backward(&f, WITH_COTANGENTS), gAh = backward(&g, WITH_COTANGENTS);
   dense_t back = dense_conjugate_transpose(&gAh);
-  note(worst, s, error_in_eps(&f, &back, &gA, condition_of(&f)), "");
+  settings_note(worst, s, error_in_eps(&f, &back, &gA, condition_of(&f)), "");
   dense_t *const all[] = {&S, &gS, &gA, &gAh, &back};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)
     dense_free(all[i]);
@@ -394,7 +365,7 @@ static void check_phases(const setting_t *s, worst_t *worst) {
     }
   }
   dense_t after = backward(&f, WITH_COTANGENTS);
-  note(worst, s, error_in_eps(&f, &after, &before, condition_of(&f)), "");
+  settings_note(worst, s, error_in_eps(&f, &after, &before, condition_of(&f)), "");
   dense_free(&before);
   dense_free(&after);
   fixture_free(&f);
@@ -422,7 +393,7 @@ static void check_power_of_two(const setting_t *s, worst_t *worst) {
     dense_free(&scaled);
     dense_free(&same);
   }
-  note(worst, s, 0, "");
+  settings_note(worst, s, 0, "");
   dense_free(&vectors);
   dense_free(&values);
   dense_free(&S);
@@ -449,7 +420,7 @@ static void check_truncated(const setting_t *s, worst_t *worst) {
     }
     f.desc.max_sweeps = 1;
     dense_t exact = backward(&whole, WITH_COTANGENTS), gA = backward(&f, WITH_COTANGENTS);
-    note(worst, s, error_in_eps(&f, &gA, &exact, condition_of(&whole)), "");
+    settings_note(worst, s, error_in_eps(&f, &gA, &exact, condition_of(&whole)), "");
     dense_free(&exact);
     dense_free(&gA);
     fixture_free(&whole);
@@ -493,7 +464,8 @@ static void check_dilation(const setting_t *s, worst_t *worst) {
     if (ranks[i] > 0) {
       fixture_t whole = forward(s, 0, 0), f = forward(s, ranks[i], 0);
       dense_t gA = backward(&f, WITH_COTANGENTS), exact = gradient_of_leading(&f, ranks[i]);
-      note(worst, s, error_in_eps(&f, &gA, &exact, condition_of(&whole)), ranks[i] == mn ? "whole" : "truncated");
+      settings_note(worst, s, error_in_eps(&f, &gA, &exact, condition_of(&whole)),
+                    ranks[i] == mn ? "whole" : "truncated");
       dense_free(&gA);
       dense_free(&exact);
       fixture_free(&whole);
@@ -523,7 +495,7 @@ static void check_deficient(const setting_t *s, worst_t *worst) {
     for (int64_t j = rank; j < k; j++)
       buffer_set(&f.gS, 0, j, 0, 0);
     dense_t gA = backward(&f, WITH_COTANGENTS), exact = gradient_of_leading(&f, rank);
-    note(worst, s, error_in_eps(&f, &gA, &exact, (double)k), full ? "full" : "thin"); /* s_1 / gap is k */
+    settings_note(worst, s, error_in_eps(&f, &gA, &exact, (double)k), full ? "full" : "thin"); /* s_1 / gap is k */
     dense_free(&gA);
     dense_free(&exact);
     fixture_free(&f);
@@ -533,7 +505,7 @@ static void check_deficient(const setting_t *s, worst_t *worst) {
 Test(backward, of_the_rank_that_there_is) {
   static const spectrum_t deficient[] = {SPECTRUM_DEFICIENT};
   worst_t worst = worst_make("backward deficient");
-  for_each(deficient, 1, check_deficient, &worst);
+  settings_for_each_of_ref_too(deficient, 1, check_deficient, &worst);
   cr_assert(worst_within(&worst, RATIO_LIMIT));
 }
 
@@ -549,7 +521,7 @@ static void check_full(const setting_t *s, worst_t *worst) {
     for (int64_t i = 0; i < s->n; i++)
       buffer_set(&f.gVh, 0, j, i, j < k ? buffer_get(&thin.gVh, 0, j, i) : 0);
   dense_t exact = backward(&thin, WITH_COTANGENTS), gA = backward(&f, WITH_COTANGENTS);
-  note(worst, s, error_in_eps(&f, &gA, &exact, condition_of(&f)), "zero");
+  settings_note(worst, s, error_in_eps(&f, &gA, &exact, condition_of(&f)), "zero");
   dense_free(&gA);
   if (s->m >= k + 2) {
     for (int64_t i = 0; i < s->m; i++)
@@ -557,7 +529,7 @@ static void check_full(const setting_t *s, worst_t *worst) {
     gA = backward(&f, WITH_COTANGENTS);
     cr_assert(f.report[0].flags & SVDGRAD_REPORT_GAUGE);
     cr_assert(f.report[0].gauge_residual > 0);
-    note(worst, s, error_in_eps(&f, &gA, &exact, condition_of(&f)), "gauge");
+    settings_note(worst, s, error_in_eps(&f, &gA, &exact, condition_of(&f)), "gauge");
     dense_free(&gA);
   }
   dense_free(&exact);
@@ -583,7 +555,7 @@ static void check_agreement(const setting_t *s, worst_t *worst) {
     dense_free(&X);
   }
   dense_t exact = backward(&oracle, WITH_COTANGENTS), gA = backward(&f, WITH_COTANGENTS);
-  note(worst, s, error_in_eps(&f, &gA, &exact, condition_of(&f)), "");
+  settings_note(worst, s, error_in_eps(&f, &gA, &exact, condition_of(&f)), "");
   dense_free(&exact);
   dense_free(&gA);
   fixture_free(&oracle);

@@ -4,30 +4,18 @@
  * relative accuracy where the algorithm promises it; the gauge as asked for; powers of two exact. */
 #include "cases.h"
 #include "random.h"
-#include "ratios.h"
+#include "settings.h"
 
 #include <criterion/criterion.h>
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
-typedef struct setting {
-  svdgrad_backend_t backend;
-  svdgrad_dtype_t dtype;
-  spectrum_t spectrum;
-  int64_t m, n;
-} setting_t;
-
-/* Runs check(setting, worst) for every combination of the table. */
-static void for_each_setting(void (*check)(const setting_t *setting, worst_t *worst), worst_t *worst) {
-  for (int backend = 0; backend < test_backend_count; backend++)
-    for (int dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++)
-      for (int spectrum = 0; spectrum < SPECTRUM_COUNT; spectrum++)
-        for (int shape = 0; shape < test_shape_count; shape++) {
-          const setting_t setting = {test_backends[backend], (svdgrad_dtype_t)dtype, (spectrum_t)spectrum,
-                                     test_shapes[shape].m, test_shapes[shape].n};
-          check(&setting, worst);
-        }
+static void for_each_setting(setting_check_t check, worst_t *worst) {
+  spectrum_t all[SPECTRUM_COUNT];
+  for (int spectrum = 0; spectrum < SPECTRUM_COUNT; spectrum++)
+    all[spectrum] = (spectrum_t)spectrum;
+  settings_for_each_of_ref_too(all, SPECTRUM_COUNT, check, worst);
 }
 
 static fixture_t fixture_of(const setting_t *s, int64_t rank, int full_matrices, int positive_gauge) {
@@ -42,11 +30,6 @@ static fixture_t fixture_of(const setting_t *s, int64_t rank, int full_matrices,
     dense_free(&A);
   }
   return f;
-}
-
-static void note(worst_t *worst, const setting_t *s, double ratio, const char *what) {
-  worst_note(worst, ratio, "%s %s %s %lldx%lld %s", backend_name(s->backend), dtype_name(s->dtype),
-             spectrum_name(s->spectrum), (long long)s->m, (long long)s->n, what);
 }
 
 static void check_sorted(const fixture_t *f, int64_t b) {
@@ -72,9 +55,9 @@ static void check_factors(const fixture_t *f, const setting_t *s, worst_t *worst
   for (int64_t b = 0; b < f->desc.batch_count; b++) {
     dense_t U = load_U(f, b), V = load_V(f, b);
     if (residual)
-      note(worst, s, ratio_residual(f, b), "residual");
-    note(worst, s, ratio_orthonormal(&U, eps), "U");
-    note(worst, s, ratio_orthonormal(&V, eps), "V");
+      settings_note(worst, s, ratio_residual(f, b), "residual");
+    settings_note(worst, s, ratio_orthonormal(&U, eps), "U");
+    settings_note(worst, s, ratio_orthonormal(&V, eps), "V");
     dense_free(&U);
     dense_free(&V);
   }
@@ -142,7 +125,7 @@ static void check_parts(const setting_t *s, worst_t *worst) {
   const long double s1 = creall(buffer_get(&oracle.S, 0, 0, 0));
   for (int64_t i = 0; i < k; i++) {
     const long double difference = cabsl(buffer_get(&f.S, 0, i, 0) - buffer_get(&oracle.S, 0, i, 0));
-    note(worst, s, ratio_of(difference, s1 * (long double)k * dtype_epsilon(s->dtype)), "values");
+    settings_note(worst, s, ratio_of(difference, s1 * (long double)k * dtype_epsilon(s->dtype)), "values");
   }
   run(&f, WITH_U);
   cr_assert(buffer_same_bits(&f.U, 1, &both.U, 1) && buffer_same_bits(&f.S, 1, &both.S, 1));
@@ -207,7 +190,7 @@ static void check_power_of_two(const setting_t *s, worst_t *worst) {
         cr_assert(creall(buffer_get(&g.S, b, i, 0)) == scaled);
     }
   }
-  note(worst, s, 0, "");
+  settings_note(worst, s, 0, "");
   fixture_free(&f);
   fixture_free(&g);
 }

@@ -243,7 +243,7 @@ compile_library() {
 }
 
 compile_tests() {
-  includes_of_tests="-I'$root/tests' -I'$root/tests/support' -I'$root/tests/vectors'"
+  includes_of_tests="-I'$root/tests/stand_in' -I'$root/tests' -I'$root/tests/support' -I'$root/tests/vectors'"
   objects=''
   for source in "$root"/tests/cases.c "$root"/tests/vectors/*.c "$root"/tests/support/*.c; do
     case $source in */qr_values.c) continue ;; esac # calls LAPACK

@@ -1,28 +1,43 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "settings.h"
 
-void settings_for_each(const spectrum_t *spectra, size_t count, setting_check_t check, worst_t *worst) {
+const spectrum_t separated_spectra[] = {SPECTRUM_NORMAL, SPECTRUM_LINEAR};
+const size_t separated_spectrum_count = sizeof separated_spectra / sizeof *separated_spectra;
+
+const spectrum_t hard_spectra[] = {SPECTRUM_NORMAL,   SPECTRUM_GEOMETRIC, SPECTRUM_CLUSTERED,
+                                   SPECTRUM_REPEATED, SPECTRUM_DEFICIENT, SPECTRUM_ZERO,
+                                   SPECTRUM_IDENTITY, SPECTRUM_ONES,      SPECTRUM_GRADED};
+const size_t hard_spectrum_count = sizeof hard_spectra / sizeof *hard_spectra;
+
+enum { SMALL_FOR_REF = 300 }; /* elements of a matrix */
+
+static void for_each(const spectrum_t *spectra, size_t count, int64_t most_for_ref, setting_check_t check,
+                     worst_t *worst) {
   for (int backend = 0; backend < test_backend_count; backend++)
     for (svdgrad_dtype_t dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++)
       for (size_t spectrum = 0; spectrum < count; spectrum++)
         for (int shape = 0; shape < test_shape_count; shape++) {
           const setting_t s = {test_backends[backend], dtype, spectra[spectrum], test_shapes[shape].m,
                                test_shapes[shape].n};
-          if (s.backend != SVDGRAD_BACKEND_REF || s.m * s.n <= 300) /* it takes its time */
+          if (s.backend != SVDGRAD_BACKEND_REF || s.m * s.n <= most_for_ref)
             check(&s, worst);
         }
 }
 
+void settings_for_each(const spectrum_t *spectra, size_t count, setting_check_t check, worst_t *worst) {
+  for_each(spectra, count, SMALL_FOR_REF, check, worst);
+}
+
+void settings_for_each_of_ref_too(const spectrum_t *spectra, size_t count, setting_check_t check, worst_t *worst) {
+  for_each(spectra, count, INT64_MAX, check, worst);
+}
+
 void settings_for_each_separated(setting_check_t check, worst_t *worst) {
-  static const spectrum_t spectra[] = {SPECTRUM_NORMAL, SPECTRUM_LINEAR};
-  settings_for_each(spectra, sizeof spectra / sizeof *spectra, check, worst);
+  settings_for_each(separated_spectra, separated_spectrum_count, check, worst);
 }
 
 void settings_for_each_hard(setting_check_t check, worst_t *worst) {
-  static const spectrum_t spectra[] = {SPECTRUM_NORMAL,   SPECTRUM_GEOMETRIC, SPECTRUM_CLUSTERED,
-                                       SPECTRUM_REPEATED, SPECTRUM_DEFICIENT, SPECTRUM_ZERO,
-                                       SPECTRUM_IDENTITY, SPECTRUM_ONES,      SPECTRUM_GRADED};
-  settings_for_each(spectra, sizeof spectra / sizeof *spectra, check, worst);
+  settings_for_each(hard_spectra, hard_spectrum_count, check, worst);
 }
 
 void settings_note(worst_t *worst, const setting_t *s, double ratio, const char *what) {
