@@ -5,12 +5,12 @@
 # The only target of the language CUDA.  Its objects are copied and linked as files, by C, with what they
 # need named below: otherwise CMake would ask every consumer of the static library for a CUDA compiler.
 set(types f32 f64 c64 c128)
-list(TRANSFORM types REPLACE "(.+)" "cuda/kernels/inst_\\1.cu" OUTPUT_VARIABLE sources)
+list(TRANSFORM types REPLACE "(.+)" "src/cuda/kernels/inst_\\1.cu" OUTPUT_VARIABLE sources)
 add_library(svdgrad_cuda_kernels OBJECT ${sources})
 set_target_properties(svdgrad_cuda_kernels PROPERTIES
   CUDA_STANDARD 17 CUDA_STANDARD_REQUIRED ON CUDA_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
   POSITION_INDEPENDENT_CODE ON)
-target_include_directories(svdgrad_cuda_kernels PRIVATE include "${CMAKE_CURRENT_BINARY_DIR}/include")
+target_include_directories(svdgrad_cuda_kernels PRIVATE src include "${CMAKE_CURRENT_BINARY_DIR}/include")
 target_compile_options(svdgrad_cuda_kernels PRIVATE -Xcompiler=-Wall,-Wextra,-fno-exceptions)
 if(CMAKE_CUDA_COMPILER_ID STREQUAL "NVIDIA")
   target_compile_options(svdgrad_cuda_kernels PRIVATE --threads=2) # architectures at once
@@ -34,24 +34,24 @@ function(svdgrad_cuda_c target)
   set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON C_VISIBILITY_PRESET hidden)
   target_compile_definitions(${target} PRIVATE
     SVDGRAD_HAVE_OPENMP=0 "SVDGRAD_CUSOLVER_LIBRARY=\"libcusolver.so.${SVDGRAD_CUSOLVER_MAJOR}\"")
-  target_include_directories(${target} PRIVATE include "${CMAKE_CURRENT_BINARY_DIR}/include")
+  target_include_directories(${target} PRIVATE src include "${CMAKE_CURRENT_BINARY_DIR}/include")
   target_include_directories(${target} SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
   svdgrad_flags(${target})
 endfunction()
 
 add_library(svdgrad_cuda_objects OBJECT
-  cuda/cuda_backend.c
-  cuda/cuda_backward.c
-  cuda/cuda_choice.c
-  cuda/cuda_device.c
-  cuda/cuda_forward.c
-  cuda/cuda_machine.c
-  cuda/cuda_norm.c
-  cuda/cuda_power.c
-  cuda/cusolver.c
-  cuda/jacobi_blocked.c
-  cuda/tall_svd.c
-  cuda/vendor_svd.c)
+  src/cuda/cuda_backend.c
+  src/cuda/cuda_backward.c
+  src/cuda/cuda_choice.c
+  src/cuda/cuda_device.c
+  src/cuda/cuda_forward.c
+  src/cuda/cuda_machine.c
+  src/cuda/cuda_norm.c
+  src/cuda/cuda_power.c
+  src/cuda/cusolver.c
+  src/cuda/jacobi_blocked.c
+  src/cuda/tall_svd.c
+  src/cuda/vendor_svd.c)
 svdgrad_cuda_c(svdgrad_cuda_objects)
 
 # libstdc++ has the guards of the kernels' static variables.
@@ -59,7 +59,7 @@ set(SVDGRAD_CUDA_DEPENDENCIES CUDA::cudart_static ${CMAKE_DL_LIBS} Threads::Thre
 
 set(map "${CMAKE_CURRENT_SOURCE_DIR}/cmake/svdgrad_cuda.map")
 add_library(svdgrad_cuda SHARED
-  cuda/cuda_module.c cuda/cuda_error.c $<TARGET_OBJECTS:svdgrad_cuda_objects> ${kernels})
+  src/cuda/cuda_module.c src/cuda/cuda_error.c $<TARGET_OBJECTS:svdgrad_cuda_objects> ${kernels})
 svdgrad_cuda_c(svdgrad_cuda)
 set_target_properties(svdgrad_cuda PROPERTIES LINKER_LANGUAGE C VERSION ${PROJECT_VERSION}
   SOVERSION ${PROJECT_VERSION_MAJOR} BUILD_RPATH "${CUDAToolkit_LIBRARY_DIR}" LINK_DEPENDS "${map}")
@@ -75,7 +75,7 @@ target_link_libraries(svdgrad_shared PRIVATE ${CMAKE_DL_LIBS})
 set_target_properties(svdgrad_shared PROPERTIES C_VISIBILITY_PRESET hidden)
 
 target_sources(svdgrad_static PRIVATE
-  cuda/cuda_linked.c $<TARGET_OBJECTS:svdgrad_cuda_objects> ${kernels})
+  src/cuda/cuda_linked.c $<TARGET_OBJECTS:svdgrad_cuda_objects> ${kernels})
 target_link_libraries(svdgrad_static PRIVATE ${SVDGRAD_CUDA_DEPENDENCIES})
 
 # Whoever builds the library builds the module that it opens.

@@ -4,7 +4,7 @@
 
 usage: tools/cuda_kernels.py [--check] [--build DIR] [--nvcc PATH] [--jobs N] [ARCHITECTURE...]
 
-Compiles cuda/kernels/inst_*.cu once per architecture and reads what ptxas says; no device is needed.  Exits with 1 if
+Compiles src/cuda/kernels/inst_*.cu once per architecture and reads what ptxas says; no device is needed.  Exits with 1 if
 a hot kernel has a stack frame or spills registers on an architecture that is tuned for.  --check only does that, for
 those architectures, and writes no file.  One architecture takes about three minutes of one core.
 --build names a configured build directory, for the generated headers (default: build/cuda).
@@ -22,7 +22,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-KERNELS = ROOT / "cuda" / "kernels"
+KERNELS = ROOT / "src" / "cuda" / "kernels"
 TYPES = {"f32": "float", "f64": "double", "c64": "complex_t<float>", "c128": "complex_t<double>"}
 FLAGS = ["-std=c++17", "-O3", "-DNDEBUG"]
 TUNED = [80, 90, 100]
@@ -119,7 +119,7 @@ def run(command, **options):
 
 
 def include_flags(build):
-    return [f"-I{ROOT / 'include'}", f"-I{build / 'include'}", f"-I{KERNELS}"]
+    return [f"-I{ROOT / 'src'}", f"-I{ROOT / 'include'}", f"-I{build / 'include'}", f"-I{KERNELS}"]
 
 
 def parse(text):
@@ -275,7 +275,7 @@ def main():
             "",
             "Written by `tools/cuda_kernels.py`; nvcc " + version + ", per architecture and type:",
             "",
-            f"    nvcc {' '.join(FLAGS)} -arch=sm_<architecture> -cubin -Xptxas -v cuda/kernels/inst_<type>.cu",
+            f"    nvcc {' '.join(FLAGS)} -arch=sm_<architecture> -cubin -Xptxas -v src/cuda/kernels/inst_<type>.cu",
             "",
             "Kernels with their template arguments after the element type: `jacobi_thread<rows, vectors>`, "
             "`jacobi_skinny<columns, vectors>`,",

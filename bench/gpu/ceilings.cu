@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the device can do at best: a copy through its memory, and fused multiply-adds from registers. */
-#include "../../cuda/kernels/launch_kernel.cuh"
+#include "../../src/cuda/kernels/launch_kernel.cuh"
 
 #include "device_work.h"
 

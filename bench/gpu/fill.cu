@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Random matrices: splitmix64 of seed and index, then Box and Muller (tests/support/random.c). */
-#include "../../cuda/kernels/launch_kernel.cuh"
+#include "../../src/cuda/kernels/launch_kernel.cuh"
 
 #include "device_work.h"
 

@@ -184,12 +184,12 @@ compile_all() {
   all_old=1
   flags="$arch $simt $fma $cuda"
   if [ -f "$build_dir/stamp" ] && [ "$(cat "$build_dir/stamp")" = "$flags" ]; then
-    newer=$(find "$root/src" "$root/include" "$root/cuda" "$root/tests" "$root/bench" -newer "$build_dir/stamp" \
+    newer=$(find "$root/src" "$root/include" "$root/tests" "$root/bench" -newer "$build_dir/stamp" \
       \( -name '*.h' -o -name '*.cuh' -o -name '*.inc' -o -name '*.hpp' -o -name '*.in' \) | head -n 1)
     [ -n "$newer" ] || all_old=0
   fi
   : >"$build_dir/commands"
-  includes="-I'$root/src' -I'$root/include' -I'$build_dir/include' -I'$root/cuda' -I'$root/tests/gpu'"
+  includes="-I'$root/src' -I'$root/include' -I'$build_dir/include' -I'$root/src/cuda' -I'$root/tests/gpu'"
   warnings="-Wall -Wextra -Wshadow -Wconversion"
   defines="-DSVDGRAD_HAVE_CUDA=1 -DSVDGRAD_HAVE_OPENMP=0 -DTEST_HAVE_CUDA=1 -DTEST_ONLY_CUDA=1 -DTEST_SIMT=$simt"
   if [ $simt = 1 ]; then
@@ -225,18 +225,18 @@ compile_library() {
     done
   fi
   core=$objects objects=''
-  for source in "$root"/cuda/*.c; do
+  for source in "$root"/src/cuda/*.c; do
     case $source in *_module.c | *_error.c | *_linked.c) continue ;; esac
     compile "cuda_$(basename "$source" .c).o" "$source" "$cc"
   done
-  for source in "$root"/cuda/kernels/*.cu; do
+  for source in "$root"/src/cuda/kernels/*.cu; do
     compile "cuda_$(basename "$source" .cu).o" "$source" "$kernel_compiler"
   done
   backend=$objects objects=''
-  compile cuda_linked.o "$root/cuda/cuda_linked.c" "$cc"
+  compile cuda_linked.o "$root/src/cuda/cuda_linked.c" "$cc"
   linked=$objects objects=''
-  compile cuda_module.o "$root/cuda/cuda_module.c" "$cc"
-  compile cuda_error.o "$root/cuda/cuda_error.c" "$cc"
+  compile cuda_module.o "$root/src/cuda/cuda_module.c" "$cc"
+  compile cuda_error.o "$root/src/cuda/cuda_error.c" "$cc"
   module=$objects objects=''
   compile cuda_loader.o "$root/src/cuda_loader.c" "$cc"
   loader=$objects

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "../../cuda/kernels/launch_kernel.cuh"
+#include "../../src/cuda/kernels/launch_kernel.cuh"
 
 #include "slow_kernel.h"
 

@@ -114,10 +114,10 @@ if [ "$cuda" = 1 ] && [ -e "$tmp/pc_shared" ]; then
   echo 'int nothing;' >"$tmp/module.c"
   step "module without entry: build" "$cc" -shared -fPIC -o "$module" "$tmp/module.c"
   expect_reason "has no svdgrad_cuda_module"
-  sed 's/CUDA_MODULE_INTERFACE/(& - 1)/g' "$source/cuda/cuda_module.c" >"$tmp/module.c"
+  sed 's/CUDA_MODULE_INTERFACE/(& - 1)/g' "$source/src/cuda/cuda_module.c" >"$tmp/module.c"
   echo 'const backend_t cuda_backend = {0};' >>"$tmp/module.c"
-  step "module of another version: build" "$cc" -std=c11 -shared -fPIC -I"$source/cuda" -I"$prefix/include" \
-    -o "$module" "$tmp/module.c" "$source/cuda/cuda_error.c"
+  step "module of another version: build" "$cc" -std=c11 -shared -fPIC -I"$source/src" -I"$source/src/cuda" -I"$prefix/include" \
+    -o "$module" "$tmp/module.c" "$source/src/cuda/cuda_error.c"
   expect_reason "is of version "
 fi
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Tables that have only `load`, in place of the kernels that the race check, which runs one element type, does not
  * need. */
-#include "../../../cuda/launch.h"
+#include "cuda/launch.h"
 
 static cudaError_t load_none(size_t shared_bytes) {
   (void)shared_bytes;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #ifndef SVDGRAD_CUDA_BACKEND_H
 #define SVDGRAD_CUDA_BACKEND_H
-#include "../src/backend.h"
+#include "backend.h"
 
 extern const backend_t cuda_backend;
 

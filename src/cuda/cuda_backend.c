@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The CUDA backend: everything is enqueued on the caller's stream, on the handle's device. */
-#include "../src/error.h"
+#include "error.h"
 #include "cuda_backend.h"
 #include "cuda_backward.h"
 #include "cuda_forward.h"

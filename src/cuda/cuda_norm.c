@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cuda_norm.h"
 
-#include "../src/functions/calls.h"
+#include "functions/calls.h"
 #include "cuda_forward.h"
 
 /* EXACT may give a weight to the vectors of a zero singular value, which a fused kernel does not complete. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cuda_machine.h"
 
-#include "../src/batch_layout.h"
-#include "../src/element_size.h"
-#include "../src/functions/machine.h"
+#include "batch_layout.h"
+#include "element_size.h"
+#include "functions/machine.h"
 #include "cuda_device.h"
 
 typedef struct cuda_machine {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* In the module: messages go to the library that opened it, which has the thread's buffer. */
-#include "../src/error.h"
+#include "error.h"
 #include "cuda_module.h"
 
 #include <stdarg.h>

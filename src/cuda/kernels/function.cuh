@@ -12,10 +12,10 @@
 #define NORM_SUM       norm_sum_f32
 #define DETERMINANT    determinant_f32
 #define TURN           turn_f32
-#include "../../src/function_rules.inc"
-#include "../../src/norm_rules.inc"
-#include "../../src/determinant_rules.inc"
-#include "../../src/special_unitary_rules.inc"
+#include "function_rules.inc"
+#include "norm_rules.inc"
+#include "determinant_rules.inc"
+#include "special_unitary_rules.inc"
 #undef REAL
 #undef GAP_POLICY
 #undef FUNCTION_RULE
@@ -30,10 +30,10 @@
 #define NORM_SUM       norm_sum_f64
 #define DETERMINANT    determinant_f64
 #define TURN           turn_f64
-#include "../../src/function_rules.inc"
-#include "../../src/norm_rules.inc"
-#include "../../src/determinant_rules.inc"
-#include "../../src/special_unitary_rules.inc"
+#include "function_rules.inc"
+#include "norm_rules.inc"
+#include "determinant_rules.inc"
+#include "special_unitary_rules.inc"
 #undef REAL
 #undef GAP_POLICY
 #undef FUNCTION_RULE

@@ -2,7 +2,7 @@
 /* The border between libsvdgrad.so and the module libsvdgrad_cuda.so that it opens (src/cuda_loader.c). */
 #ifndef SVDGRAD_CUDA_MODULE_H
 #define SVDGRAD_CUDA_MODULE_H
-#include "../src/backend.h"
+#include "backend.h"
 
 /* backend_t and its calls may differ from version to version, so both sides must be of the same one.  The last term
  * counts changes to them within a version. */

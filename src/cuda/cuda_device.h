@@ -2,7 +2,7 @@
 /* The device of a handle, and errors of the CUDA runtime. */
 #ifndef SVDGRAD_CUDA_DEVICE_H
 #define SVDGRAD_CUDA_DEVICE_H
-#include "../src/backend.h"
+#include "backend.h"
 #include "launch.h"
 
 typedef struct cuda_state {

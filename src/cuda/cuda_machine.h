@@ -3,7 +3,7 @@
  * every operation one launch. */
 #ifndef SVDGRAD_CUDA_MACHINE_H
 #define SVDGRAD_CUDA_MACHINE_H
-#include "../src/backend.h"
+#include "backend.h"
 
 /* The entries of backend_t. */
 size_t cuda_program_workspace(const context_t *context, const program_t *program);

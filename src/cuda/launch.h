@@ -6,7 +6,7 @@
  * "Tall" is A, or A^H where m < n, so that rows >= columns always; its factors are X (left, rows) and Y (right). */
 #ifndef SVDGRAD_CUDA_LAUNCH_H
 #define SVDGRAD_CUDA_LAUNCH_H
-#include "../src/functions/forms.h"
+#include "functions/forms.h"
 
 #include <cuda_runtime_api.h>
 #include <svdgrad/svdgrad.h>

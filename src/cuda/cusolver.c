@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cusolver.h"
 
-#include "../src/error.h"
+#include "error.h"
 
 #include <cusolverDn.h>
 #include <dlfcn.h>

@@ -9,14 +9,14 @@
 #define REAL         float
 #define GAP_POLICY   gap_policy_f32
 #define GAP_FACTORS  gap_factors_f32
-#include "../../src/gap_rules.inc"
+#include "gap_rules.inc"
 #undef REAL
 #undef GAP_POLICY
 #undef GAP_FACTORS
 #define REAL        double
 #define GAP_POLICY  gap_policy_f64
 #define GAP_FACTORS gap_factors_f64
-#include "../../src/gap_rules.inc"
+#include "gap_rules.inc"
 #undef REAL
 #undef GAP_POLICY
 #undef GAP_FACTORS
