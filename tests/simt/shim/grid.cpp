@@ -19,10 +19,21 @@ static Index block_at(const dim3 &grid, size_t i) {
           static_cast<unsigned>(i / grid.x / grid.y)};
 }
 
+static void (*before_grid)(const void *function);
+static void (*after_block)();
+
+void observe_blocks(void (*grid)(const void *function), void (*block)()) {
+  before_grid = grid;
+  after_block = block;
+}
+
 static void run_in_turn(const Grid &grid, const std::vector<int> &order) {
   static Place &place = *new Place; // lives as long as the process
-  for (int i : order)
+  for (int i : order) {
     run_block(place, block_at(grid.size, static_cast<size_t>(i)), grid.shared_bytes, grid.kernel);
+    if (after_block)
+      after_block();
+  }
 }
 
 // ---- the race check between blocks, which needs the thread sanitizer
@@ -89,6 +100,8 @@ static void run_apart(const Grid &, const std::vector<int> &) {
 
 void run_grid(const Grid &grid) {
   launches++;
+  if (before_grid)
+    before_grid(grid.function);
   block_size = grid.block;
   grid_size = grid.size;
   const std::vector<int> order = draw_order(static_cast<size_t>(grid.size.x) * grid.size.y * grid.size.z);

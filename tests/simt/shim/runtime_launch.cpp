@@ -44,7 +44,7 @@ static cudaError_t check(const Grid &grid, const void *function) {
 cudaError_t launch(const void *function, dim3 size, dim3 block, size_t shared_bytes, cudaStream_t handle,
                    std::function<void()> kernel) {
   SIMT_ENTER;
-  const Grid grid = {size, block, shared_bytes, std::move(kernel)};
+  const Grid grid = {size, block, shared_bytes, std::move(kernel), function};
   SIMT_TRY(check(grid, function));
   const int device = current_device();
   const StreamPointer stream = find_stream(handle, device);

@@ -25,8 +25,12 @@ struct Grid {
   dim3 size, block;
   size_t shared_bytes;
   std::function<void()> kernel;
+  const void *function;
 };
 void run_grid(const Grid &grid);
+
+// For the trace of memory accesses: called before a grid runs, and after each of its blocks.
+void observe_blocks(void (*before_grid)(const void *function), void (*after_block)());
 
 // For reports.
 bool in_kernel();
