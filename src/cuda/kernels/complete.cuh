@@ -28,7 +28,7 @@ template <class T> __global__ void complete_kernel(complete_args_t args) {
     for (int64_t e = threadIdx.x; e < m * good; e += blockDim.x)
       A[e] = X[e];
     __syncthreads();
-    householder_qr(m, good, columns_t<T>{A, m, nullptr}, tau, scratch);
+    householder_qr(m, 0, good, columns_t<T>{A, m, nullptr}, tau, scratch);
     for (int64_t c = good + warp_index(); c < args.wanted; c += warp_count()) {
       T *x = X + c * m;
       for (int64_t i = lane_index(); i < m; i += WARP)

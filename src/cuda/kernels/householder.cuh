@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Householder QR of one tall matrix by one block, column-major in global memory (G. H. Golub and C. F. Van Loan, Matrix
- * Computations, 5.2): for each column a reduction over the block for its norm, then one warp per column to the right.
- * H_j = I - tau_j v v^H with v_j = 1; v below the diagonal, R on and above it; H_j^H is applied, so that R has a real
- * diagonal and A = H_0 H_1 ... R.  About 4 n^2 (m - n/3) flops.  Shared memory: one real per warp, and one T. */
+/* Householder QR of tall matrices, column-major in global memory (G. H. Golub and C. F. Van Loan, Matrix Computations,
+ * 5.2).  H_j = I - tau_j v v^H with v_j = 1; v below the diagonal, R on and above it; H_j^H is applied, so that R has a
+ * real diagonal and A = H_0 H_1 ... R.  About 4 n^2 (m - n/3) flops.
+ *
+ * A panel of QR_PANEL columns is factored by one block: for each column a reduction over the block for its norm, then one
+ * warp per column to the right.  The columns to the right of the panel take its reflectors in a launch of its own, many
+ * blocks per matrix.  Where they fit, columns stay in shared memory meanwhile.  Every column sees the same operations in
+ * the same order, whatever the number of blocks. */
 #pragma once
 #include "block.cuh"
+#include "grid.cuh"
 #include "strided.cuh"
 
 /* x <- (I - t v v^H) x on rows j.., v = [1; A(j+1.., j)], by one warp. */
@@ -52,22 +57,65 @@ template <class T> struct columns_t {
   __device__ T *operator[](int64_t j) const { return A + (order ? order[j] : j) * m; }
 };
 
-template <class T>
-__device__ inline void householder_qr(int64_t m, int64_t n, columns_t<T> A, T *tau, real_t<T> *scratch) {
-  for (int64_t j = 0; j < n; j++) {
+/* A panel in shared memory: column j of the matrix, from column `first` on. */
+template <class T> struct panel_t {
+  T *memory;
+  int64_t m, first;
+  __device__ T *operator[](int64_t j) const { return memory + (j - first) * m; }
+};
+
+/* Columns first.. up to end, of which every earlier reflector has been applied to. */
+template <class T, class Columns>
+__device__ inline void householder_qr(int64_t m, int64_t first, int64_t end, Columns A, T *tau, real_t<T> *scratch) {
+  for (int64_t j = first; j < end; j++) {
     const T t = make_reflector(m, j, A[j], scratch);
     if (threadIdx.x == 0)
       tau[j] = t;
-    for (int64_t c = j + 1 + warp_index(); c < n; c += warp_count())
+    for (int64_t c = j + 1 + warp_index(); c < end; c += warp_count())
       reflect_column(m, j, A[j], conj(t), A[c]);
     __syncthreads();
   }
+}
+
+/* The same as reflect_column for COUNT columns, m elements apart, which share the loads of v. */
+template <int COUNT, class T> __device__ inline void reflect_columns(int64_t m, int64_t j, const T *v, T t, T *x) {
+  T along[COUNT];
+#pragma unroll
+  for (int c = 0; c < COUNT; c++)
+    along[c] = lane_index() == 0 ? x[c * m + j] : from_real<T>(0);
+  for (int64_t i = j + 1 + lane_index(); i < m; i += WARP) {
+    const T h = conj(v[i]);
+#pragma unroll
+    for (int c = 0; c < COUNT; c++)
+      along[c] = fused(along[c], h, x[c * m + i]);
+  }
+#pragma unroll
+  for (int c = 0; c < COUNT; c++)
+    along[c] = t * warp_sum(along[c]);
+  __syncwarp();
+  for (int64_t i = j + 1 + lane_index(); i < m; i += WARP) {
+    const T h = -v[i];
+#pragma unroll
+    for (int c = 0; c < COUNT; c++)
+      x[c * m + i] = fused(x[c * m + i], h, along[c]);
+  }
+  if (lane_index() == 0)
+#pragma unroll
+    for (int c = 0; c < COUNT; c++)
+      x[c * m + j] = x[c * m + j] - along[c];
+  __syncwarp();
 }
 
 /* x <- Q x for one column, by one warp: reflectors do not wait for each other's columns. */
 template <class T> __device__ inline void apply_reflectors(int64_t m, int64_t n, columns_t<T> A, const T *tau, T *x) {
   for (int64_t j = n - 1; j >= 0; j--)
     reflect_column(m, j, A[j], tau[j], x);
+}
+
+/* Copies one column, by one warp. */
+template <class T> __device__ inline void copy_column(int64_t m, const T *from, T *to) {
+  for (int64_t i = lane_index(); i < m; i += WARP)
+    to[i] = from[i];
 }
 
 /* order: columns by descending norm, equal ones as they come; `norms` is scratch. */
@@ -92,40 +140,172 @@ template <class T> __device__ inline void order_by_norm(int64_t m, int64_t n, co
   __syncthreads();
 }
 
-template <class T> __global__ void qr_kernel(qr_args_t args) {
+template <class T> __device__ inline void store_triangle(const qr_args_t &args, columns_t<T> columns, T *R) {
+  const int64_t n = args.columns;
+  for (int64_t e = threadIdx.x; e < n * n; e += blockDim.x) {
+    const int64_t i = args.lower ? e / n : e % n, j = args.lower ? e % n : e / n;
+    const T r = i <= j ? columns[j][i] : from_real<T>(0);
+    R[e] = args.lower ? conj(r) : r;
+  }
+}
+
+/* Columns first.. up to end of each matrix.  STAGED: in dynamic shared memory, (end - first) * rows elements. */
+template <class T, bool STAGED> __global__ void qr_panel_kernel(qr_args_t args, int64_t first, int64_t end) {
   __shared__ real_t<T> scratch[WARP];
+  SIMT_DYN_SHARED(T, memory);
   const int64_t m = args.rows, n = args.columns;
   for (int64_t b = blockIdx.x; b < args.batch_count; b += gridDim.x) {
-    T *A = (T *)args.A + b * m * n, *R = (T *)args.R + b * n * n, *tau = (T *)args.tau + b * n;
+    T *A = (T *)args.A + b * m * n, *tau = (T *)args.tau + b * n;
     int32_t *order = args.order ? args.order + b * n : nullptr;
-    if (order)
+    if (order && first == 0)
       order_by_norm(m, n, A, tau, order);
     const columns_t<T> columns = {A, m, order};
-    householder_qr(m, n, columns, tau, scratch);
-    for (int64_t e = threadIdx.x; e < n * n; e += blockDim.x) {
-      const int64_t i = args.lower ? e / n : e % n, j = args.lower ? e % n : e / n;
-      const T r = i <= j ? columns[j][i] : from_real<T>(0);
-      R[e] = args.lower ? conj(r) : r;
-    }
+    if constexpr (STAGED) {
+      const panel_t<T> panel = {memory, m, first};
+      for (int64_t c = first + warp_index(); c < end; c += warp_count())
+        copy_column(m, columns[c], panel[c]);
+      __syncthreads();
+      householder_qr(m, first, end, panel, tau, scratch);
+      for (int64_t c = first + warp_index(); c < end; c += warp_count())
+        copy_column(m, panel[c], columns[c]);
+      __syncthreads();
+    } else
+      householder_qr(m, first, end, columns, tau, scratch);
+    if (end == n)
+      store_triangle(args, columns, (T *)args.R + b * n * n);
     __syncthreads();
   }
 }
 
-template <class T> __global__ void apply_q_kernel(apply_q_args_t args) {
-  const int64_t m = args.rows, n = args.columns;
-  for (int64_t b = blockIdx.x; b < args.batch_count; b += gridDim.x) {
-    const int32_t *order = args.order ? args.order + b * n : nullptr;
-    const columns_t<T> A = {(T *)args.A + b * m * n, m, order};
-    const T *tau = (const T *)args.tau + b * n, *small = (const T *)args.small + b * n * n;
-    for (int64_t c = warp_index(); c < args.wanted; c += warp_count()) {
-      T *x = (T *)args.X + b * args.x_stride + c * m;
-      for (int64_t i = lane_index(); i < m; i += WARP)
-        if (c >= n || i >= n)
-          x[i] = from_real<T>(i == c);
-        else
-          x[i] = args.adjoint ? conj(small[i * n + c]) : small[c * n + i];
-      __syncwarp();
-      apply_reflectors(m, n, A, tau, x);
-    }
+/* Which matrix and which COUNT of its columns a warp has, where a matrix has so many columns. */
+struct warp_columns {
+  int64_t b, first;
+  __device__ warp_columns(int64_t block, int64_t columns, int count) {
+    const int64_t per_block = (int64_t)warp_count() * count, blocks = (columns + per_block - 1) / per_block;
+    b = block / blocks;
+    first = block % blocks * per_block + warp_index() * count;
   }
+};
+
+/* What is right of a panel takes its reflectors, columns first.. up to end; COLUMNS of a warp at a time, in dynamic shared
+ * memory (COLUMNS * rows elements for each warp). */
+template <class T, int COLUMNS> __global__ void qr_update_kernel(qr_args_t args, int64_t first, int64_t end) {
+  SIMT_DYN_SHARED(T, memory);
+  const int64_t m = args.rows, n = args.columns;
+  T *x = memory + warp_index() * COLUMNS * m;
+  const int64_t per_block = (int64_t)warp_count() * COLUMNS, blocks = (n - end + per_block - 1) / per_block;
+  for (int64_t block = blockIdx.x; block < args.batch_count * blocks; block += gridDim.x) {
+    const warp_columns at(block, n - end, COLUMNS);
+    const columns_t<T> A = {(T *)args.A + at.b * m * n, m, args.order ? args.order + at.b * n : nullptr};
+    const T *tau = (const T *)args.tau + at.b * n;
+    const int64_t left = n - end - at.first;
+    if (left <= 0)
+      continue;
+    for (int c = 0; c < COLUMNS; c++)
+      copy_column(m, A[end + at.first + (c < left ? c : 0)], x + c * m); /* beyond the last: one to waste */
+    __syncwarp();
+    for (int64_t j = first; j < end; j++)
+      reflect_columns<COLUMNS>(m, j, A[j], conj(tau[j]), x);
+    for (int c = 0; c < COLUMNS && c < left; c++)
+      copy_column(m, x + c * m, A[end + at.first + c]);
+    __syncwarp();
+  }
+}
+
+/* Element i of column c of diag(small, I). */
+template <class T>
+__device__ inline T block_diagonal(const apply_q_args_t &args, const T *small, int64_t i, int64_t c) {
+  const int64_t n = args.columns;
+  if (c >= n || i >= n)
+    return from_real<T>(i == c);
+  return args.adjoint ? conj(small[i * n + c]) : small[c * n + i];
+}
+
+/* X = Q diag(small, I), COLUMNS of a warp at a time.  STAGED: in dynamic shared memory, COLUMNS * rows elements for each
+ * warp; else in X, one column at a time. */
+template <class T, int COLUMNS, bool STAGED> __global__ void apply_q_kernel(apply_q_args_t args) {
+  SIMT_DYN_SHARED(T, memory);
+  const int64_t m = args.rows, n = args.columns;
+  const int64_t per_block = (int64_t)warp_count() * COLUMNS, blocks = (args.wanted + per_block - 1) / per_block;
+  for (int64_t block = blockIdx.x; block < args.batch_count * blocks; block += gridDim.x) {
+    const warp_columns at(block, args.wanted, COLUMNS);
+    const columns_t<T> A = {(T *)args.A + at.b * m * n, m, args.order ? args.order + at.b * n : nullptr};
+    const T *tau = (const T *)args.tau + at.b * n, *small = (const T *)args.small + at.b * n * n;
+    T *X = (T *)args.X + at.b * args.x_stride + at.first * m;
+    T *x = STAGED ? memory + warp_index() * COLUMNS * m : X;
+    const int64_t left = args.wanted - at.first;
+    if (left <= 0)
+      continue;
+    for (int c = 0; c < COLUMNS; c++)
+      for (int64_t i = lane_index(); i < m; i += WARP)
+        x[c * m + i] = block_diagonal(args, small, i, at.first + c);
+    __syncwarp();
+    for (int64_t j = n - 1; j >= 0; j--)
+      reflect_columns<COLUMNS>(m, j, A[j], tau[j], x);
+    for (int c = 0; c < COLUMNS && c < left && STAGED; c++)
+      copy_column(m, x + c * m, X + c * m);
+    __syncwarp();
+  }
+}
+
+static const int QR_PANEL = 32, QR_COLUMNS = 4;   /* columns of a panel; of a warp beside it */
+static const int64_t QR_SHARED_BYTES = 46 * 1024; /* which every device has, with what is static */
+
+template <class T> bool fits(int64_t elements) { return elements * (int64_t)sizeof(T) <= QR_SHARED_BYTES; }
+
+/* Warps of a block that have `columns` in shared memory each: a power of two, at most 4 and at most what is wanted; 0 if
+ * not even one has room. */
+template <class T> int warps_that_fit(int64_t rows, int columns, int64_t wanted) {
+  int warps = 4;
+  while (warps > 0 && (!fits<T>(warps * columns * rows) || (warps / 2) * columns >= wanted))
+    warps /= 2;
+  return warps;
+}
+
+/* Grid for blocks of so many warps with so many columns each. */
+static inline dim3 grid_of_columns(int64_t batch_count, int64_t columns, int warps, int count) {
+  return grid_of(batch_count * ((columns + warps * count - 1) / (warps * count)));
+}
+
+template <class T> cudaError_t qr_update(const qr_args_t *args, int64_t first, int64_t end, cudaStream_t stream) {
+  const int64_t m = args->rows, columns = args->columns - end;
+  const int many = warps_that_fit<T>(m, QR_COLUMNS, columns), one = warps_that_fit<T>(m, 1, columns);
+  if (many > 0)
+    return SIMT_LAUNCH((qr_update_kernel<T, QR_COLUMNS>), grid_of_columns(args->batch_count, columns, many, QR_COLUMNS),
+                       dim3((unsigned)(WARP * many)), (size_t)(many * QR_COLUMNS * m) * sizeof(T), stream, *args, first,
+                       end);
+  return SIMT_LAUNCH((qr_update_kernel<T, 1>), grid_of_columns(args->batch_count, columns, one, 1),
+                     dim3((unsigned)(WARP * one)), (size_t)(one * m) * sizeof(T), stream, *args, first, end);
+}
+
+/* Panel by panel; columns that do not fit into shared memory are one panel. */
+template <class T> cudaError_t qr_launch(const qr_args_t *args, cudaStream_t stream) {
+  const int64_t m = args->rows, n = args->columns, width = fits<T>(m) && n > QR_PANEL ? QR_PANEL : n;
+  const dim3 block(threads_for(m > 32 * n ? m : 32 * n)), grid = grid_of(args->batch_count);
+  for (int64_t first = 0; first < n; first += width) {
+    const int64_t end = first + width < n ? first + width : n, elements = (end - first) * m;
+    cudaError_t error = fits<T>(elements)
+                            ? SIMT_LAUNCH((qr_panel_kernel<T, true>), grid, block, (size_t)elements * sizeof(T), stream,
+                                          *args, first, end)
+                            : SIMT_LAUNCH((qr_panel_kernel<T, false>), grid, block, 0, stream, *args, first, end);
+    if (!error && end < n)
+      error = qr_update<T>(args, first, end, stream);
+    if (error)
+      return error;
+  }
+  return cudaSuccess;
+}
+
+template <class T> cudaError_t apply_q_launch(const apply_q_args_t *args, cudaStream_t stream) {
+  const int64_t m = args->rows;
+  const int many = warps_that_fit<T>(m, QR_COLUMNS, args->wanted), one = warps_that_fit<T>(m, 1, args->wanted);
+  if (many > 0)
+    return SIMT_LAUNCH((apply_q_kernel<T, QR_COLUMNS, true>),
+                       grid_of_columns(args->batch_count, args->wanted, many, QR_COLUMNS),
+                       dim3((unsigned)(WARP * many)), (size_t)(many * QR_COLUMNS * m) * sizeof(T), stream, *args);
+  if (one > 0)
+    return SIMT_LAUNCH((apply_q_kernel<T, 1, true>), grid_of_columns(args->batch_count, args->wanted, one, 1),
+                       dim3((unsigned)(WARP * one)), (size_t)(one * m) * sizeof(T), stream, *args);
+  return SIMT_LAUNCH((apply_q_kernel<T, 1, false>), grid_of_columns(args->batch_count, args->wanted, 4, 1),
+                     dim3(4 * WARP), 0, stream, *args);
 }

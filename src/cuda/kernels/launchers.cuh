@@ -29,16 +29,6 @@ template <class T> cudaError_t prepare_launch(const prepare_args_t *args, cudaSt
   return SIMT_LAUNCH(prepare_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
 }
 
-template <class T> cudaError_t qr_launch(const qr_args_t *args, cudaStream_t stream) {
-  const dim3 block(threads_for(args->rows > 32 * args->columns ? args->rows : 32 * args->columns));
-  return SIMT_LAUNCH(qr_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
-}
-
-template <class T> cudaError_t apply_q_launch(const apply_q_args_t *args, cudaStream_t stream) {
-  const dim3 block(threads_for(32 * args->wanted));
-  return SIMT_LAUNCH(apply_q_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
-}
-
 template <class T> cudaError_t normalize_launch(const normalize_args_t *args, cudaStream_t stream) {
   const dim3 block(threads_for(32 * args->n));
   return SIMT_LAUNCH(normalize_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
