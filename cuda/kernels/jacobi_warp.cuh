@@ -648,11 +648,13 @@ __device__ __forceinline__ void store_values(const direct_args_t &args, int64_t 
   const int lane = lane_in_group<warp_shape<T, N>::GROUP>();
   if (b >= args.batch_count)
     return;
-  const int exponent = stored_exponent(args.exponent, b, shared.exponent, limits<R>::scaled_exponent);
+  const int exponent = stored_exponent(args.exponent, shared.exponent, limits<R>::scaled_exponent);
   for (int j = lane; j < args.k; j += warp_shape<T, N>::GROUP)
     *entry<R>(args.S, b, j) = shared.finite ? times_power(shared.S[j], exponent) : (R)NAN;
-  if (lane == 0)
+  if (lane == 0) {
+    tell_exponent(args.exponent, b, shared.exponent, limits<R>::scaled_exponent);
     args.info[b] = direct_info(shared.finite, failed, overflows(shared.S[0], exponent));
+  }
 }
 
 /* Both factors through the tile, U before V, because the phases come from U. */
