@@ -210,16 +210,6 @@ def table(architecture, usages, sizes):
     return lines
 
 
-# Bytes of a stack frame that these hot kernels may have: form_pairs of complex types for the reduction of large angles in
-# sin(), which its own never need; jacobi_warp, of which <8> of f64 (sm_80) and <12> of c128 (sm_90) spill since they tell
-# the exponent of S.
-SMALL_FRAME = {"form_pairs": 40, "jacobi_warp": 128}
-
-
-def is_small_frame(name, usage):
-    return usage.stack <= SMALL_FRAME.get(plain_name(name), 0)
-
-
 def faults(usages):
     """Lines of the kernels with stack or spills: hot ones where that is tuned for, and others; alike ones of many
     architectures are one line."""
@@ -227,7 +217,7 @@ def faults(usages):
     for (architecture, kind), kernels in usages.items():
         for name, usage in kernels.items():
             if usage.stack or usage.stores or usage.loads:
-                bad = architecture in TUNED and plain_name(name) in HOT and not is_small_frame(name, usage)
+                bad = architecture in TUNED and plain_name(name) in HOT
                 alike[name, kind, usage.stack, usage.stores, usage.loads, bad].append(architecture)
     hot, others = [], []
     for (name, kind, stack, stores, loads, bad), where in sorted(alike.items()):
