@@ -3,11 +3,16 @@
 """What every CUDA kernel takes of a multiprocessor, for each architecture: a table in bench/results/cuda_kernels.md.
 
 usage: tools/cuda_kernels.py [--check] [--build DIR] [--nvcc PATH] [--jobs N] [ARCHITECTURE...]
+       tools/cuda_kernels.py --tuned [--nvcc PATH]
+       tools/cuda_kernels.py --keep COMPILER [ARGUMENT...]
 
 Compiles src/cuda/kernels/inst_*.cu once per architecture and reads what ptxas says; no device is needed.  Exits with 1 if
 a hot kernel has a stack frame or spills registers on an architecture that is tuned for.  --check only does that, for
 those architectures, and writes no file.  One architecture takes about three minutes of one core.
 --build names a configured build directory, for the generated headers (default: build/cuda).
+--tuned prints the architectures that are tuned for and that nvcc knows, as CUDAARCHS takes them.
+--keep is for CMAKE_CUDA_COMPILER_LAUNCHER: it runs the compiler, and keeps what ptxas says of the kernels beside the object.
+--check then reads that, where it is newer than every source, and does not compile the same again.
 """
 import argparse
 import collections
@@ -33,6 +38,7 @@ HOT = {
     *("form_jvp", "form_second", "form_pairs", "program_load", "program_store", "program_scale"),
     *("power_pass", "power_start", "power_finish", "power_quotient", "normalize_along", "normalize_gradient"),
 }
+KEPT = ".ptxas"  # after the name of an object: what ptxas said
 FUSED_K = 32  # the kernel in one block takes shared memory by k
 BLOCK = 256  # threads of a block where a kernel's launcher says nothing else
 
@@ -123,16 +129,16 @@ def include_flags(build):
 
 
 def parse(text):
-    """{mangled name: Usage} of what `ptxas -v` printed."""
-    usages = {}
+    """{architecture: {mangled name: Usage}} of what `ptxas -v` printed."""
+    usages = collections.defaultdict(dict)
     for part in text.split("Compiling entry function ")[1:]:
-        name = re.match(r"'(\w+)'", part).group(1)
+        name, architecture = re.match(r"'(\w+)' for 'sm_(\d+)'", part).groups()
         stack, stores, loads = map(
             int, re.search(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", part).groups()
         )
         registers = int(re.search(r"Used (\d+) registers", part).group(1))
         shared = re.search(r"(\d+) bytes smem", part)
-        usages[name] = Usage(registers, int(shared.group(1)) if shared else 0, stack, stores, loads)
+        usages[int(architecture)][name] = Usage(registers, int(shared.group(1)) if shared else 0, stack, stores, loads)
     return usages
 
 
@@ -147,13 +153,46 @@ def demangle(names):
     return kernels
 
 
-def compile_one(nvcc, build, architecture, kind, directory):
-    """{kernel: Usage}, and the file with the code."""
-    output = directory / f"{kind}_{architecture}.cubin"
-    command = [nvcc, *FLAGS, f"-arch=sm_{architecture}", "-cubin", "-Xptxas", "-v", *include_flags(build)]
-    usages = parse(run([*command, KERNELS / f"inst_{kind}.cu", "-o", output]))
+def of_kernels(usages):
+    """{kernel: Usage} of what parse found for one architecture."""
     names = demangle(list(usages))
     return {names[name]: usage for name, usage in usages.items()}
+
+
+def compile_one(nvcc, build, architecture, kind, directory):
+    """{kernel: Usage}"""
+    output = directory / f"{kind}_{architecture}.cubin"
+    command = [nvcc, *FLAGS, f"-arch=sm_{architecture}", "-cubin", "-Xptxas", "-v", *include_flags(build)]
+    return of_kernels(parse(run([*command, KERNELS / f"inst_{kind}.cu", "-o", output]))[architecture])
+
+
+def keep(command):
+    """Runs a compiler; of kernels with what ptxas says, architecture after architecture, in a file beside the object."""
+    if "-o" not in command or not any(pathlib.Path(a).match("inst_*.cu") for a in command):
+        return subprocess.run(command, check=False).returncode
+    log = pathlib.Path(command[command.index("-o") + 1] + KEPT)
+    log.unlink(missing_ok=True)
+    one_by_one = [argument for argument in command if not argument.startswith("--threads")]
+    done = subprocess.run(
+        [*one_by_one, "-Xptxas", "-v"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    print(done.stdout, end="")
+    if done.returncode == 0:
+        log.write_text(done.stdout)
+    return done.returncode
+
+
+def kept_usages(build):
+    """{(architecture, type): {kernel: Usage}} of what --keep has kept since the sources were last changed."""
+    sources = [path for folder in (KERNELS, ROOT / "src", ROOT / "include") for path in folder.rglob("*") if path.is_file()]
+    changed = max(path.stat().st_mtime for path in sources)
+    usages = {}
+    for kind in TYPES:
+        logs = sorted(build.rglob(f"inst_{kind}.cu.*{KEPT}"), key=lambda path: path.stat().st_mtime)
+        if logs and logs[-1].stat().st_mtime > changed:
+            for architecture, found in parse(logs[-1].read_text()).items():
+                usages[architecture, kind] = of_kernels(found)
+    return usages
 
 
 def launch_sizes(nvcc, build, directory):
@@ -210,16 +249,6 @@ def table(architecture, usages, sizes):
     return lines
 
 
-# Bytes of a stack frame that these hot kernels may have: form_pairs of complex types for the reduction of large angles in
-# sin(), which its own never need; jacobi_warp, of which <8> of f64 (sm_80) and <12> of c128 (sm_90) spill since they tell
-# the exponent of S.
-SMALL_FRAME = {"form_pairs": 40, "jacobi_warp": 128}
-
-
-def is_small_frame(name, usage):
-    return usage.stack <= SMALL_FRAME.get(plain_name(name), 0)
-
-
 def faults(usages):
     """Lines of the kernels with stack or spills: hot ones where that is tuned for, and others; alike ones of many
     architectures are one line."""
@@ -227,7 +256,7 @@ def faults(usages):
     for (architecture, kind), kernels in usages.items():
         for name, usage in kernels.items():
             if usage.stack or usage.stores or usage.loads:
-                bad = architecture in TUNED and plain_name(name) in HOT and not is_small_frame(name, usage)
+                bad = architecture in TUNED and plain_name(name) in HOT
                 alike[name, kind, usage.stack, usage.stores, usage.loads, bad].append(architecture)
     hot, others = [], []
     for (name, kind, stack, stores, loads, bad), where in sorted(alike.items()):
@@ -238,8 +267,11 @@ def faults(usages):
 
 
 def main():
+    if sys.argv[1:2] == ["--keep"]:
+        return keep(sys.argv[2:])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write no file")
+    parser.add_argument("--tuned", action="store_true", help="print the architectures that are tuned for")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "cuda")
     parser.add_argument("--nvcc", default=shutil.which("nvcc") or "/usr/local/cuda/bin/nvcc")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2)
@@ -249,23 +281,30 @@ def main():
     unknown = set(options.architectures) - set(LIMITS)
     if unknown:
         parser.error(f"the limits of {unknown} are not known")
+    known = set(map(int, re.findall(r"compute_(\d+)", run([options.nvcc, "--list-gpu-arch"]))))
+    if options.tuned:
+        print(";".join(f"{a}-real" for a in TUNED if a in known))
+        return 0
     if not (options.build / "include" / "svdgrad" / "version.h").exists():
         parser.error(f"{options.build} is not configured: cmake --preset cuda")
 
-    known = set(map(int, re.findall(r"compute_(\d+)", run([options.nvcc, "--list-gpu-arch"]))))
     architectures = [a for a in options.architectures or (TUNED if options.check else LIMITS) if a in known]
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         directory = pathlib.Path(name)
+        usages = kept_usages(options.build) if options.check else {}
+        wanted = [(a, kind) for a in architectures for kind in TYPES]
+        kept = sum(key in usages for key in wanted)
         with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-            sizes = pool.submit(launch_sizes, options.nvcc, options.build, directory)
             jobs = {
-                (a, kind): pool.submit(compile_one, options.nvcc, options.build, a, kind, directory)
-                for a in architectures
-                for kind in TYPES
+                key: pool.submit(compile_one, options.nvcc, options.build, *key, directory)
+                for key in wanted
+                if key not in usages
             }
-            usages = {key: job.result() for key, job in jobs.items()}
-            launched = sizes.result()
+            if not options.check:
+                sizes = pool.submit(launch_sizes, options.nvcc, options.build, directory)
+            usages = {key: jobs[key].result() if key in jobs else usages[key] for key in wanted}
+            launched = {} if options.check else sizes.result()
 
     hot, others = faults(usages)
     if not options.check:
@@ -306,7 +345,10 @@ def main():
     count = sum(map(len, usages.values()))
     listed = " ".join(map(str, architectures))
     seconds = time.monotonic() - began
-    print(f"cuda_kernels: {count} kernels for sm {listed}: {len(hot)} hot ones with stack or spills; {seconds:.0f} s")
+    print(
+        f"cuda_kernels: {count} kernels for sm {listed}, {kept} of {len(wanted)} files as the build compiled them: "
+        f"{len(hot)} hot ones with stack or spills; {seconds:.0f} s"
+    )
     return 1 if hot else 0
 
 

@@ -22,6 +22,21 @@ inline double __dadd_rn(double a, double b) { return a + b; }
 inline double __dsub_rn(double a, double b) { return a - b; }
 inline double __dmul_rn(double a, double b) { return a * b; }
 
+// sin and cos of pi x; x less the quarters of a turn in it is exact.
+inline void sincospi(double x, double *sine, double *cosine) {
+  const double quarters = ::nearbyint(2 * x), rest = 3.14159265358979323846 * (x - quarters / 2);
+  const double s = ::sin(rest), c = ::cos(rest);
+  const int turned = static_cast<int>(quarters) & 3;
+  *sine = turned == 0 ? s : turned == 1 ? c : turned == 2 ? -s : -c;
+  *cosine = turned == 0 ? c : turned == 1 ? -s : turned == 2 ? -c : s;
+}
+inline void sincospif(float x, float *sine, float *cosine) {
+  double s, c;
+  sincospi(x, &s, &c);
+  *sine = static_cast<float>(s);
+  *cosine = static_cast<float>(c);
+}
+
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline int __popcll(unsigned long long x) { return __builtin_popcountll(x); }
 inline int __ffs(int x) { return __builtin_ffs(x); }

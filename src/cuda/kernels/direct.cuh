@@ -15,13 +15,16 @@ __device__ inline int32_t direct_info(bool finite, bool failed, bool overflow) {
                     : SVDGRAD_INFO_OK;
 }
 
-/* Of matrix b, whose singular values are 2^exponent times those of a kernel: the power of two with which they are stored,
- * for which `told` has the exponent of the rest, unless it is NULL.  By one thread or by several. */
-__device__ inline int stored_exponent(int32_t *told, int64_t b, int exponent, int scaled) {
-  if (!told)
-    return exponent;
-  told[b] = exponent + scaled;
-  return -scaled;
+/* Singular values that are 2^exponent times those of a kernel are stored times the power of two that this returns; `told`
+ * has the exponent of the rest, unless it is NULL. */
+__device__ inline int stored_exponent(const int32_t *told, int exponent, int scaled) {
+  return told ? -scaled : exponent;
+}
+
+/* That rest, of matrix b: by one thread alone. */
+__device__ inline void tell_exponent(int32_t *told, int64_t b, int exponent, int scaled) {
+  if (told)
+    told[b] = exponent + scaled;
 }
 
 /* Columns of X and of Y that the caller wants. */

@@ -26,7 +26,7 @@ __device__ inline void form_turns(const function_form_t &form, const form_scene<
   const R sign = im(*tensor_of<T>(form.phase, scene.b)) < 0 ? 1 : -1;
   for (int64_t j = threadIdx.x; j < scene.k; j += blockDim.x) {
     const R theta = j + 1 < scene.k ? turn_angle(&turn, scene.s[j]) : turn.theta;
-    tensor_of<T>(form.turn, scene.b)[j] = make<T>::of((R)cos(theta), sign * (R)sin(theta));
+    tensor_of<T>(form.turn, scene.b)[j] = make<T>::of(cosine_of(theta), sign * sine_of(theta));
   }
 }
 

@@ -4,6 +4,27 @@
 #pragma once
 #include "gap.cuh"
 
+/* Of an angle in [0, pi], for special_unitary_rules.inc, in place of sin and cos: the reduction that those have for large
+ * angles takes a stack frame. */
+__device__ inline void sine_and_cosine(float angle, float *sine, float *cosine) {
+  sincospif(angle / 3.14159265358979324f, sine, cosine);
+}
+__device__ inline void sine_and_cosine(double angle, double *sine, double *cosine) {
+  sincospi(angle / 3.14159265358979324, sine, cosine);
+}
+template <class R> __device__ inline R sine_of(R angle) {
+  R sine, cosine;
+  sine_and_cosine(angle, &sine, &cosine);
+  return sine;
+}
+template <class R> __device__ inline R cosine_of(R angle) {
+  R sine, cosine;
+  sine_and_cosine(angle, &sine, &cosine);
+  return cosine;
+}
+#define sin sine_of
+#define cos cosine_of
+
 #define GAP_FUNCTION   static __device__ inline
 #define REAL           float
 #define GAP_POLICY     gap_policy_f32
@@ -42,6 +63,8 @@
 #undef DETERMINANT
 #undef TURN
 #undef GAP_FUNCTION
+#undef sin
+#undef cos
 
 template <class R> struct function_types;
 template <> struct function_types<float> {

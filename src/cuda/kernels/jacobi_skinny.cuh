@@ -275,7 +275,8 @@ __device__ __forceinline__ void solve_head(const direct_args_t &args, int64_t b,
     for (int i = 0; i < N; i++)
       svd.X[j][i] = i <= j ? shared.head[j][i] : from_real<T>(0);
   const int failed = svd.solve(args.max_sweeps);
-  exponent = stored_exponent(args.exponent, b, exponent, limits<real_t<T>>::scaled_exponent);
+  tell_exponent(args.exponent, b, exponent, limits<real_t<T>>::scaled_exponent);
+  exponent = stored_exponent(args.exponent, exponent, limits<real_t<T>>::scaled_exponent);
   args.info[b] = direct_info(true, failed, overflows(svd.S[0], exponent));
 #pragma unroll
   for (int j = 0; j < N; j++) {

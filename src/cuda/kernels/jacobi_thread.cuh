@@ -216,7 +216,8 @@ __device__ __forceinline__ void factorize_small(const direct_args_t &args, int64
   int exponent = solve_small(args, first, active, shared, svd, &finite, &failed);
   if (lane_index() < active) {
     const int64_t b = first + lane_index();
-    exponent = stored_exponent(args.exponent, b, exponent, limits<R>::scaled_exponent);
+    tell_exponent(args.exponent, b, exponent, limits<R>::scaled_exponent);
+    exponent = stored_exponent(args.exponent, exponent, limits<R>::scaled_exponent);
     args.info[b] = direct_info(finite, failed, overflows(svd.S[0], exponent));
   }
   const svdgrad_matrix_t values = {args.S.data, 1, args.S.stride, args.S.batch_stride};

@@ -519,6 +519,7 @@ template <class T, int N> __device__ inline int least_covered(int n, int c, cons
   int where = 0;
   for (int i = lane_in_group<shape::GROUP>(); i < n; i += shape::GROUP) {
     R covered = 0;
+#pragma unroll 1
     for (int j = 0; j < c; j++)
       covered = plus_abs2(covered, tile[j * shape::STRIDE + i]);
     if (covered < least) {
@@ -544,6 +545,7 @@ template <class T, int N> __device__ inline void project(int n, int c, bool ours
   T *x = tile + c * shape::STRIDE;
   for (int j = lane; j < c; j += shape::GROUP) {
     T product = from_real<T>(0);
+#pragma unroll 1
     for (int i = 0; i < n; i++)
       product = fused(product, conj(tile[j * shape::STRIDE + i]), x[i]);
     products[j] = product;
@@ -551,6 +553,7 @@ template <class T, int N> __device__ inline void project(int n, int c, bool ours
   __syncwarp();
   for (int i = lane; i < n && ours; i += shape::GROUP) {
     T left = x[i];
+#pragma unroll 1
     for (int j = 0; j < c; j++)
       left = fused(left, -tile[j * shape::STRIDE + i], products[j]);
     x[i] = left;
@@ -648,11 +651,13 @@ __device__ __forceinline__ void store_values(const direct_args_t &args, int64_t 
   const int lane = lane_in_group<warp_shape<T, N>::GROUP>();
   if (b >= args.batch_count)
     return;
-  const int exponent = stored_exponent(args.exponent, b, shared.exponent, limits<R>::scaled_exponent);
+  const int exponent = stored_exponent(args.exponent, shared.exponent, limits<R>::scaled_exponent);
   for (int j = lane; j < args.k; j += warp_shape<T, N>::GROUP)
     *entry<R>(args.S, b, j) = shared.finite ? times_power(shared.S[j], exponent) : (R)NAN;
-  if (lane == 0)
+  if (lane == 0) {
+    tell_exponent(args.exponent, b, shared.exponent, limits<R>::scaled_exponent);
     args.info[b] = direct_info(shared.finite, failed, overflows(shared.S[0], exponent));
+  }
 }
 
 /* Both factors through the tile, U before V, because the phases come from U. */
@@ -711,9 +716,9 @@ __global__ void __launch_bounds__(WARP, warp_shape<T, N>::BLOCKS)
   first += (int64_t)blockIdx.x * shape::MATRICES;
   T L[shape::ROWS][N], X[shape::ROWS][N];
   const warp_sweeps sweeps = solve_tiles<T, N, shape::ROWS, VECTORS>(args, first, L, X, memory);
-  store_values<T, N>(args, first + matrix, sweeps.failed, shared);
   if (VECTORS)
     store_factors(args, first, __ballot_sync(FULL_WARP, !shared.finite), L, X, memory);
+  store_values<T, N>(args, first + matrix, sweeps.failed, shared); /* last, when the factors' registers are free */
 }
 
 template <class T, int N, class Launch> cudaError_t launch_warps_sized(int64_t batch_count, Launch launch) {

@@ -74,11 +74,13 @@ template <class T> __global__ void store_kernel(store_args_t args) {
     for (int64_t j = warp_index(); j < most && (args.U.data || args.Vh.data); j += warp_count())
       store_column(args, b, j, U, V, nan);
     const R *S = (const R *)args.S + b * args.columns;
-    const int exponent = stored_exponent(args.exponent_out, b, args.exponent[b], args.scaled_exponent);
+    const int exponent = stored_exponent(args.exponent_out, args.exponent[b], args.scaled_exponent);
     for (int64_t j = threadIdx.x; j < args.k;
          j += blockDim.x) /* the sum makes a negative zero of cuSOLVER's positive */
       *entry<R>(args.S_out, b, j) = nan ? (R)NAN : times_power(S[j], exponent) + (R)0;
-    if (threadIdx.x == 0)
+    if (threadIdx.x == 0) {
+      tell_exponent(args.exponent_out, b, args.exponent[b], args.scaled_exponent);
       args.info[b] = direct_info(!nan, args.failed[b], overflows(S[0], exponent));
+    }
   }
 }
