@@ -96,7 +96,7 @@ static void check_graded(const graded_t *s) {
   functions_free(&x);
 }
 
-/* [1 3; 0 y], and the same with a third row [3 1] or column, by the Gram determinant 64 for y far below 1. */
+/* [1 corner; 0 y], whose determinant is y. */
 static void check_two(const graded_t *of, long double corner, long double y) {
   graded_t s = *of;
   s.m = s.n = 2;
@@ -110,7 +110,7 @@ static void check_two(const graded_t *of, long double corner, long double y) {
   functions_free(&x);
 }
 
-/* [diag(1, y); 0 0], its rows in another order, tall and wide. */
+/* The rows 0, [y y] and [2 3], and the transpose of that. */
 static void check_rectangular(const graded_t *of, int wide) {
   graded_t s = *of;
   const long double y = is_single(s.dtype) ? 0x1p-100L : 0x1p-900L;
@@ -119,7 +119,7 @@ static void check_rectangular(const graded_t *of, int wide) {
   for (int64_t i = 1; i < 3; i++)
     for (int64_t j = 0; j < 2; j++)
       buffer_set(&x.f.A, 0, wide ? j : i, wide ? i : j, (i == 1 ? 1 : j + 2) * (i == 1 ? y : 1));
-  expect_log(&x, &s, logl(y)); /* the minor of the rows [y y] and [2 3] is y, the only one */
+  expect_log(&x, &s, logl(y)); /* the one minor that is not zero is 3 y - 2 y */
   functions_free(&x);
 }
 

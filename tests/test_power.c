@@ -9,6 +9,7 @@
 #include "ratios.h"
 
 #include <criterion/criterion.h>
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -719,3 +720,106 @@ static void check_gradient_of_zero(const setting_t *s, worst_t *worst) {
 }
 
 Test(power, gradient_is_zero_where_sigma_is) { for_each_setting(check_gradient_of_zero, NULL); }
+
+/* ---- the ends of the range -------------------------------------------------------------------------
+ * Small integers times a power of two are exact wherever they are numbers, and so the results are those of the integers
+ * but for that power: sigma overflows, or has few bits left, and neither A / sigma nor its gradient sees that. */
+
+static void set_integers(const power_problem_t *p, int64_t b) {
+  store_spectrum(p, b, SPECTRUM_NORMAL);
+  for (int64_t j = 0; j < p->desc.n; j++)
+    for (int64_t i = 0; i < p->desc.m; i++) {
+      const z_t x = buffer_get(&p->A, b, i, j);
+      const long double re = fminl(fmaxl(rintl(4 * creall(x)), -15), 15),
+                        im = fminl(fmaxl(rintl(4 * cimagl(x)), -15), 15);
+      buffer_set(&p->A, b, i, j, CMPLXL(i + j == 0 ? 5 : re, im));
+    }
+}
+
+/* The exponent of gY: products with it are normal numbers. */
+static int exponent_of_gY(const setting_t *s, int exponent) {
+  const int limit = dtype_real(s->dtype) == SVDGRAD_F32 ? 90 : 900;
+  return exponent < -limit ? -limit : exponent > limit ? limit : exponent;
+}
+
+static power_problem_t integers_times(const setting_t *s, int exponent, int32_t iterations) {
+  power_problem_t p = problem_of(s, BATCH);
+  for (int64_t b = 0; b < BATCH; b++) {
+    set_integers(&p, b);
+    scale_buffer(&p.A, b, exponent);
+    scale_buffer(&p.gY, b, exponent_of_gY(s, exponent));
+  }
+  normalize(&p, iterations ? iterations : 2);
+  if (iterations == 0)
+    normalize(&p, 0);
+  cr_assert_eq(power_backward(&p, 1, 0), SVDGRAD_STATUS_SUCCESS);
+  return p;
+}
+
+static long double largest_number(const setting_t *s) {
+  return dtype_real(s->dtype) == SVDGRAD_F32 ? FLT_MAX : DBL_MAX;
+}
+
+/* A real number that is `expected` 2^exponent, to `tolerance` 2^exponent, half of the least subnormal number, or Inf. */
+static void note_scaled(worst_t *worst, const setting_t *s, long double got, long double expected, int exponent,
+                        long double tolerance, const char *what) {
+  const long double least = dtype_real(s->dtype) == SVDGRAD_F32 ? 0x1p-149L : 0x1p-1074L;
+  const long double error = fabsl(got - ldexpl(expected, exponent)) - least / 2;
+  if (ldexpl(expected, exponent) > largest_number(s))
+    cr_expect(isinf(got) && got > 0, "%s %s 2^%d: %s is %Lg", backend_name(s->backend), dtype_name(s->dtype), exponent,
+              what, got);
+  else
+    note(worst, s, ratio_of(error > 0 ? error : 0, ldexpl(tolerance, exponent)), what);
+}
+
+static void note_matrix(worst_t *worst, const setting_t *s, const buffer_t *got, const buffer_t *expected, int64_t b,
+                        int exponent, long double tolerance, const char *what) {
+  dense_t x = buffer_load(got, b), y = buffer_load(expected, b);
+  dense_t error = dense_sum(ldexpl(1, -exponent), &x, -1, &y);
+  note(worst, s, ratio_of(dense_norm(&error), tolerance), what);
+  dense_free(&x), dense_free(&y), dense_free(&error);
+}
+
+static void compare_scaled(const setting_t *s, const power_problem_t *p, const power_problem_t *plain, int64_t b,
+                           int exponent, worst_t *worst) {
+  const long double sigma = number(&plain->sigma, b), residual = number(&plain->residual, b), unit = rounding(p);
+  const int overflows = ldexpl(sigma, exponent) > largest_number(s);
+  dense_t A = buffer_load(&plain->A, b), gY = buffer_load(&plain->gY, b);
+  const long double size = dense_norm(&A), of_gA = dense_norm(&gY) / sigma * (1 + size / sigma);
+  cr_expect_eq(p->info[b], overflows ? SVDGRAD_INFO_OVERFLOW : SVDGRAD_INFO_OK, "%s %s %dx%d 2^%d: info %d",
+               backend_name(s->backend), dtype_name(s->dtype), (int)s->shape.m, (int)s->shape.n, exponent, p->info[b]);
+  note_scaled(worst, s, number(&p->sigma, b), sigma, exponent, unit * size, "sigma");
+  note_scaled(worst, s, number(&p->residual, b), residual, exponent, unit * size, "residual");
+  note_matrix(worst, s, &p->u, &plain->u, b, 0, unit, "u");
+  note_matrix(worst, s, &p->v, &plain->v, b, 0, unit, "v");
+  note_matrix(worst, s, &p->Y, &plain->Y, b, 0, unit * size / sigma, "Y");
+  note_matrix(worst, s, &p->gA, &plain->gA, b, exponent_of_gY(s, exponent) - exponent, unit * of_gA, "gA");
+  dense_free(&A), dense_free(&gY);
+}
+
+/* Of large matrices one type will do.  CUDA's first pass is in the units of A. */
+static void check_ends(const setting_t *s, worst_t *worst) {
+  static const int single[] = {-149, 124, -146, -140, -130, -126, -100, 100, 120};
+  static const int twice[] = {-1074, 1020, -1071, -1060, -1030, -1022, -990, 990, 1015};
+  const int64_t elements = s->shape.m * s->shape.n;
+  const int is_large = elements > 1000, is_one_of_them = s->dtype == SVDGRAD_F32 && s->layout == LAYOUT_COLUMN_MAJOR;
+  if (s->backend == SVDGRAD_BACKEND_CUDA || (is_large && (s->backend == SVDGRAD_BACKEND_REF || !is_one_of_them)))
+    return;
+  for (int32_t iterations = 0; iterations <= 2; iterations += 2) {
+    power_problem_t plain = integers_times(s, 0, iterations);
+    for (int i = 0; i < (elements > 100 ? 2 : 9); i++) {
+      const int exponent = dtype_real(s->dtype) == SVDGRAD_F32 ? single[i] : twice[i];
+      power_problem_t p = integers_times(s, exponent, iterations);
+      for (int64_t b = 0; b < BATCH; b++)
+        compare_scaled(s, &p, &plain, b, exponent, worst);
+      power_free(&p);
+    }
+    power_free(&plain);
+  }
+}
+
+Test(power, normalized_at_the_ends_of_the_range) {
+  worst_t worst = worst_make("power ends of the range");
+  for_each_setting(check_ends, &worst);
+  cr_expect(worst_within(&worst, RATIO_LIMIT));
+}

@@ -8,6 +8,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+static int is_single(svdgrad_dtype_t dtype) { return dtype == SVDGRAD_F32 || dtype == SVDGRAD_C64; }
+
 static fixture_t start(svdgrad_backend_t backend, svdgrad_dtype_t dtype, int64_t n, int64_t batch_count) {
   const svdgrad_desc_t desc = make_desc(dtype, n, n, batch_count);
   fixture_t f = fixture_make(backend, &desc, LAYOUT_COLUMN_MAJOR);
@@ -25,7 +27,7 @@ static void factorize(fixture_t *f) {
 static double value_of(const fixture_t *f, int64_t b, int64_t j) { return (double)creall(buffer_get(&f->S, b, j, 0)); }
 
 static void overflows(svdgrad_backend_t backend, svdgrad_dtype_t dtype) {
-  const double largest = dtype == SVDGRAD_F32 || dtype == SVDGRAD_C64 ? 3e38 : 1.7e308;
+  const double largest = is_single(dtype) ? 3e38 : 1.7e308;
   fixture_t f = start(backend, dtype, 2, 1);
   for (int64_t i = 0; i < 4; i++)
     buffer_set(&f.A, 0, i / 2, i % 2, i == 3 ? -largest : largest);
@@ -42,7 +44,7 @@ static void overflows(svdgrad_backend_t backend, svdgrad_dtype_t dtype) {
 
 /* diag(1, .., 1, x) for every matrix but the first one, which has a true zero. */
 static void keeps_small(svdgrad_backend_t backend, svdgrad_dtype_t dtype, int64_t n) {
-  const double x = dtype == SVDGRAD_F32 || dtype == SVDGRAD_C64 ? 0x1p-110 : 0x1p-1000;
+  const double x = is_single(dtype) ? 0x1p-110 : 0x1p-1000;
   fixture_t f = start(backend, dtype, n, 17);
   if (f.desc.algo == SVDGRAD_ALGO_VENDOR) { /* right to c eps s_1 alone */
     fixture_free(&f);
@@ -75,11 +77,111 @@ static void keeps_small_at_sizes(svdgrad_backend_t backend, svdgrad_dtype_t dtyp
 Test(scales, values_too_large_are_infinite_and_say_so) { for_all(overflows); }
 Test(scales, values_far_below_the_largest_are_kept) { for_all(keeps_small_at_sizes); }
 
+/* ---- small values -------------------------------------------------------------------------------------
+ * The companion matrix of x^n + n x^(n-1) + .. + n!/1! x + n!, n! times the first terms of the exponential series: its
+ * last column is that of the coefficients c_j, below the diagonal are ones.  Of its values all are 1 but the first and
+ * the last, s_1^2 + s_n^2 = 1 + sum c_j^2 and s_1 s_n = n!; s_1 is 10^48 at n = 40. */
+
+typedef struct companion {
+  fixture_t f;
+  long double first, last;
+} companion_t;
+
+static void set_entry(const companion_t *c, int transposed, int64_t i, int64_t j, long double x) {
+  buffer_set(&c->f.A, 0, transposed ? j : i, transposed ? i : j, x);
+}
+
+static companion_t companion_make(svdgrad_backend_t backend, svdgrad_dtype_t dtype, svdgrad_algo_t algo,
+                                  int transposed) {
+  const int64_t n = is_single(dtype) ? 20 : 40;
+  companion_t c = {.f = start(backend, dtype, n, 1)};
+  long double coefficient = 1, squares = 1;
+  c.f.desc.algo = algo;
+  for (int64_t j = 1; j < n; j++)
+    set_entry(&c, transposed, j, j - 1, 1);
+  for (int64_t j = n - 1; j >= 0; j--) {
+    coefficient *= (long double)(j + 1);
+    set_entry(&c, transposed, j, n - 1, -coefficient);
+    const long double rounded = creall(buffer_get(&c.f.A, 0, transposed ? n - 1 : j, transposed ? j : n - 1));
+    squares += rounded * rounded;
+    c.last = -rounded;
+  }
+  c.first = sqrtl((squares + sqrtl(squares * squares - 4 * c.last * c.last)) / 2);
+  c.last /= c.first;
+  return c;
+}
+
+/* Normwise always; each for itself where it is a column that is large, and the algorithm Jacobi's. */
+static void check_companion(svdgrad_backend_t backend, svdgrad_dtype_t dtype, svdgrad_algo_t algo, int transposed,
+                            int with) {
+  companion_t c = companion_make(backend, dtype, algo, transposed);
+  const int64_t n = c.f.desc.n;
+  const int is_relative = !transposed && algo == SVDGRAD_ALGO_JACOBI && backend != SVDGRAD_BACKEND_CUDA;
+  cr_assert_eq(fixture_forward(&c.f, with), SVDGRAD_STATUS_SUCCESS, "%s", svdgrad_last_error_message());
+  for (int64_t j = 0; j < n; j++) {
+    const long double expected = j == 0 ? c.first : j < n - 1 ? 1 : c.last;
+    const long double unit = 4 * (long double)n * dtype_epsilon(dtype) * (is_relative ? expected : c.first);
+    cr_expect(fabsl((long double)value_of(&c.f, 0, j) - expected) <= unit,
+              "%s %s algorithm %d%s%s: value %d is %g, not %Lg", backend_name(backend), dtype_name(dtype), (int)algo,
+              with ? "" : ", values alone", transposed ? ", large row" : "", (int)j, value_of(&c.f, 0, j), expected);
+  }
+  fixture_free(&c.f);
+}
+
+static void companions(svdgrad_backend_t backend, svdgrad_dtype_t dtype) {
+  for (int algo = SVDGRAD_ALGO_AUTO; algo <= SVDGRAD_ALGO_VENDOR; algo++)
+    for (int i = 0; i < 4; i++)
+      if (algo != SVDGRAD_ALGO_VENDOR || backend == SVDGRAD_BACKEND_CPU)
+        check_companion(backend, dtype, (svdgrad_algo_t)algo, i / 2, i % 2 ? WITH_VECTORS : 0);
+}
+
+/* Columns (rows, if m < n) of a well-conditioned matrix times powers of two in disorder. */
+static void fill_graded(const fixture_t *f, int64_t b) {
+  const int range = is_single(f->desc.dtype) ? 60 : 400;
+  dense_t A = make_matrix(SPECTRUM_LINEAR, f->desc.dtype, f->desc.m, f->desc.n, (uint64_t)b);
+  for (int64_t j = 0; j < A.n; j++)
+    for (int64_t i = 0; i < A.m; i++) {
+      const int power = -(int)((f->desc.m < f->desc.n ? i : j) * 37 % range);
+      z_t *a = &A.at[i + j * A.m];
+      *a = CMPLXL(ldexpl(creall(*a), power), ldexpl(cimagl(*a), power));
+    }
+  buffer_store(&f->A, b, &A);
+  dense_free(&A);
+}
+
+/* The reference computes with a wider type. */
+static void check_graded(svdgrad_dtype_t dtype, int64_t m, int64_t n, int with) {
+  svdgrad_desc_t desc = make_desc(dtype, m, n, 2);
+  desc.algo = SVDGRAD_ALGO_JACOBI;
+  fixture_t f = fixture_make(SVDGRAD_BACKEND_CPU, &desc, LAYOUT_COLUMN_MAJOR);
+  fixture_t reference = fixture_make(SVDGRAD_BACKEND_REF, &desc, LAYOUT_COLUMN_MAJOR);
+  for (int64_t b = 0; b < 2; b++)
+    fill_graded(&f, b), fill_graded(&reference, b);
+  cr_assert_eq(fixture_forward(&f, with), SVDGRAD_STATUS_SUCCESS, "%s", svdgrad_last_error_message());
+  cr_assert_eq(fixture_forward(&reference, 0), SVDGRAD_STATUS_SUCCESS, "%s", svdgrad_last_error_message());
+  for (int64_t b = 0; b < 2; b++)
+    for (int64_t j = 0; j < f.S.rows; j++) {
+      const double expected = value_of(&reference, b, j), got = value_of(&f, b, j);
+      cr_expect(fabs(got - expected) <= 4 * (double)f.S.rows * dtype_epsilon(dtype) * expected,
+                "%s %d x %d value %d: %g, not %g", dtype_name(dtype), (int)m, (int)n, (int)j, got, expected);
+    }
+  fixture_free(&f);
+  fixture_free(&reference);
+}
+
+static void graded(svdgrad_backend_t backend, svdgrad_dtype_t dtype) {
+  static const int64_t shapes[][2] = {{2, 2}, {3, 3}, {5, 5}, {12, 12}, {40, 40}, {60, 20}, {20, 60}, {70, 70}};
+  for (int i = 0; i < 8 && backend == SVDGRAD_BACKEND_CPU; i++)
+    for (int with = 0; with < 2; with++)
+      check_graded(dtype, shapes[i][0], shapes[i][1], with ? WITH_VECTORS : 0);
+}
+
+Test(scales, values_of_a_companion_matrix) { for_all(companions); }
+Test(scales, jacobi_keeps_graded_columns) { for_all(graded); }
+
 /* ---- derivatives ------------------------------------------------------------------------------------
  * Times powers of two S and the other inputs give the same results times powers of two, bit for bit but for rounding to
  * subnormal numbers.  The calls take factors, so that S may be as exact as it likes. */
-
-static int is_single(svdgrad_dtype_t dtype) { return dtype == SVDGRAD_F32 || dtype == SVDGRAD_C64; }
 
 /* The operands of one call, times 2^power each. */
 typedef struct scaled {
