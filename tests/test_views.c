@@ -71,13 +71,6 @@ static int is_taken(const functions_t *x, svdgrad_op_t op) {
 
 /* ---- one input as a view ---- */
 
-static void copy(const buffer_t *to, const buffer_t *from) {
-  for (int64_t b = 0; b < to->batch_count; b++) {
-    LOCAL(dense) X = buffer_load(from, b);
-    buffer_store(to, b, &X);
-  }
-}
-
 static int equal(const buffer_t *x, const buffer_t *y) {
   int all = buffer_padding_intact(x);
   for (int64_t b = 0; b < x->batch_count; b++)
@@ -100,7 +93,7 @@ static functions_t copy_with(functions_t *from, int operand, layout_t layout) {
   x.function.kind = from->function.kind;
   for (int i = 0; i < FUNCTIONS_OPERAND_COUNT; i++)
     if (i != operand)
-      copy(functions_operand(&x, i), functions_operand(from, i));
+      buffer_copy(functions_operand(&x, i), functions_operand(from, i));
   return x;
 }
 
@@ -110,7 +103,7 @@ static void check_view(functions_t *from, svdgrad_op_t op, int operand, layout_t
   LOCAL(functions) viewed = copy_with(from, operand, layout);
   LOCAL(functions) packed = copy_with(from, operand, LAYOUT_COLUMN_MAJOR);
   fill_view(functions_operand(&viewed, operand), 7);
-  copy(functions_operand(&packed, operand), functions_operand(&viewed, operand));
+  buffer_copy(functions_operand(&packed, operand), functions_operand(&viewed, operand));
   const svdgrad_status_t status = run(&viewed, op);
   cr_expect_eq(status, SVDGRAD_STATUS_SUCCESS, "%s", svdgrad_last_error_message());
   cr_assert_eq(run(&packed, op), SVDGRAD_STATUS_SUCCESS);
@@ -222,7 +215,7 @@ static void check_power_view(svdgrad_backend_t backend, const svdgrad_desc_t *de
   buffer_t *view = power_input(&viewed, input), *plain = power_input(&packed, input), old = *view;
   *view = buffer_make(old.dtype, old.rows, old.cols, old.batch_count, layout, 0);
   fill_view(view, 5);
-  copy(plain, view);
+  buffer_copy(plain, view);
   const int status = power_run(&viewed, forward);
   cr_expect_eq(status, 0, "%s", svdgrad_last_error_message());
   cr_assert_eq(power_run(&packed, forward), 0);

@@ -124,6 +124,23 @@ dense_t buffer_load(const buffer_t *buffer, int64_t b) {
   return A;
 }
 
+static int same_places(const buffer_t *x, const buffer_t *y) {
+  return x->bytes == y->bytes && x->origin == y->origin && x->element_size == y->element_size &&
+         x->matrix.row_stride == y->matrix.row_stride && x->matrix.col_stride == y->matrix.col_stride &&
+         x->matrix.batch_stride == y->matrix.batch_stride;
+}
+
+void buffer_copy(const buffer_t *to, const buffer_t *from) {
+  if (same_places(to, from))
+    memcpy(to->memory, from->memory, from->bytes);
+  else
+    for (int64_t b = 0; b < to->batch_count; b++) {
+      dense_t X = buffer_load(from, b);
+      buffer_store(to, b, &X);
+      dense_free(&X);
+    }
+}
+
 unsigned char *buffer_bits(const buffer_t *buffer, int64_t b, size_t *size) {
   *size = (size_t)(buffer->rows * buffer->cols) * buffer->element_size;
   unsigned char *bits = malloc(*size + 1), *to = bits;

@@ -27,9 +27,10 @@ workspace_t workspace_make(svdgrad_handle_t handle, svdgrad_op_t op, const svdgr
 
 int workspace_free(workspace_t *w) {
   int intact = 1;
-  const unsigned char *end = w->work + w->bytes;
-  for (const unsigned char *p = w->memory; p < w->memory + w->bytes + 3 * GUARD; p++)
-    intact &= (p >= w->work && p < end) || *p == CANARY;
+  for (const unsigned char *p = w->memory; p < w->work; p++)
+    intact &= *p == CANARY;
+  for (const unsigned char *p = w->work + w->bytes; p < w->memory + w->bytes + 3 * GUARD; p++)
+    intact &= *p == CANARY;
   free(w->memory);
   return intact;
 }
