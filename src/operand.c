@@ -5,12 +5,20 @@
 
 #include <stdio.h>
 
+/* Not given.  Dimensions beyond `rank` are nobody's: to clear them takes longer than all checks of them. */
+static operand_t nothing(const char *name, operand_role_t role, int required, size_t element_size) {
+  operand_t operand;
+  operand.name = name, operand.role = role, operand.required = required, operand.element_size = element_size;
+  operand.given = 0, operand.data = NULL, operand.rank = 0;
+  return operand;
+}
+
 operand_t operand_matrix(const char *name, operand_role_t role, int required, const svdgrad_matrix_t *matrix,
                          extent_t rows, extent_t columns, int64_t batch_count, size_t element_size) {
-  operand_t operand = {.name = name, .role = role, .required = required, .element_size = element_size, .rank = 3};
+  operand_t operand = nothing(name, role, required, element_size);
   if (!matrix)
     return operand;
-  operand.given = 1;
+  operand.given = 1, operand.rank = 3;
   operand.data = matrix->data;
   operand.dimension[0] = (dimension_t){"row_stride", rows.name, rows.value, matrix->row_stride};
   operand.dimension[1] = (dimension_t){"col_stride", columns.name, columns.value, matrix->col_stride};
@@ -20,10 +28,10 @@ operand_t operand_matrix(const char *name, operand_role_t role, int required, co
 
 operand_t operand_vector(const char *name, operand_role_t role, int required, const svdgrad_vector_t *vector,
                          extent_t length, int64_t batch_count, size_t element_size) {
-  operand_t operand = {.name = name, .role = role, .required = required, .element_size = element_size, .rank = 2};
+  operand_t operand = nothing(name, role, required, element_size);
   if (!vector)
     return operand;
-  operand.given = 1;
+  operand.given = 1, operand.rank = 2;
   operand.data = vector->data;
   operand.dimension[0] = (dimension_t){"stride", length.name, length.value, vector->stride};
   operand.dimension[1] = (dimension_t){"batch_stride", "batch_count", batch_count, vector->batch_stride};

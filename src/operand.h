@@ -19,8 +19,8 @@ typedef struct operand {
   int required;
   void *data;
   size_t element_size;
-  int rank;
-  dimension_t dimension[3]; /* rows, columns, batch; or entries, batch */
+  int rank;                 /* 0 where it is not given */
+  dimension_t dimension[3]; /* rows, columns, batch; or entries, batch; valid are `rank` of them */
 } operand_t;
 
 /* How many, and what the message calls it. */

@@ -30,10 +30,8 @@ typedef struct search {
 } search_t;
 
 operand_t operand_array(const char *name, void *data, int64_t count, size_t size) {
-  operand_t array = {.name = name, .role = OPERAND_OUTPUT, .given = data != NULL, .data = data, .element_size = size};
-  array.rank = 1;
-  array.dimension[0] = (dimension_t){"stride", "count", count, 1};
-  return array;
+  const svdgrad_vector_t entries = {data, 1, 0};
+  return operand_vector(name, OPERAND_OUTPUT, 0, data ? &entries : NULL, (extent_t){"count", count}, 1, size);
 }
 
 static span_t span_of(const operand_t *operand) {

@@ -200,9 +200,13 @@ SVDGRAD_API int svdgrad_is_capturable(svdgrad_handle_t handle, svdgrad_op_t op, 
 
 /** SVD of each matrix, singular values in descending order; U and Vh have orthonormal columns and rows, also at zero
  *  singular values.  Without them a backend may take another algorithm: S with and without vectors agree to c eps s_1, with c a
- *  small multiple of max(m, n), which leaves small values no digit in common.  Where small values matter, ask for the
- *  vectors with SVDGRAD_ALGO_JACOBI.  S holds no negative zero.  A value too large for the type is Inf, with info
- *  SVDGRAD_INFO_OVERFLOW, and U and Vh are then valid.  On the CPU, JACOBI keeps the
+ *  small multiple of max(m, n), which leaves small values no digit in common.  Where small values matter, ask for
+ *  SVDGRAD_ALGO_JACOBI: on the CPU, with vectors or without, each value is then right to c eps of itself if A is a
+ *  well-conditioned matrix with its columns (m < n: rows) times numbers whose quotients stay in the range below (J.
+ *  Demmel, K. Veselic, SIAM J. Matrix Anal. Appl. 13, 1992).  Not so with its rows times numbers: a square matrix of
+ *  that kind is better given as its transpose.
+ *  S holds no negative zero.  A value too large for the type is Inf, with info SVDGRAD_INFO_OVERFLOW, and U and Vh are
+ *  then valid.  On the CPU, JACOBI keeps the
  *  singular value of a row or column of A whose square is no normal number (below about 2^-71 of the largest entry in
  *  float, 2^-685 in double), and so does AUTO where it takes the same algorithm (svdgrad_algorithm_name); on CUDA it may
  *  become 0.  LAPACK's and cuSOLVER's algorithms are right to c eps s_1 alone.
@@ -382,6 +386,7 @@ typedef enum {
  *  Values below 2^-149 s_1 in float, 2^-1074 s_1 in double, are 0 even then.  Of a singular matrix it is -Inf or a
  *  large negative number.  On CUDA, and for larger matrices by LAPACK, values below c eps s_1 may be rounding noise
  *  or 0, and the result then a wrong number or -Inf.  The same holds of sign and log_abs of svdgrad_determinant().
+ *  SCHATTEN, too, takes values below 2^-149 s_1 in float, 2^-1074 s_1 in double, for 0, which a p below about 1/10 shows.
  *  @param[in]  p      of SCHATTEN, finite and > 0; ignored otherwise
  *  @param[in]  A      m-by-n
  *  @param[out] value  one real number per matrix: element (b, 0)
