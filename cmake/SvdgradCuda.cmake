@@ -69,7 +69,7 @@ if(NOT SVDGRAD_SANITIZE)
   target_link_options(svdgrad_cuda PRIVATE LINKER:--no-undefined)
 endif()
 
-target_sources(svdgrad_shared PRIVATE src/cuda_loader.c)
+target_sources(svdgrad_shared PRIVATE src/module.c)
 target_include_directories(svdgrad_shared PRIVATE src)
 target_link_libraries(svdgrad_shared PRIVATE ${CMAKE_DL_LIBS})
 set_target_properties(svdgrad_shared PROPERTIES C_VISIBILITY_PRESET hidden)
