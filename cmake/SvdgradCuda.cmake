@@ -69,18 +69,18 @@ if(NOT SVDGRAD_SANITIZE)
   target_link_options(svdgrad_cuda PRIVATE LINKER:--no-undefined)
 endif()
 
-target_sources(svdgrad_shared PRIVATE src/cuda_loader.c)
+target_sources(svdgrad_shared PRIVATE src/module.c)
 target_include_directories(svdgrad_shared PRIVATE src)
 target_link_libraries(svdgrad_shared PRIVATE ${CMAKE_DL_LIBS})
 set_target_properties(svdgrad_shared PROPERTIES C_VISIBILITY_PRESET hidden)
 
-target_sources(svdgrad_static PRIVATE
-  src/cuda/cuda_linked.c $<TARGET_OBJECTS:svdgrad_cuda_objects> ${kernels})
-target_link_libraries(svdgrad_static PRIVATE ${SVDGRAD_CUDA_DEPENDENCIES})
+add_library(svdgrad_cuda_linked OBJECT src/cuda/cuda_linked.c)
+svdgrad_cuda_c(svdgrad_cuda_linked)
+set(SVDGRAD_CUDA_OBJECTS $<TARGET_OBJECTS:svdgrad_cuda_linked> $<TARGET_OBJECTS:svdgrad_cuda_objects> ${kernels})
+set(SVDGRAD_CUDA_TARGETS svdgrad_cuda_linked svdgrad_cuda_objects svdgrad_cuda_kernel_files)
 
 # Whoever builds the library builds the module that it opens.
 add_dependencies(svdgrad_cuda svdgrad_cuda_kernel_files)
-add_dependencies(svdgrad_static svdgrad_cuda_kernel_files)
 add_dependencies(svdgrad_shared svdgrad_cuda)
 
 # The static library's consumers look for this toolkit first.

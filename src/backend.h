@@ -1,61 +1,38 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a backend is: a const table of typed function pointers, and the calls that it receives with every argument
- * checked (validate.c).  A new backend adds one table to backends.c; a new operation adds one call struct and one
- * entry here.  See src/ref for the plainest implementation. */
+/* What a backend is: a const table of typed function pointers that get the calls of calls.h.  A new backend adds one table
+ * to backends.c.  See src/ref for the plainest implementation. */
 #ifndef SVDGRAD_BACKEND_H
 #define SVDGRAD_BACKEND_H
-#include <svdgrad/svdgrad.h>
-
-#include "parallel.h"
-
-/* The descriptor, checked, with what follows from it. */
-typedef struct problem {
-  svdgrad_dtype_t dtype;
-  svdgrad_algo_t algo;
-  int64_t m, n, batch_count;
-  int64_t mn;      /* min(m, n): triplets that exist */
-  int64_t k;       /* triplets kept: desc.rank, or mn */
-  int64_t u_cols;  /* columns of U: k, or m if full_matrices */
-  int64_t vh_rows; /* rows of Vh:   k, or n if full_matrices */
-  int full_matrices, positive_gauge, max_sweeps;
-  svdgrad_gap_policy_t gap_policy;
-  double gap_param;
-} problem_t;
-
-/* An operand that the caller left out has data == NULL. */
-typedef struct svd_call {
-  problem_t p;
-  void *stream;
-  svdgrad_matrix_t A, U, Vh;
-  svdgrad_vector_t S;
-  int32_t *info; /* NULL only if m, n or batch_count is 0 */
-  void *work;
-  /* Per matrix, out: what is stored in S is 2^-exponent times the singular values, of which the largest is then neither
-   * subnormal nor Inf, whatever A; SVDGRAD_INFO_OVERFLOW does not occur.  NULL: S is the singular values. */
-  int32_t *exponent;
-  int keep_small; /* logarithms of the values are asked for: those within rounding noise are worth more time */
-} svd_call_t;
-
-typedef struct svd_backward_call {
-  problem_t p;
-  void *stream;
-  svdgrad_matrix_t A, U, Vh, gU, gVh, gA;
-  svdgrad_vector_t S, gS;
-  double alpha, beta;
-  svdgrad_report_t *report;
-  void *work;
-} svd_backward_call_t;
+#include "calls.h"
+#include "base/parallel.h"
 
 typedef struct svdgrad_context context_t;
 
-/* What functions of the SVD are made of (functions/machine.h, functions/calls.h). */
+/* What functions of the SVD are made of (functions/machine.h). */
 typedef struct program program_t;
-typedef struct norm_call norm_call_t;
-typedef struct power_call power_call_t;
-typedef struct normalize_backward_call normalize_backward_call_t;
+
+/* An operation that is several calls of the backend (functions/stages.h), for any part of its batch. */
+typedef struct staged staged_t;
+struct staged {
+  const problem_t *p;
+  /* Workspace for so many matrices; SIZE_MAX if it does not fit. */
+  size_t (*bytes)(const context_t *context, const staged_t *staged, int64_t count);
+  /* Matrices first..first+count-1 of the batch. */
+  svdgrad_status_t (*run)(const context_t *context, const staged_t *staged, int64_t first, int64_t count, void *work);
+};
+
+/* A norm with its gradient at once and without workspace. */
+typedef svdgrad_status_t fused_norm_t(const context_t *context, const norm_call_t *call);
+
+/* What the front room must know of a backend. */
+typedef struct backend_traits {
+  int takes_stream; /* calls are enqueued on the caller's stream */
+  int has_threads;  /* context->parallel is used, and may be the caller's pool */
+} backend_traits_t;
 
 typedef struct backend {
   const char *name;
+  const backend_traits_t *traits;
   /* Sets context->state.  May allocate; sets the error message where it fails. */
   svdgrad_status_t (*create)(context_t *context, int device);
   void (*destroy)(context_t *context);
@@ -64,8 +41,6 @@ typedef struct backend {
   /* What the problem exceeds where that is NULL, for the message; NULL where there is no word for it. */
   const char *(*limit)(svdgrad_op_t op, const problem_t *problem);
   int (*is_capturable)(const context_t *context, svdgrad_op_t op, const problem_t *problem);
-  /* Of a CPU backend: matrices that svd() takes at once. */
-  int (*svd_group)(const context_t *context, const problem_t *problem);
   /* Of SVD, SVDVALS, SVD_BACKWARD and the power iteration.  Bytes, SIZE_MAX if they do not fit a size_t; pure, growing with
    * batch_count by at most so much for each matrix.  algorithm_name() was not NULL. */
   size_t (*workspace_size)(const context_t *context, svdgrad_op_t op, const problem_t *problem);
@@ -74,17 +49,18 @@ typedef struct backend {
   /* A program for the whole batch; its workspace is as above, and none for an empty batch. */
   size_t (*program_workspace)(const context_t *context, const program_t *program);
   svdgrad_status_t (*program_run)(const context_t *context, const program_t *program, void *stream, void *work);
-  /* Whether there is a fused_norm() for the problem: a norm with its gradient at once and without workspace. */
-  int (*fuses_norm)(const context_t *context, const problem_t *problem);
-  svdgrad_status_t (*fused_norm)(const context_t *context, const norm_call_t *call);
+  /* The whole batch of it, at once or in parts. */
+  size_t (*staged_workspace)(const context_t *context, const staged_t *staged);
+  svdgrad_status_t (*staged_run)(const context_t *context, const staged_t *staged, void *work);
+  /* NULL where a norm of the problem takes its stages like any other operation. */
+  fused_norm_t *(*fused_norm)(const context_t *context, const problem_t *problem);
   svdgrad_status_t (*power_iteration)(const context_t *context, const power_call_t *call);
   svdgrad_status_t (*normalize_backward)(const context_t *context, const normalize_backward_call_t *call);
 } backend_t;
 
 struct svdgrad_context {
   const backend_t *backend;
-  svdgrad_backend_t id;
-  parallel_t parallel; /* of the CPU backends */
+  parallel_t parallel; /* of a backend with threads */
   void *state;         /* the backend's own */
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The backends of this library. */
 #include "backend.h"
-#include "error.h"
+#include "base/error.h"
 
 #include <stddef.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "empty.h"
 
-#include "element_size.h"
-#include "gap_policy.h"
+#include "base/element_size.h"
+#include "rules/gap_policy.h"
 
 #include <string.h>
 

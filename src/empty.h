@@ -2,7 +2,7 @@
 /* m or n is 0: what is left to do for a backend whose operands lie in host memory. */
 #ifndef SVDGRAD_EMPTY_H
 #define SVDGRAD_EMPTY_H
-#include "functions/calls.h"
+#include "calls.h"
 
 /* info is OK; with full_matrices the factor that is not empty is the identity. */
 void empty_svd(const svd_call_t *call);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The CPU backend: small matrices one per SIMD lane, others by LAPACK one by one; threads over the batch. */
-#include "../empty.h"
-#include "../error.h"
-#include "../functions/functions.h"
+#include "empty.h"
+#include "base/error.h"
+#include "functions/functions.h"
+#include "functions/pieces.h"
 #include "blas_threads.h"
 #include "cpu_blas_backward.h"
 #include "cpu_choice.h"
@@ -40,10 +41,6 @@ static int cpu_is_capturable(const context_t *context, svdgrad_op_t op, const pr
 static const lane_kernels_t *lanes_of(const context_t *context, const problem_t *p) {
   const lane_isa_t *isa = context->state;
   return isa->kernels[p->dtype];
-}
-
-static int cpu_svd_group(const context_t *context, const problem_t *p) {
-  return cpu_choose(SVDGRAD_OP_SVD, p) == CPU_LANES ? lanes_of(context, p)->lanes : 1;
 }
 
 static batch_t lanes_batch(const context_t *context, svdgrad_op_t op, const problem_t *p, const cpu_lanes_svd_t *plan) {
@@ -163,6 +160,19 @@ static svdgrad_status_t cpu_program_run(const context_t *context, const program_
   return SVDGRAD_STATUS_SUCCESS;
 }
 
+/* Matrices that cpu_svd() takes at once. */
+static int svd_group(const context_t *context, const problem_t *p) {
+  return cpu_choose(SVDGRAD_OP_SVD, p) == CPU_LANES ? lanes_of(context, p)->lanes : 1;
+}
+
+static size_t cpu_staged_workspace(const context_t *context, const staged_t *staged) {
+  return pieces_workspace(context, staged, svd_group(context, staged->p));
+}
+
+static svdgrad_status_t cpu_staged_run(const context_t *context, const staged_t *staged, void *work) {
+  return pieces_run(context, staged, svd_group(context, staged->p), work);
+}
+
 static svdgrad_status_t power_iteration(const context_t *context, const power_call_t *call) {
   if (call->p.mn == 0)
     empty_power_iteration(call);
@@ -177,21 +187,24 @@ static svdgrad_status_t normalize_backward(const context_t *context, const norma
   return SVDGRAD_STATUS_SUCCESS;
 }
 
+static const backend_traits_t traits = {.takes_stream = 0, .has_threads = 1};
+
 const backend_t cpu_backend = {
     .name = "cpu",
+    .traits = &traits,
     .create = cpu_create,
     .destroy = cpu_destroy,
     .algorithm_name = cpu_algorithm_name,
     .is_capturable = cpu_is_capturable,
-    .svd_group = cpu_svd_group,
     .limit = cpu_limit_string,
     .workspace_size = cpu_workspace_size,
     .svd = cpu_svd,
     .svd_backward = cpu_svd_backward,
     .program_workspace = cpu_program_workspace,
     .program_run = cpu_program_run,
-    .fuses_norm = norm_is_never_fused,
-    .fused_norm = norm,
+    .staged_workspace = cpu_staged_workspace,
+    .staged_run = cpu_staged_run,
+    .fused_norm = no_fused_norm,
     .power_iteration = power_iteration,
     .normalize_backward = normalize_backward,
 };

@@ -21,70 +21,41 @@ static size_t gradient_workspace(const problem_t *p) {
   return batch_workspace(&batch);
 }
 
-static void find_gradient(const context_t *context, const svd_backward_call_t *call, const rest_t *rest) {
+static void find_gradient(const context_t *context, const svd_backward_call_t *call, const rest_t *rest, void *work) {
   const cpu_backward_plan_t plan = {&call->p, call, rest};
-  cpu_run_blas(&context->parallel, gradient_batch(&plan), call->work);
+  cpu_run_blas(&context->parallel, gradient_batch(&plan), work);
 }
 
 /* ---- truncated rank ---- */
-
-typedef struct truncated_stages {
-  rest_t rest;
-  stages_t stages;
-} truncated_stages_t;
 
 /* LAPACK's, or what is best: not every size fits lanes. */
 static svdgrad_algo_t rest_algo(const problem_t *p) {
   return p->algo == SVDGRAD_ALGO_VENDOR ? SVDGRAD_ALGO_VENDOR : SVDGRAD_ALGO_AUTO;
 }
 
-static truncated_stages_t take_stages(const context_t *context, const problem_t *p, void *work) {
-  truncated_stages_t w = {.stages = stages_make(p, NULL, 0)};
-  stages_share(&w.stages, gradient_workspace(p));
-  stages_share(&w.stages, rest_workspace(context, p, rest_algo(p)));
-  w.stages = stages_make(p, work, w.stages.shared);
-  w.rest = rest_take(&w.stages, rest_algo(p));
-  return w;
+static void truncated_stages(stages_t *stages, const void *argument) {
+  const svd_backward_call_t *call = argument;
+  const rest_call_t of = {"svdgrad_svd_backward", call->A, call->U, call->Vh, call->S};
+  const rest_t rest = rest_factorize(stages, &of, rest_algo(&call->p));
+  void *work = stages_other(stages, stages->measuring ? gradient_workspace(&call->p) : 0);
+  if (!stages->measuring && !stages->status)
+    find_gradient(stages->context, call, &rest, work);
 }
 
-static size_t bytes_of_stages(const context_t *context, const problem_t *p) {
-  const truncated_stages_t w = take_stages(context, p, NULL);
-  return stages_bytes(&w.stages);
-}
-
-static svd_backward_call_t part_of(const svd_backward_call_t *call, int64_t first, int64_t count, void *work) {
-  const svdgrad_dtype_t dtype = call->p.dtype;
-  svd_backward_call_t part = *call;
-  part.p.batch_count = count;
-  part.A = matrix_from(call->A, first, dtype), part.gA = matrix_from(call->gA, first, dtype);
-  part.U = matrix_from(call->U, first, dtype), part.gU = matrix_from(call->gU, first, dtype);
-  part.Vh = matrix_from(call->Vh, first, dtype), part.gVh = matrix_from(call->gVh, first, dtype);
-  part.S = reals_from(call->S, first, dtype), part.gS = reals_from(call->gS, first, dtype);
-  part.report = call->report ? call->report + first : NULL;
-  part.work = work;
-  return part;
-}
-
-static svdgrad_status_t truncated_part(const context_t *context, const void *argument, int64_t first, int64_t count,
-                                       void *work) {
-  const svd_backward_call_t part = part_of(argument, first, count, work), *call = &part;
-  const truncated_stages_t w = take_stages(context, &call->p, work);
-  const rest_call_t of = {"svdgrad_svd_backward", &call->p, NULL, call->A, call->U, call->Vh, call->S, work};
-  const svdgrad_status_t status = rest_factorize(context, &of, &w.rest);
-  if (!status)
-    find_gradient(context, call, &w.rest);
-  return status;
-}
+static const composition_t truncated = {
+    truncated_stages,
+    {CALL_FIELDS(svd_backward_call_t, A, gA, S, gS), .report = offsetof(svd_backward_call_t, report)}};
 
 /* ---- either ---- */
 
 size_t cpu_blas_backward_workspace(const context_t *context, const problem_t *p) {
-  return is_truncated(p) ? stages_workspace(context, p, bytes_of_stages) : gradient_workspace(p);
+  const svd_backward_call_t call = {.p = *p};
+  return is_truncated(p) ? stages_workspace(context, &truncated, &call) : gradient_workspace(p);
 }
 
 svdgrad_status_t cpu_blas_backward(const context_t *context, const svd_backward_call_t *call) {
   if (is_truncated(&call->p) && (call->gU.data || call->gVh.data))
-    return stages_run(context, &call->p, bytes_of_stages, truncated_part, call, call->work);
-  find_gradient(context, call, NULL);
+    return stages_run(context, &truncated, call, call->work);
+  find_gradient(context, call, NULL, call->work);
   return SVDGRAD_STATUS_SUCCESS;
 }

@@ -2,7 +2,7 @@
 /* The backward pass of what does not go into lanes: one matrix at a time, by the BLAS. */
 #ifndef SVDGRAD_CPU_BLAS_BACKWARD_H
 #define SVDGRAD_CPU_BLAS_BACKWARD_H
-#include "../backend.h"
+#include "backend.h"
 
 /* Bytes; SIZE_MAX if they do not fit. */
 size_t cpu_blas_backward_workspace(const context_t *context, const problem_t *p);

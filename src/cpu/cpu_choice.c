@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cpu_choice.h"
 
-#include "../element_size.h"
+#include "base/element_size.h"
 #include "lanes/lanes.h"
 
 #include <limits.h>

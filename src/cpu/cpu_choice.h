@@ -2,7 +2,7 @@
 /* Which algorithm the cpu backend takes: a pure function of (op, dtype, m, n). */
 #ifndef SVDGRAD_CPU_CHOICE_H
 #define SVDGRAD_CPU_CHOICE_H
-#include "../backend.h"
+#include "backend.h"
 
 typedef enum cpu_algorithm {
   CPU_NONE,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cpu_kernels.h"
 
-#include "../arena.h"
-#include "../gap_policy.h"
+#include "base/arena.h"
+#include "rules/gap_policy.h"
 #include "blas_threads.h"
 
 #include <string.h>

@@ -2,7 +2,7 @@
 /* The kernels of the cpu backend for each element type, and what a call works out once for all its matrices. */
 #ifndef SVDGRAD_CPU_KERNELS_H
 #define SVDGRAD_CPU_KERNELS_H
-#include "../functions/rest.h"
+#include "functions/rest.h"
 #include "lanes/reflectors.h"
 
 typedef struct cpu_svd_plan {

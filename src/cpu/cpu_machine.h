@@ -2,7 +2,7 @@
 /* The operations of programs on the cpu backend. */
 #ifndef SVDGRAD_CPU_MACHINE_H
 #define SVDGRAD_CPU_MACHINE_H
-#include "../functions/host_machine.h"
+#include "functions/host_machine.h"
 
 extern const machine_ops_t *const cpu_machine_ops[4]; /* by svdgrad_dtype_t */
 

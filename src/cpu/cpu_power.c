@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cpu_power.h"
 
-#include "../arena.h"
-#include "../element_size.h"
+#include "base/arena.h"
+#include "base/element_size.h"
 
 #include <math.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * a large one are cut into chunks, whose sums are added in a fixed order, so that threads can share it. */
 #ifndef SVDGRAD_CPU_POWER_H
 #define SVDGRAD_CPU_POWER_H
-#include "../functions/calls.h"
+#include "calls.h"
 #include "lanes/lanes.h"
 
 size_t cpu_power_workspace(const lane_kernels_t *kernels, const problem_t *p); /* SIZE_MAX: too many bytes */

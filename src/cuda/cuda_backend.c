@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The CUDA backend: everything is enqueued on the caller's stream, on the handle's device. */
-#include "error.h"
+#include "base/error.h"
 #include "cuda_backend.h"
 #include "cuda_backward.h"
 #include "cuda_forward.h"
@@ -162,8 +162,20 @@ static svdgrad_status_t cuda_svd_backward(const context_t *context, const svd_ba
   return status;
 }
 
+/* Every stage for the whole batch. */
+static size_t cuda_staged_workspace(const context_t *context, const staged_t *staged) {
+  return staged->bytes(context, staged, staged->p->batch_count);
+}
+
+static svdgrad_status_t cuda_staged_run(const context_t *context, const staged_t *staged, void *work) {
+  return staged->run(context, staged, 0, staged->p->batch_count, work);
+}
+
+static const backend_traits_t traits = {.takes_stream = 1, .has_threads = 0};
+
 const backend_t cuda_backend = {
     .name = "cuda",
+    .traits = &traits,
     .create = cuda_create,
     .destroy = cuda_destroy,
     .algorithm_name = cuda_algorithm_name,
@@ -174,7 +186,8 @@ const backend_t cuda_backend = {
     .svd_backward = cuda_svd_backward,
     .program_workspace = cuda_program_workspace,
     .program_run = cuda_program_run,
-    .fuses_norm = cuda_fuses_norm,
+    .staged_workspace = cuda_staged_workspace,
+    .staged_run = cuda_staged_run,
     .fused_norm = cuda_fused_norm,
     .power_iteration = cuda_power_iteration,
     .normalize_backward = cuda_normalize_backward,

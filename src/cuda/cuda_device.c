@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cuda_device.h"
 
-#include "error.h"
+#include "base/error.h"
 
 const cuda_state_t *cuda_state(const context_t *context) { return context->state; }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* In the module: messages go to the library that opened it, which has the thread's buffer. */
-#include "error.h"
-#include "cuda_module.h"
+#include "base/error.h"
+#include "module.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cuda_machine.h"
 
-#include "batch_layout.h"
-#include "element_size.h"
+#include "base/batch_layout.h"
+#include "base/element_size.h"
 #include "functions/machine.h"
 #include "cuda_device.h"
 

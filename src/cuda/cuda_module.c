@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "cuda_module.h"
+#include "module.h"
 
-#include "error.h"
+#include "base/error.h"
 #include "cuda_backend.h"
 
 const backend_t *svdgrad_cuda_module(int interface, const cuda_host_t *host) {

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cuda_norm.h"
 
-#include "functions/calls.h"
 #include "cuda_forward.h"
 
 /* EXACT may give a weight to the vectors of a zero singular value, which a fused kernel does not complete. */
-int cuda_fuses_norm(const context_t *context, const problem_t *p) {
+static int is_fused(const context_t *context, const problem_t *p) {
   const cuda_algorithm_t algorithm = cuda_choose(cuda_state(context), SVDGRAD_OP_SVD, p);
   const int in_registers = algorithm == CUDA_JACOBI_THREAD || algorithm == CUDA_JACOBI_WARP;
   return p->mn > 0 && p->gap_policy != SVDGRAD_GAP_EXACT && in_registers && cuda_forward_is_direct(algorithm, p);
 }
 
-svdgrad_status_t cuda_fused_norm(const context_t *context, const norm_call_t *call) {
+static svdgrad_status_t fused_norm(const context_t *context, const norm_call_t *call) {
   static const char function[] = "svdgrad_norm";
   const problem_t *p = &call->p;
   const cuda_kernels_t *kernels = cuda_kernels_of(p->dtype);
@@ -32,4 +31,8 @@ svdgrad_status_t cuda_fused_norm(const context_t *context, const norm_call_t *ca
   error = tiny ? kernels->norm_thread(&args, call->stream) : kernels->norm_warp(&args, call->stream);
   device_leave(&guard);
   return cuda_status(function, error);
+}
+
+fused_norm_t *cuda_fused_norm(const context_t *context, const problem_t *p) {
+  return is_fused(context, p) ? fused_norm : NULL;
 }

@@ -4,8 +4,7 @@
 #define SVDGRAD_CUDA_NORM_H
 #include "backend.h"
 
-/* The entries of backend_t. */
-int cuda_fuses_norm(const context_t *context, const problem_t *problem);
-svdgrad_status_t cuda_fused_norm(const context_t *context, const norm_call_t *call);
+/* The entry of backend_t. */
+fused_norm_t *cuda_fused_norm(const context_t *context, const problem_t *problem);
 
 #endif

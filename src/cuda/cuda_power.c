@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cuda_power.h"
 
-#include "batch_layout.h"
+#include "base/batch_layout.h"
 #include "cuda_device.h"
 
 /* Rows that a block takes: enough elements to keep it busy, few enough that all blocks of a large matrix are. */

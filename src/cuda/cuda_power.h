@@ -2,7 +2,7 @@
 /* Power iteration and spectral normalization: launches of src/cuda/kernels/power.cuh. */
 #ifndef SVDGRAD_CUDA_POWER_H
 #define SVDGRAD_CUDA_POWER_H
-#include "functions/calls.h"
+#include "backend.h"
 
 size_t cuda_power_workspace(svdgrad_op_t op, const problem_t *p); /* SIZE_MAX if too large */
 svdgrad_status_t cuda_power_iteration(const context_t *context, const power_call_t *call);

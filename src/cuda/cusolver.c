@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cusolver.h"
 
-#include "error.h"
+#include "base/error.h"
 
 #include <cusolverDn.h>
 #include <dlfcn.h>

@@ -8,7 +8,7 @@
  * waits in the call until the device has begun the first of them. */
 #ifndef SVDGRAD_CUDA_JACOBI_BLOCKED_H
 #define SVDGRAD_CUDA_JACOBI_BLOCKED_H
-#include "batch_layout.h"
+#include "base/batch_layout.h"
 #include "launch.h"
 
 typedef struct jacobi_blocked {

@@ -3,7 +3,7 @@
  * again and again, by our QR first. */
 #ifndef SVDGRAD_CUDA_VENDOR_SVD_H
 #define SVDGRAD_CUDA_VENDOR_SVD_H
-#include "batch_layout.h"
+#include "base/batch_layout.h"
 #include "cusolver.h"
 
 typedef struct vendor_svd {

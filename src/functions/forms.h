@@ -18,7 +18,7 @@ typedef struct reals {
   int64_t count;
 } reals_t;
 
-/* Singular values s = 2^-exponent S such that 1 <= s_1 < 2 (gap_rules.inc).  Forms multiply what they divide by a
+/* Singular values s = 2^-exponent S such that 1 <= s_1 < 2 (rules/gap.inc).  Forms multiply what they divide by a
  * singular value by the power of two it lacks. */
 typedef struct values {
   reals_t s;
@@ -57,7 +57,7 @@ typedef struct second_form {
   svdgrad_report_t *report;
 } second_form_t;
 
-/* f(S), or its divided differences (src/function_rules.inc). */
+/* f(S), or its divided differences (src/rules/function.inc). */
 typedef struct function_form {
   svdgrad_function_kind_t kind;
   svdgrad_form_t form;
@@ -88,7 +88,7 @@ typedef struct norm_form {
   int32_t *info;  /* in and out, per matrix: OK becomes OVERFLOW where the value is too large */
 } norm_form_t;
 
-/* The determinant of U diag(s) Vh and what its gradients are made of (src/determinant_rules.inc); 1-by-1 but for the
+/* The determinant of U diag(s) Vh and what its gradients are made of (src/rules/determinant.inc); 1-by-1 but for the
  * weights. */
 typedef struct determinant_form {
   values_t values;

@@ -2,15 +2,17 @@
 /* The functions of the SVD that are made of a backend's svd, svd_backward and of programs (machine.h). */
 #ifndef SVDGRAD_FUNCTIONS_H
 #define SVDGRAD_FUNCTIONS_H
-#include "calls.h"
+#include "backend.h"
 
 /* Bytes of workspace; SIZE_MAX if they do not fit. */
 size_t svd_jvp_workspace(const context_t *context, const problem_t *p);
 size_t second_workspace(const context_t *context, const problem_t *p);
 size_t matrix_function_workspace(const context_t *context, const problem_t *p);
 size_t matrix_function_backward_workspace(const context_t *context, const problem_t *p);
-size_t norm_workspace(const context_t *context, const problem_t *p, int gradient);
-size_t determinant_workspace(const context_t *context, const problem_t *p, int gradient);
+size_t norm_workspace(const context_t *context, const problem_t *p);
+size_t norm_gradient_workspace(const context_t *context, const problem_t *p);
+size_t determinant_workspace(const context_t *context, const problem_t *p);
+size_t determinant_gradient_workspace(const context_t *context, const problem_t *p);
 
 svdgrad_status_t svd_jvp(const context_t *context, const svd_jvp_call_t *call);
 svdgrad_status_t second(const context_t *context, const second_call_t *call);
@@ -19,7 +21,7 @@ svdgrad_status_t matrix_function_backward(const context_t *context, const functi
 svdgrad_status_t norm(const context_t *context, const norm_call_t *call);
 svdgrad_status_t determinant(const context_t *context, const determinant_call_t *call);
 
-/* fuses_norm() of a backend whose fused_norm() is therefore norm() itself. */
-int norm_is_never_fused(const context_t *context, const problem_t *p);
+/* backend_t.fused_norm of a backend without: NULL. */
+fused_norm_t *no_fused_norm(const context_t *context, const problem_t *p);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "host_machine.h"
+#include "functions/host_machine.h"
 
 static host_machine_t machine_of(const host_program_t *plan, int64_t first, int64_t count, arena_t scratch,
                                  int measuring) {

@@ -4,10 +4,10 @@
  * understands.  A group of few has as many lanes as any other, of which the first `count` are computed. */
 #ifndef SVDGRAD_HOST_MACHINE_H
 #define SVDGRAD_HOST_MACHINE_H
-#include "../arena.h"
-#include "../element_size.h"
-#include "group.h"
-#include "machine.h"
+#include "base/arena.h"
+#include "base/element_size.h"
+#include "functions/group.h"
+#include "functions/machine.h"
 
 typedef struct host_machine {
   machine_t base;

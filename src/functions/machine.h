@@ -6,8 +6,8 @@
  * a time; the CUDA backend runs it once, every operation being a launch for the whole batch. */
 #ifndef SVDGRAD_MACHINE_H
 #define SVDGRAD_MACHINE_H
-#include "../backend.h"
-#include "forms.h"
+#include "backend.h"
+#include "functions/forms.h"
 
 typedef struct machine machine_t;
 

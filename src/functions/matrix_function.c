@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Y = U f(S) Vh or V f(S) Vh, and the backward pass of either (svdgrad.h). */
-#include "../element_size.h"
-#include "functions.h"
-#include "machine.h"
+#include "base/element_size.h"
+#include "functions/functions.h"
+#include "functions/machine.h"
 
 /* The leading k columns of the caller's factors. */
 typedef struct factors {

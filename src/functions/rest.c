@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "rest.h"
+#include "functions/rest.h"
 
 typedef struct rest_task {
   const rest_call_t *call;
@@ -35,37 +35,16 @@ static problem_t thin_problem(const problem_t *p, svdgrad_algo_t algo) {
   return thin;
 }
 
-size_t rest_workspace(const context_t *context, const problem_t *p, svdgrad_algo_t algo) {
-  const problem_t thin = thin_problem(p, algo);
-  const rest_task_t nothing = {0};
-  const program_t program = {"", p, &nothing, rest_program};
-  const size_t product = context->backend->program_workspace(context, &program);
-  const size_t svd = context->backend->workspace_size(context, SVDGRAD_OP_SVD, &thin);
-  return product > svd ? product : svd;
-}
-
-rest_t rest_take(stages_t *stages, svdgrad_algo_t algo) {
+rest_t rest_factorize(stages_t *stages, const rest_call_t *call, svdgrad_algo_t algo) {
   const problem_t *p = stages->p;
+  const rest_task_t task = {call, stages_matrix(stages, p->m, p->n)};
   rest_t rest = {.thin = thin_problem(p, algo)};
-  rest.R = stages_matrix(stages, p->m, p->n);
   rest.U = stages_matrix(stages, p->m, rest.thin.k);
   rest.Vh = stages_matrix(stages, rest.thin.k, p->n);
   rest.S = stages_reals(stages, rest.thin.k);
   rest.info = stages_words(stages);
+  stages_program(stages, (program_t){call->function, p, &task, rest_program});
+  stages_svd(stages, SVDGRAD_OP_SVD,
+             (svd_call_t){.p = rest.thin, .A = task.R, .U = rest.U, .Vh = rest.Vh, .S = rest.S, .info = rest.info});
   return rest;
-}
-
-svdgrad_status_t rest_factorize(const context_t *context, const rest_call_t *call, const rest_t *rest) {
-  const rest_task_t task = {call, rest->R};
-  const program_t program = {call->function, call->p, &task, rest_program};
-  const svd_call_t svd = {.p = rest->thin,
-                          .stream = call->stream,
-                          .A = rest->R,
-                          .U = rest->U,
-                          .Vh = rest->Vh,
-                          .S = rest->S,
-                          .info = rest->info,
-                          .work = call->work};
-  const svdgrad_status_t status = context->backend->program_run(context, &program, call->stream, call->work);
-  return status ? status : context->backend->svd(context, &svd);
 }

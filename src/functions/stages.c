@@ -1,63 +1,105 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "stages.h"
+#include "functions/stages.h"
 
-#include "../parallel.h"
+/* ---- calls ---- */
 
-/* The arrays of a piece, as many whole groups of the backend's as fit, stay in the cache between one of its calls and the
- * next; where they can be, in small scratch (parallel.c), so that they never reach memory. */
-enum { PIECE_BYTES = 65536 };
+void *stages_other(stages_t *stages, size_t bytes) {
+  if (!stages->measuring)
+    return stages->layout.base ? stages->layout.base + layout_bytes(&stages->layout) : NULL;
+  stages->shared = bytes > stages->shared ? bytes : stages->shared;
+  return NULL;
+}
 
+static size_t bytes_of_call(const stages_t *stages, svdgrad_op_t op, const problem_t *p) {
+  return stages->measuring && p->mn > 0 ? stages->context->backend->workspace_size(stages->context, op, p) : 0;
+}
+
+static int makes_calls(const stages_t *stages) { return !stages->measuring && !stages->status; }
+
+void stages_svd(stages_t *stages, svdgrad_op_t op, svd_call_t call) {
+  call.stream = stages->stream;
+  call.work = stages_other(stages, bytes_of_call(stages, op, &call.p));
+  if (makes_calls(stages))
+    stages->status = stages->context->backend->svd(stages->context, &call);
+}
+
+void stages_svd_backward(stages_t *stages, svd_backward_call_t call) {
+  call.stream = stages->stream;
+  call.work = stages_other(stages, bytes_of_call(stages, SVDGRAD_OP_SVD_BACKWARD, &call.p));
+  if (makes_calls(stages))
+    stages->status = stages->context->backend->svd_backward(stages->context, &call);
+}
+
+void stages_program(stages_t *stages, program_t program) {
+  const context_t *context = stages->context;
+  void *work = stages_other(stages, stages->measuring ? context->backend->program_workspace(context, &program) : 0);
+  if (makes_calls(stages))
+    stages->status = context->backend->program_run(context, &program, stages->stream, work);
+}
+
+scaled_svd_t stages_scaled_svd(stages_t *stages, svdgrad_matrix_t A, int vectors, int keep_small, int32_t *info) {
+  const problem_t *p = stages->p;
+  scaled_svd_t svd = {.thin = stages_thin(p), .vectors = vectors};
+  svd.S = stages_reals(stages, p->mn);
+  svd.exponent = stages_words(stages);
+  svd.U = stages_matrix(stages, vectors ? p->m : 0, p->mn);
+  svd.Vh = stages_matrix(stages, vectors ? p->mn : 0, p->n);
+  stages_svd(stages, vectors ? SVDGRAD_OP_SVD : SVDGRAD_OP_SVDVALS,
+             (svd_call_t){.p = svd.thin,
+                          .A = A,
+                          .U = svd.U,
+                          .Vh = svd.Vh,
+                          .S = svd.S,
+                          .info = info,
+                          .exponent = svd.exponent,
+                          .keep_small = keep_small});
+  return svd;
+}
+
+/* ---- the whole operation, or a part of its batch ---- */
+
+/* What the backend gets (backend.h). */
 typedef struct job {
-  context_t context; /* of one thread: the pieces are what is parallel */
-  stages_part_t part;
+  staged_t base;
+  const composition_t *composition;
   const void *call;
 } job_t;
 
-static void run_part(const void *argument, int64_t first, int64_t count, arena_t scratch) {
-  const job_t *job = argument;
-  (void)job->part(&job->context, job->call, first, count, scratch.base); /* CPU backends do not fail */
+static stages_t run_stages(const context_t *context, const staged_t *staged, int64_t first, int64_t count, void *work,
+                           int measuring) {
+  const job_t *job = (const job_t *)staged;
+  any_call_t call;
+  call_part(&job->composition->fields, job->call, first, count, &call);
+  stages_t stages = {.context = context,
+                     .p = &call.head.p,
+                     .stream = call.head.stream,
+                     .measuring = measuring,
+                     .layout = {.base = work, .batch_count = count}};
+  job->composition->run(&stages, &call);
+  return stages;
 }
 
-static size_t bytes_of(const context_t *context, const problem_t *p, stages_bytes_t bytes, int count) {
-  problem_t part = *p;
-  part.batch_count = count;
-  return bytes(context, &part);
+static size_t bytes_of(const context_t *context, const staged_t *staged, int64_t count) {
+  const stages_t stages = run_stages(context, staged, 0, count, NULL, 1);
+  const size_t arrays = layout_bytes(&stages.layout);
+  return arrays > SIZE_MAX / 2 || stages.shared > SIZE_MAX / 2 ? SIZE_MAX : arrays + stages.shared;
 }
 
-/* Matrices of a piece: a group has some memory of its own, and some for each matrix. */
-static int piece_of(const context_t *context, const problem_t *p, stages_bytes_t bytes) {
-  const int least = context->backend->svd_group(context, p);
-  const size_t one = bytes_of(context, p, bytes, least), two = bytes_of(context, p, bytes, 2 * least);
-  if (one >= PIECE_BYTES)
-    return least;
-  const size_t more = two > one ? (PIECE_BYTES - one) / (two - one) : PIECE_BYTES / (size_t)least - 1;
-  return least * (int)(1 + more);
+static svdgrad_status_t run_part(const context_t *context, const staged_t *staged, int64_t first, int64_t count,
+                                 void *work) {
+  return run_stages(context, staged, first, count, work, 0).status;
 }
 
-static batch_t batch_of(const context_t *context, const problem_t *p, stages_bytes_t bytes) {
-  const int group = piece_of(context, p, bytes);
-  return (batch_t){.task = run_part,
-                   .batch_count = p->batch_count,
-                   .group = group,
-                   .matrix_cost = 200 + 2.0 * (double)p->m * (double)p->n * (double)p->mn,
-                   .scratch = bytes_of(context, p, bytes, group)};
+static job_t job_of(const composition_t *composition, const void *call) {
+  return (job_t){{call, bytes_of, run_part}, composition, call}; /* a call begins with its problem */
 }
 
-size_t stages_workspace(const context_t *context, const problem_t *p, stages_bytes_t bytes) {
-  if (context->id == SVDGRAD_BACKEND_CUDA)
-    return bytes(context, p);
-  const batch_t batch = batch_of(context, p, bytes);
-  return batch_workspace(&batch);
+size_t stages_workspace(const context_t *context, const composition_t *composition, const void *call) {
+  const job_t job = job_of(composition, call);
+  return context->backend->staged_workspace(context, &job.base);
 }
 
-svdgrad_status_t stages_run(const context_t *context, const problem_t *p, stages_bytes_t bytes, stages_part_t part,
-                            const void *call, void *work) {
-  if (context->id == SVDGRAD_BACKEND_CUDA)
-    return part(context, call, 0, p->batch_count, work);
-  job_t job = {*context, part, call};
-  job.context.parallel = (parallel_t){.num_threads = 1};
-  batch_t batch = batch_of(context, p, bytes);
-  batch.call = &job, batch.work = work;
-  batch_run(&context->parallel, batch);
-  return SVDGRAD_STATUS_SUCCESS;
+svdgrad_status_t stages_run(const context_t *context, const composition_t *composition, const void *call, void *work) {
+  const job_t job = job_of(composition, call);
+  return context->backend->staged_run(context, &job.base, work);
 }

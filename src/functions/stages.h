@@ -1,32 +1,35 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The workspace of a function that calls its backend several times: what the calls use comes first, each using the same
- * memory again, and then the arrays that lie between them. */
+/* Operations made of several calls of the backend, one after the other.  One text of each both measures its workspace and
+ * runs: it takes the arrays that lie between the calls, and then makes the calls, which measure or run.  The arrays come
+ * first in the workspace; behind them is what the calls use, each the same memory again. */
 #ifndef SVDGRAD_STAGES_H
 #define SVDGRAD_STAGES_H
-#include "../batch_layout.h"
-#include "../element_size.h"
-#include "machine.h"
+#include "base/batch_layout.h"
+#include "base/element_size.h"
+#include "calls.h"
+#include "functions/machine.h"
 
 typedef struct stages {
+  const context_t *context;
   const problem_t *p;
-  size_t shared;         /* bytes of the largest call; SIZE_MAX: too many */
-  batch_layout_t layout; /* of the arrays */
+  void *stream;
+  int measuring;
+  batch_layout_t layout;   /* of the arrays */
+  size_t shared;           /* measuring: bytes of the largest call; SIZE_MAX: too many */
+  svdgrad_status_t status; /* of the first call that failed; no other is made then */
 } stages_t;
 
-/* Measures while work is NULL; then `shared` must be known from a measurement. */
-static inline stages_t stages_make(const problem_t *p, void *work, size_t shared) {
-  unsigned char *arrays = work ? (unsigned char *)work + shared : NULL;
-  return (stages_t){p, shared, {arrays, p->batch_count, 0, 0, 0}};
-}
+/* What makes an operation of its call, and where the operands are in that (calls.h). */
+typedef struct composition {
+  void (*run)(stages_t *stages, const void *call);
+  call_fields_t fields;
+} composition_t;
 
-static inline void stages_share(stages_t *stages, size_t bytes) {
-  stages->shared = bytes > stages->shared ? bytes : stages->shared;
-}
+/* Bytes, SIZE_MAX if they do not fit; of the call only what decides them need be filled in. */
+size_t stages_workspace(const context_t *context, const composition_t *composition, const void *call);
+svdgrad_status_t stages_run(const context_t *context, const composition_t *composition, const void *call, void *work);
 
-static inline size_t stages_bytes(const stages_t *stages) {
-  const size_t arrays = layout_bytes(&stages->layout);
-  return arrays > SIZE_MAX / 2 || stages->shared > SIZE_MAX / 2 ? SIZE_MAX : stages->shared + arrays;
-}
+/* ---- for the text of an operation: arrays, all of them before the first call ---- */
 
 /* A packed column-major matrix, a vector of real numbers, and a word for each matrix of the batch. */
 static inline svdgrad_matrix_t stages_matrix(stages_t *stages, int64_t rows, int64_t columns) {
@@ -40,6 +43,15 @@ static inline svdgrad_vector_t stages_reals(stages_t *stages, int64_t count) {
 
 static inline int32_t *stages_words(stages_t *stages) { return layout_take(&stages->layout, 1, sizeof(int32_t)); }
 
+/* ---- calls; stream and workspace of each are filled in ---- */
+
+void stages_svd(stages_t *stages, svdgrad_op_t op, svd_call_t call);
+void stages_svd_backward(stages_t *stages, svd_backward_call_t call);
+void stages_program(stages_t *stages, program_t program);
+
+/* A call of another kind: its bytes, while measuring, and its workspace, else NULL. */
+void *stages_other(stages_t *stages, size_t bytes);
+
 /* The same problem for a plain SVD: thin factors of full rank. */
 static inline problem_t stages_thin(const problem_t *p) {
   problem_t thin = *p;
@@ -48,29 +60,16 @@ static inline problem_t stages_thin(const problem_t *p) {
   return thin;
 }
 
-/* Bytes that the stages need for a problem. */
-typedef size_t (*stages_bytes_t)(const context_t *context, const problem_t *p);
+/* The SVD of A with values times 2^-exponent: in the caller's units they might be Inf, or have lost digits.  It takes its
+ * arrays and makes its call. */
+typedef struct scaled_svd {
+  problem_t thin;
+  int vectors; /* otherwise no U and Vh */
+  svdgrad_matrix_t U, Vh;
+  svdgrad_vector_t S;
+  int32_t *exponent;
+} scaled_svd_t;
 
-/* Runs the stages for matrices first..first+count-1 of the call. */
-typedef svdgrad_status_t (*stages_part_t)(const context_t *context, const void *call, int64_t first, int64_t count,
-                                          void *work);
-
-/* On the CPU the stages run piece by piece, small enough for the cache; on CUDA for the whole batch. */
-size_t stages_workspace(const context_t *context, const problem_t *p, stages_bytes_t bytes);
-svdgrad_status_t stages_run(const context_t *context, const problem_t *p, stages_bytes_t bytes, stages_part_t part,
-                            const void *call, void *work);
-
-/* Operands from matrix `first` of the batch on. */
-static inline svdgrad_matrix_t matrix_from(svdgrad_matrix_t X, int64_t first, svdgrad_dtype_t dtype) {
-  if (X.data)
-    X.data = (unsigned char *)X.data + (ptrdiff_t)(first * X.batch_stride) * (ptrdiff_t)element_size(dtype);
-  return X;
-}
-
-static inline svdgrad_vector_t reals_from(svdgrad_vector_t x, int64_t first, svdgrad_dtype_t dtype) {
-  if (x.data)
-    x.data = (unsigned char *)x.data + (ptrdiff_t)(first * x.batch_stride) * (ptrdiff_t)real_size(dtype);
-  return x;
-}
+scaled_svd_t stages_scaled_svd(stages_t *stages, svdgrad_matrix_t A, int vectors, int keep_small, int32_t *info);
 
 #endif

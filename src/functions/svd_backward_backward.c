@@ -8,15 +8,14 @@
  *   m > k: with W = (I - U U^H) gU and B = G V S^-1 also
  *          Ub -= B (gU^H U) + gU (B^H U),  Vb += G^H W S^-1,  sb_j -= Re(W_j^H B_j) / s_j;   n > k: alike;
  *   of A:  the first backward pass of (Ub, sb, Vb). */
-#include "functions.h"
-#include "stages.h"
+#include "functions/functions.h"
+#include "functions/stages.h"
 
-typedef struct second_stages {
+typedef struct second_task {
   const second_call_t *call;
   svdgrad_matrix_t Ub, Vbh;
   svdgrad_vector_t sb;
-  stages_t stages;
-} second_stages_t;
+} second_task_t;
 
 /* What belongs to U, or to V. */
 typedef struct side {
@@ -104,7 +103,7 @@ static second_form_t take_form(machine_t *machine, const side_t *u, const side_t
 }
 
 static void second_program(machine_t *machine, const void *argument) {
-  const second_stages_t *w = argument;
+  const second_task_t *w = argument;
   const second_call_t *call = w->call;
   const problem_t *p = machine->p;
   const machine_ops_t *ops = machine->ops;
@@ -135,67 +134,35 @@ static void second_program(machine_t *machine, const void *argument) {
   ops->store(machine, v.bar, HERMITIAN, 1, 0, w->Vbh);
 }
 
-static second_stages_t take_stages(const context_t *context, const problem_t *p, void *work) {
-  const second_call_t nothing = {.p = *p};
-  second_stages_t w = {.call = &nothing};
-  const program_t program = {"", p, &w, second_program};
-  w.stages = stages_make(p, NULL, 0);
-  stages_share(&w.stages, context->backend->program_workspace(context, &program));
-  if (p->mn > 0)
-    stages_share(&w.stages, context->backend->workspace_size(context, SVDGRAD_OP_SVD_BACKWARD, p));
-  w.stages = stages_make(p, work, w.stages.shared);
-  w.Ub = stages_matrix(&w.stages, p->m, p->k);
-  w.Vbh = stages_matrix(&w.stages, p->k, p->n);
-  w.sb = stages_reals(&w.stages, p->k);
-  return w;
+static void second_stages(stages_t *stages, const void *argument) {
+  const second_call_t *call = argument;
+  const problem_t *p = &call->p;
+  second_task_t task = {.call = call};
+  task.Ub = stages_matrix(stages, p->m, p->k);
+  task.Vbh = stages_matrix(stages, p->k, p->n);
+  task.sb = stages_reals(stages, p->k);
+  stages_program(stages, (program_t){"svdgrad_svd_backward_backward", p, &task, second_program});
+  if (stages->measuring || call->gA.data)
+    stages_svd_backward(stages, (svd_backward_call_t){.p = *p,
+                                                      .U = call->U,
+                                                      .Vh = call->Vh,
+                                                      .S = call->S,
+                                                      .gU = task.Ub,
+                                                      .gVh = task.Vbh,
+                                                      .gS = task.sb,
+                                                      .gA = call->gA,
+                                                      .alpha = call->alpha,
+                                                      .beta = call->beta});
 }
 
-static size_t bytes_of_stages(const context_t *context, const problem_t *p) {
-  const second_stages_t w = take_stages(context, p, NULL);
-  return stages_bytes(&w.stages);
-}
-
-static second_call_t part_of(const second_call_t *call, int64_t first, int64_t count, void *work) {
-  const svdgrad_dtype_t dtype = call->p.dtype;
-  second_call_t part = *call;
-  part.p.batch_count = count;
-  part.U = matrix_from(call->U, first, dtype), part.Vh = matrix_from(call->Vh, first, dtype);
-  part.gU = matrix_from(call->gU, first, dtype), part.gVh = matrix_from(call->gVh, first, dtype);
-  part.ggU = matrix_from(call->ggU, first, dtype), part.ggVh = matrix_from(call->ggVh, first, dtype);
-  part.ggA = matrix_from(call->ggA, first, dtype), part.gA = matrix_from(call->gA, first, dtype);
-  part.S = reals_from(call->S, first, dtype), part.gS = reals_from(call->gS, first, dtype);
-  part.ggS = reals_from(call->ggS, first, dtype);
-  part.report = call->report ? call->report + first : NULL;
-  part.work = work;
-  return part;
-}
-
-static svdgrad_status_t second_part(const context_t *context, const void *argument, int64_t first, int64_t count,
-                                    void *work) {
-  const second_call_t part = part_of(argument, first, count, work), *call = &part;
-  second_stages_t w = take_stages(context, &call->p, call->work);
-  const program_t program = {"svdgrad_svd_backward_backward", &call->p, &w, second_program};
-  w.call = call;
-  const svd_backward_call_t backward = {.p = call->p,
-                                        .stream = call->stream,
-                                        .U = call->U,
-                                        .Vh = call->Vh,
-                                        .S = call->S,
-                                        .gU = w.Ub,
-                                        .gVh = w.Vbh,
-                                        .gS = w.sb,
-                                        .gA = call->gA,
-                                        .alpha = call->alpha,
-                                        .beta = call->beta,
-                                        .work = call->work};
-  const svdgrad_status_t status = context->backend->program_run(context, &program, call->stream, call->work);
-  return status || !call->gA.data ? status : context->backend->svd_backward(context, &backward);
-}
+static const composition_t composition = {
+    second_stages, {CALL_FIELDS(second_call_t, U, gA, S, ggS), .report = offsetof(second_call_t, report)}};
 
 size_t second_workspace(const context_t *context, const problem_t *p) {
-  return stages_workspace(context, p, bytes_of_stages);
+  const second_call_t call = {.p = *p};
+  return stages_workspace(context, &composition, &call);
 }
 
 svdgrad_status_t second(const context_t *context, const second_call_t *call) {
-  return stages_run(context, &call->p, bytes_of_stages, second_part, call, call->work);
+  return stages_run(context, &composition, call, call->work);
 }

@@ -3,14 +3,13 @@
  *   X_ S - R Y_ = (I - U U^H) dA V,   Y_ S - R^H X_ = (I - V V^H) dA^H U,   R = A - U S Vh,
  * the same system as in the backward pass; for full rank R is zero there, and 1/s does.  For truncated rank the SVD of R
  * is the backend's. */
-#include "functions.h"
-#include "rest.h"
+#include "functions/functions.h"
+#include "functions/rest.h"
 
-typedef struct jvp_stages {
+typedef struct jvp_task {
   const svd_jvp_call_t *call;
   rest_t rest;
-  stages_t stages;
-} jvp_stages_t;
+} jvp_task_t;
 
 /* What belongs to U, or to V: both sides are treated alike. */
 typedef struct side {
@@ -80,7 +79,7 @@ static void store_side(machine_t *machine, const side_t *side, machine_operation
   ops->store(machine, side->further, op, 1, 0, from_column(machine->p, to, stride));
 }
 
-static void load_sides(machine_t *machine, const jvp_stages_t *w, const side_t *u, const side_t *v) {
+static void load_sides(machine_t *machine, const jvp_task_t *w, const side_t *u, const side_t *v) {
   const machine_ops_t *ops = machine->ops;
   ops->load(machine, w->call->U, PLAIN, u->basis);
   ops->load(machine, w->call->Vh, HERMITIAN, v->basis);
@@ -91,7 +90,7 @@ static void load_sides(machine_t *machine, const jvp_stages_t *w, const side_t *
 }
 
 static void jvp_program(machine_t *machine, const void *argument) {
-  const jvp_stages_t *w = argument;
+  const jvp_task_t *w = argument;
   const svd_jvp_call_t *call = w->call;
   const problem_t *p = machine->p;
   const machine_ops_t *ops = machine->ops;
@@ -128,54 +127,22 @@ static void jvp_program(machine_t *machine, const void *argument) {
   store_side(machine, &v, HERMITIAN, call->dVh);
 }
 
-static jvp_stages_t take_stages(const context_t *context, const problem_t *p, void *work) {
-  const svd_jvp_call_t nothing = {.p = *p};
-  jvp_stages_t w = {.call = &nothing};
-  const program_t jvp = {"", p, &w, jvp_program};
-  w.stages = stages_make(p, NULL, 0);
-  stages_share(&w.stages, context->backend->program_workspace(context, &jvp));
-  if (is_truncated(p))
-    stages_share(&w.stages, rest_workspace(context, p, SVDGRAD_ALGO_AUTO));
-  w.stages = stages_make(p, work, w.stages.shared);
-  if (is_truncated(p))
-    w.rest = rest_take(&w.stages, SVDGRAD_ALGO_AUTO);
-  return w;
+static void jvp_stages(stages_t *stages, const void *argument) {
+  const svd_jvp_call_t *call = argument;
+  const rest_call_t of = {"svdgrad_svd_jvp", call->A, call->U, call->Vh, call->S};
+  const jvp_task_t task = {call, is_truncated(&call->p) ? rest_factorize(stages, &of, SVDGRAD_ALGO_AUTO)
+                                                        : (rest_t){.info = NULL}};
+  stages_program(stages, (program_t){"svdgrad_svd_jvp", &call->p, &task, jvp_program});
 }
 
-static size_t bytes_of_stages(const context_t *context, const problem_t *p) {
-  const jvp_stages_t w = take_stages(context, p, NULL);
-  return stages_bytes(&w.stages);
-}
-
-static svd_jvp_call_t part_of(const svd_jvp_call_t *call, int64_t first, int64_t count, void *work) {
-  const svdgrad_dtype_t dtype = call->p.dtype;
-  svd_jvp_call_t part = *call;
-  part.p.batch_count = count;
-  part.A = matrix_from(call->A, first, dtype), part.dA = matrix_from(call->dA, first, dtype);
-  part.U = matrix_from(call->U, first, dtype), part.Vh = matrix_from(call->Vh, first, dtype);
-  part.dU = matrix_from(call->dU, first, dtype), part.dVh = matrix_from(call->dVh, first, dtype);
-  part.S = reals_from(call->S, first, dtype), part.dS = reals_from(call->dS, first, dtype);
-  part.report = call->report ? call->report + first : NULL;
-  part.work = work;
-  return part;
-}
-
-static svdgrad_status_t jvp_part(const context_t *context, const void *argument, int64_t first, int64_t count,
-                                 void *work) {
-  const svd_jvp_call_t part = part_of(argument, first, count, work), *call = &part;
-  jvp_stages_t w = take_stages(context, &call->p, call->work);
-  const program_t program = {"svdgrad_svd_jvp", &call->p, &w, jvp_program};
-  w.call = call;
-  const rest_call_t rest = {"svdgrad_svd_jvp", &call->p, call->stream, call->A, call->U, call->Vh, call->S, call->work};
-  const svdgrad_status_t status =
-      is_truncated(&call->p) ? rest_factorize(context, &rest, &w.rest) : SVDGRAD_STATUS_SUCCESS;
-  return status ? status : context->backend->program_run(context, &program, call->stream, call->work);
-}
+static const composition_t composition = {
+    jvp_stages, {CALL_FIELDS(svd_jvp_call_t, A, dVh, S, dS), .report = offsetof(svd_jvp_call_t, report)}};
 
 size_t svd_jvp_workspace(const context_t *context, const problem_t *p) {
-  return stages_workspace(context, p, bytes_of_stages);
+  const svd_jvp_call_t call = {.p = *p};
+  return stages_workspace(context, &composition, &call);
 }
 
 svdgrad_status_t svd_jvp(const context_t *context, const svd_jvp_call_t *call) {
-  return stages_run(context, &call->p, bytes_of_stages, jvp_part, call, call->work);
+  return stages_run(context, &composition, call, call->work);
 }

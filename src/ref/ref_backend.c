@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The reference backend: the plainest code that is right, in one precision more than asked for; the oracle that every
  * other backend is tested against.  Read ref_jacobi.inc, ref_svd.inc, ref_backward.inc, ref_power.inc. */
-#include "../empty.h"
-#include "../error.h"
-#include "../functions/functions.h"
+#include "empty.h"
+#include "base/error.h"
+#include "functions/functions.h"
+#include "functions/pieces.h"
 #include "ref_kernels.h"
 #include "ref_machine.h"
 #include "ref_power.h"
@@ -40,12 +41,6 @@ static const char *ref_limit(svdgrad_op_t op, const problem_t *problem) {
   (void)op;
   (void)problem;
   return NULL;
-}
-
-static int ref_svd_group(const context_t *context, const problem_t *problem) {
-  (void)context;
-  (void)problem;
-  return 1;
 }
 
 static size_t ref_scratch(svdgrad_op_t op, const problem_t *problem) {
@@ -123,6 +118,14 @@ static svdgrad_status_t ref_program_run(const context_t *context, const program_
   return SVDGRAD_STATUS_SUCCESS;
 }
 
+static size_t ref_staged_workspace(const context_t *context, const staged_t *staged) {
+  return pieces_workspace(context, staged, 1);
+}
+
+static svdgrad_status_t ref_staged_run(const context_t *context, const staged_t *staged, void *work) {
+  return pieces_run(context, staged, 1, work);
+}
+
 /* Passes over A, or over A and gY. */
 static batch_t ref_power_batch(svdgrad_op_t op, const problem_t *p, int64_t passes, batch_task_t task, const void *call,
                                void *work) {
@@ -149,21 +152,24 @@ static svdgrad_status_t ref_normalize_backward(const context_t *context, const n
   return SVDGRAD_STATUS_SUCCESS;
 }
 
+static const backend_traits_t traits = {.takes_stream = 0, .has_threads = 1};
+
 const backend_t ref_backend = {
     .name = "ref",
+    .traits = &traits,
     .create = ref_create,
     .destroy = ref_destroy,
     .algorithm_name = ref_algorithm_name,
     .limit = ref_limit,
     .is_capturable = ref_is_capturable,
-    .svd_group = ref_svd_group,
     .workspace_size = ref_workspace_size,
     .svd = ref_svd,
     .svd_backward = ref_svd_backward,
     .program_workspace = ref_program_workspace,
     .program_run = ref_program_run,
-    .fuses_norm = norm_is_never_fused,
-    .fused_norm = norm,
+    .staged_workspace = ref_staged_workspace,
+    .staged_run = ref_staged_run,
+    .fused_norm = no_fused_norm,
     .power_iteration = ref_power_iteration,
     .normalize_backward = ref_normalize_backward,
 };

@@ -2,8 +2,8 @@
 /* The reference kernels of each element type. */
 #ifndef SVDGRAD_REF_KERNELS_H
 #define SVDGRAD_REF_KERNELS_H
-#include "../backend.h"
-#include "../parallel.h"
+#include "backend.h"
+#include "base/parallel.h"
 
 typedef struct ref_kernels {
   size_t (*svd_scratch)(const problem_t *problem); /* bytes per matrix */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "ref_machine.h"
 
-#include "../function_rules.h"
+#include "rules/function_rules.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 /* The operations of programs on the reference backend. */
 #ifndef SVDGRAD_REF_MACHINE_H
 #define SVDGRAD_REF_MACHINE_H
-#include "../functions/host_machine.h"
+#include "functions/host_machine.h"
 
 extern const machine_ops_t *const ref_machine_ops[4]; /* by svdgrad_dtype_t */
 

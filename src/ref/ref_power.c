@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "ref_power.h"
 
-#include "../arena.h"
+#include "base/arena.h"
 
 #define BODY "ref/ref_power.inc"
 #include "../each_type.h"

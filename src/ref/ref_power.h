@@ -2,9 +2,9 @@
 /* The power iteration of the reference backend, for each element type. */
 #ifndef SVDGRAD_REF_POWER_H
 #define SVDGRAD_REF_POWER_H
-#include "../parallel.h"
+#include "base/parallel.h"
 
-#include "../functions/calls.h"
+#include "calls.h"
 
 typedef struct ref_power {
   size_t (*scratch)(const problem_t *problem); /* bytes per matrix of `iterate` */

@@ -2,7 +2,7 @@
 /* Stands for the CPU backend where there is no LAPACK: the tests of the CUDA backend compare with the reference
  * backend, which needs none. */
 #include "backend.h"
-#include "error.h"
+#include "base/error.h"
 
 static svdgrad_status_t no_create(context_t *context, int device) {
   (void)context;

@@ -215,8 +215,8 @@ compile_all() {
 # The library with the backend linked in, and what is in its place where the backend is a module.
 compile_library() {
   objects=''
-  for source in "$root"/src/*.c "$root"/src/functions/*.c "$root"/src/ref/*.c "$root/tests/gpu/no_cpu_backend.c"; do
-    case $source in *_loader.c) continue ;; esac
+  for source in "$root"/src/*.c "$root"/src/api/*.c "$root"/src/base/*.c "$root"/src/functions/*.c "$root"/src/ref/*.c "$root/tests/gpu/no_cpu_backend.c"; do
+    case $source in */module.c) continue ;; esac
     compile "lib_$(basename "$source" .c).o" "$source" "$cc"
   done
   if [ $simt = 1 ]; then
@@ -238,7 +238,7 @@ compile_library() {
   compile cuda_module.o "$root/src/cuda/cuda_module.c" "$cc"
   compile cuda_error.o "$root/src/cuda/cuda_error.c" "$cc"
   module=$objects objects=''
-  compile cuda_loader.o "$root/src/cuda_loader.c" "$cc"
+  compile module.o "$root/src/module.c" "$cc"
   loader=$objects
 }
 

@@ -7,8 +7,8 @@
  *   LANES_TYPE    f32, f64, c64, c128; and ONE_TYPE, ONLY_f32, ... of each_type.h */
 #include "lanes.h"
 
-#include "../../functions/calls.h"
-#include "../../gap_policy.h"
+#include "../../calls.h"
+#include "rules/gap_policy.h"
 #include LANES_HEADER
 
 #include <string.h>

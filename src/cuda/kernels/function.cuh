@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Divided differences (src/function_rules.inc), norms (src/norm_rules.inc) and determinants (src/determinant_rules.inc)
+/* Divided differences (src/rules/function.inc), norms (src/rules/norm.inc) and determinants (src/rules/determinant.inc)
  * in the precision of the elements. */
 #pragma once
 #include "gap.cuh"
@@ -33,10 +33,10 @@ template <class R> __device__ inline R cosine_of(R angle) {
 #define NORM_SUM       norm_sum_f32
 #define DETERMINANT    determinant_f32
 #define TURN           turn_f32
-#include "function_rules.inc"
-#include "norm_rules.inc"
-#include "determinant_rules.inc"
-#include "special_unitary_rules.inc"
+#include "rules/function.inc"
+#include "rules/norm.inc"
+#include "rules/determinant.inc"
+#include "rules/special_unitary.inc"
 #undef REAL
 #undef GAP_POLICY
 #undef FUNCTION_RULE
@@ -51,10 +51,10 @@ template <class R> __device__ inline R cosine_of(R angle) {
 #define NORM_SUM       norm_sum_f64
 #define DETERMINANT    determinant_f64
 #define TURN           turn_f64
-#include "function_rules.inc"
-#include "norm_rules.inc"
-#include "determinant_rules.inc"
-#include "special_unitary_rules.inc"
+#include "rules/function.inc"
+#include "rules/norm.inc"
+#include "rules/determinant.inc"
+#include "rules/special_unitary.inc"
 #undef REAL
 #undef GAP_POLICY
 #undef FUNCTION_RULE

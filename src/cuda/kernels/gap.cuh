@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The gap policy (src/gap_rules.inc) in the precision of the elements, and its tally over the threads of a block. */
+/* The gap policy (src/rules/gap.inc) in the precision of the elements, and its tally over the threads of a block. */
 #pragma once
 #include "block.cuh"
 
@@ -9,14 +9,14 @@
 #define REAL         float
 #define GAP_POLICY   gap_policy_f32
 #define GAP_FACTORS  gap_factors_f32
-#include "gap_rules.inc"
+#include "rules/gap.inc"
 #undef REAL
 #undef GAP_POLICY
 #undef GAP_FACTORS
 #define REAL        double
 #define GAP_POLICY  gap_policy_f64
 #define GAP_FACTORS gap_factors_f64
-#include "gap_rules.inc"
+#include "rules/gap.inc"
 #undef REAL
 #undef GAP_POLICY
 #undef GAP_FACTORS

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "parallel.h"
+#include "base/parallel.h"
 
-#include "fp_environment.h"
-#include "thread_pool.h"
+#include "base/fp_environment.h"
+#include "base/thread_pool.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The public functions: validate, then hand the call to the backend.  Nothing else happens here. */
+/* The public functions of a handle, and what can be asked about an operation. */
 #include "backend.h"
-#include "error.h"
-#include "fp_environment.h"
-#include "operation.h"
+#include "base/error.h"
+#include "base/fp_environment.h"
+#include "operations.h"
 #include "validate.h"
 
 #include <stdlib.h>
@@ -26,13 +26,12 @@ svdgrad_status_t svdgrad_create(svdgrad_backend_t backend, int device, svdgrad_h
   if (!context)
     return error_status(SVDGRAD_STATUS_OUT_OF_MEMORY, "svdgrad_create: out of memory");
   context->backend = table;
-  context->id = backend;
   const svdgrad_status_t status = table->create(context, device);
   if (status) {
     free(context);
     return status;
   }
-  if (backend != SVDGRAD_BACKEND_CUDA)
+  if (table->traits->has_threads)
     parallel_open(&context->parallel);
   *handle = context;
   return SVDGRAD_STATUS_SUCCESS;
@@ -40,7 +39,7 @@ svdgrad_status_t svdgrad_create(svdgrad_backend_t backend, int device, svdgrad_h
 
 svdgrad_status_t svdgrad_destroy(svdgrad_handle_t handle) {
   if (handle) {
-    if (handle->id != SVDGRAD_BACKEND_CUDA)
+    if (handle->backend->traits->has_threads)
       parallel_close();
     handle->backend->destroy(handle);
     free(handle);
@@ -48,13 +47,12 @@ svdgrad_status_t svdgrad_destroy(svdgrad_handle_t handle) {
   return SVDGRAD_STATUS_SUCCESS;
 }
 
-/* The CUDA backend has no threads of its own to replace. */
 static svdgrad_status_t check_threads(const char *function, svdgrad_handle_t handle) {
   if (!handle)
     return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: handle is NULL, must not be", function);
-  if (handle->id == SVDGRAD_BACKEND_CUDA)
-    return error_status(SVDGRAD_STATUS_NOT_SUPPORTED, "%s: handle is of the cuda backend, must be of a CPU one",
-                        function);
+  if (!handle->backend->traits->has_threads)
+    return error_status(SVDGRAD_STATUS_NOT_SUPPORTED, "%s: handle is of the %s backend, must be of a CPU one", function,
+                        handle->backend->name);
   return SVDGRAD_STATUS_SUCCESS;
 }
 
@@ -105,32 +103,4 @@ int svdgrad_is_capturable(svdgrad_handle_t handle, svdgrad_op_t op, const svdgra
   if (validate_problem("svdgrad_is_capturable", handle, op, desc, &problem))
     return 0;
   return operation_is_capturable(handle, op, &problem);
-}
-
-svdgrad_status_t svdgrad_svd(svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc,
-                             const svdgrad_matrix_t *A, const svdgrad_vector_t *S, const svdgrad_matrix_t *U,
-                             const svdgrad_matrix_t *Vh, int32_t *info, void *work, size_t work_bytes) {
-  IN_DEFAULT_FP_ENVIRONMENT;
-  svd_call_t call = {.exponent = NULL, .keep_small = 0};
-  const svdgrad_status_t status = validate_svd(handle, stream, desc, A, S, U, Vh, info, work, work_bytes, &call);
-  if (status || call.p.batch_count == 0)
-    return status;
-  const context_t context = validate_context(handle, desc);
-  return context.backend->svd(&context, &call);
-}
-
-svdgrad_status_t svdgrad_svd_backward(svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc,
-                                      const svdgrad_matrix_t *A, const svdgrad_vector_t *S, const svdgrad_matrix_t *U,
-                                      const svdgrad_matrix_t *Vh, const svdgrad_vector_t *gS,
-                                      const svdgrad_matrix_t *gU, const svdgrad_matrix_t *gVh, double alpha,
-                                      double beta, const svdgrad_matrix_t *gA, svdgrad_report_t *report, void *work,
-                                      size_t work_bytes) {
-  IN_DEFAULT_FP_ENVIRONMENT;
-  svd_backward_call_t call;
-  const svdgrad_status_t status = validate_svd_backward(handle, stream, desc, A, S, U, Vh, gS, gU, gVh, alpha, beta, gA,
-                                                        report, work, work_bytes, &call);
-  if (status || call.p.batch_count == 0)
-    return status;
-  const context_t context = validate_context(handle, desc);
-  return context.backend->svd_backward(&context, &call);
 }

@@ -2,8 +2,8 @@
 /* The shared library's way to the CUDA backend: the module libsvdgrad_cuda.so, opened when a CUDA handle is first asked
  * for, so that the library itself needs nothing of CUDA. */
 #define _GNU_SOURCE /* dladdr */
-#include "cuda/cuda_module.h"
-#include "error.h"
+#include "module.h"
+#include "base/error.h"
 
 #include <dlfcn.h>
 #include <pthread.h>

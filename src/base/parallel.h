@@ -4,7 +4,7 @@
 #define SVDGRAD_PARALLEL_H
 #include <svdgrad/svdgrad.h>
 
-#include "arena.h"
+#include "base/arena.h"
 
 typedef struct parallel {
   svdgrad_parallel_for_t run; /* the caller's, or NULL: built-in threads (thread_pool.h), or OpenMP's */

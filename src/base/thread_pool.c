@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #define _GNU_SOURCE /* sched_getaffinity */
-#include "thread_pool.h"
+#include "base/thread_pool.h"
 
 #include <pthread.h>
 #include <sched.h>

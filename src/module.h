@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The border between libsvdgrad.so and the module libsvdgrad_cuda.so that it opens (src/cuda_loader.c). */
+/* The border between libsvdgrad.so and the module libsvdgrad_cuda.so that it opens (module.c). */
 #ifndef SVDGRAD_CUDA_MODULE_H
 #define SVDGRAD_CUDA_MODULE_H
 #include "backend.h"
@@ -8,7 +8,7 @@
  * counts changes to them within a version. */
 enum {
   CUDA_MODULE_INTERFACE =
-      100 * (10000 * SVDGRAD_VERSION_MAJOR + 100 * SVDGRAD_VERSION_MINOR + SVDGRAD_VERSION_PATCH) + 1
+      100 * (10000 * SVDGRAD_VERSION_MAJOR + 100 * SVDGRAD_VERSION_MINOR + SVDGRAD_VERSION_PATCH) + 2
 };
 
 /* What the library does for the module.  The first entry never changes: a module of another version says through it

@@ -5,7 +5,7 @@
  * than MOST_STEPS is believed. */
 #include "overlap.h"
 
-#include "error.h"
+#include "base/error.h"
 
 #include <stddef.h>
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "validate.h"
 
-#include "element_size.h"
-#include "error.h"
-#include "operation.h"
+#include "base/element_size.h"
+#include "base/error.h"
+#include "operations.h"
 #include "overlap.h"
 
 #include <math.h>
@@ -28,8 +28,8 @@ static svdgrad_status_t invalid_negative(const char *function, const char *argum
 }
 
 static svdgrad_status_t check_enums(const char *function, svdgrad_op_t op, const svdgrad_desc_t *desc) {
-  if ((int)op < SVDGRAD_OP_SVD || op > SVDGRAD_OP_DETERMINANT_GRADIENT)
-    return invalid_range(function, "op", (int)op, SVDGRAD_OP_SVD, SVDGRAD_OP_DETERMINANT_GRADIENT);
+  if ((int)op < SVDGRAD_OP_SVD || (int)op >= operation_count)
+    return invalid_range(function, "op", (int)op, SVDGRAD_OP_SVD, operation_count - 1);
   if ((int)desc->dtype < SVDGRAD_F32 || desc->dtype > SVDGRAD_C128)
     return invalid_range(function, "desc.dtype", (int)desc->dtype, SVDGRAD_F32, SVDGRAD_C128);
   if ((int)desc->algo < SVDGRAD_ALGO_AUTO || desc->algo > SVDGRAD_ALGO_VENDOR)
@@ -120,16 +120,17 @@ static svdgrad_status_t check_struct_size(const char *function, const svdgrad_de
 
 /* A determinant is of a square matrix. */
 static svdgrad_status_t check_square(const char *function, svdgrad_op_t op, const problem_t *p) {
-  if ((op == SVDGRAD_OP_DETERMINANT || op == SVDGRAD_OP_DETERMINANT_GRADIENT) && p->m != p->n)
+  if ((operations[op].traits & SQUARE) && p->m != p->n)
     return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: desc.m is %lld, must be desc.n = %lld for a determinant",
                         function, (long long)p->m, (long long)p->n);
   return SVDGRAD_STATUS_SUCCESS;
 }
 
 static svdgrad_status_t check_pool(const char *function, svdgrad_handle_t handle, const svdgrad_desc_t *desc) {
-  if (has_pool(desc) && handle->id == SVDGRAD_BACKEND_CUDA)
+  if (has_pool(desc) && !handle->backend->traits->has_threads)
     return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT,
-                        "%s: desc.parallel_for is set, must be NULL for the cuda backend", function);
+                        "%s: desc.parallel_for is set, must be NULL for the %s backend", function,
+                        handle->backend->name);
   return SVDGRAD_STATUS_SUCCESS;
 }
 
@@ -142,13 +143,10 @@ context_t validate_context(svdgrad_handle_t handle, const svdgrad_desc_t *desc) 
 
 /* Some operations take no leading triplets. */
 static svdgrad_status_t check_rank(const char *function, svdgrad_op_t op, const problem_t *p) {
-  const int whole = op == SVDGRAD_OP_SVD_BACKWARD_BACKWARD || op == SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD ||
-                    op == SVDGRAD_OP_NORM || op == SVDGRAD_OP_NORM_GRADIENT || op == SVDGRAD_OP_DETERMINANT ||
-                    op == SVDGRAD_OP_DETERMINANT_GRADIENT;
-  if (whole && p->k < p->mn)
+  if ((operations[op].traits & WHOLE_RANK) && p->k < p->mn)
     return error_status(SVDGRAD_STATUS_NOT_SUPPORTED, "%s: desc.rank is %lld, must be 0 or min(m, n) = %lld", function,
                         (long long)p->k, (long long)p->mn);
-  if (op == SVDGRAD_OP_SVD_BACKWARD_BACKWARD && p->full_matrices)
+  if ((operations[op].traits & THIN) && p->full_matrices)
     return error_status(SVDGRAD_STATUS_NOT_SUPPORTED, "%s: desc.full_matrices is 1, must be 0", function);
   return SVDGRAD_STATUS_SUCCESS;
 }
@@ -194,8 +192,8 @@ svdgrad_status_t validate_workspace_bytes(const char *function, svdgrad_handle_t
   return SVDGRAD_STATUS_SUCCESS;
 }
 
-svdgrad_status_t validate_workspace(const char *function, svdgrad_handle_t handle, svdgrad_op_t op,
-                                    const problem_t *problem, const void *work, size_t work_bytes, size_t *bytes) {
+static svdgrad_status_t check_workspace(const char *function, svdgrad_handle_t handle, svdgrad_op_t op,
+                                        const problem_t *problem, const void *work, size_t work_bytes, size_t *bytes) {
   const svdgrad_status_t status = validate_workspace_bytes(function, handle, op, problem, bytes);
   const size_t need = status ? 0 : *bytes;
   if (status)
@@ -214,7 +212,7 @@ void *validate_aligned(void *work) {
 
 /* Operands without elements may come with any pointers and strides.  Others of an empty problem, such as U of an m-by-0
  * matrix with full_matrices, are written where there is memory. */
-svdgrad_status_t validate_operands(const char *function, const problem_t *p, const operand_t *operands, int count) {
+static svdgrad_status_t check_operands(const char *function, const problem_t *p, const operand_t *operands, int count) {
   svdgrad_status_t status;
   for (int i = 0; i < count; i++)
     if ((!validate_is_empty(p) || operands[i].data) && (status = operand_check_strides(function, &operands[i])))
@@ -225,8 +223,8 @@ svdgrad_status_t validate_operands(const char *function, const problem_t *p, con
   return SVDGRAD_STATUS_SUCCESS;
 }
 
-svdgrad_status_t validate_overlap(const char *function, const problem_t *p, const operand_t *operands, int count,
-                                  arrays_t arrays) {
+static svdgrad_status_t check_overlap(const char *function, const problem_t *p, const operand_t *operands, int count,
+                                      arrays_t arrays) {
   const operand_t *all[OVERLAP_MOST_OPERANDS];
   if (p->batch_count == 0)
     return SVDGRAD_STATUS_SUCCESS;
@@ -239,52 +237,10 @@ svdgrad_status_t validate_overlap(const char *function, const problem_t *p, cons
   return overlap_check(function, all, count);
 }
 
-svdgrad_status_t validate_stream(const char *function, svdgrad_handle_t handle, const void *stream) {
-  if (stream && handle->id != SVDGRAD_BACKEND_CUDA)
+static svdgrad_status_t check_stream(const char *function, svdgrad_handle_t handle, const void *stream) {
+  if (stream && !handle->backend->traits->takes_stream)
     return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: stream is %p, must be NULL for the %s backend", function,
                         stream, handle->backend->name);
-  return SVDGRAD_STATUS_SUCCESS;
-}
-
-svdgrad_matrix_t matrix_or_none(const svdgrad_matrix_t *matrix) { return matrix ? *matrix : (svdgrad_matrix_t){0}; }
-
-svdgrad_vector_t vector_or_none(const svdgrad_vector_t *vector) { return vector ? *vector : (svdgrad_vector_t){0}; }
-
-svdgrad_status_t validate_svd(svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc,
-                              const svdgrad_matrix_t *A, const svdgrad_vector_t *S, const svdgrad_matrix_t *U,
-                              const svdgrad_matrix_t *Vh, int32_t *info, void *work, size_t work_bytes,
-                              svd_call_t *call) {
-  static const char function[] = "svdgrad_svd";
-  const svdgrad_op_t op = U || Vh ? SVDGRAD_OP_SVD : SVDGRAD_OP_SVDVALS;
-  problem_t *p = &call->p;
-  svdgrad_status_t status = validate_problem(function, handle, op, desc, p);
-  if (status || (status = validate_stream(function, handle, stream)))
-    return status;
-  const size_t element = element_size(p->dtype), real = real_size(p->dtype);
-  const extent_t m = {"m", p->m}, n = {"n", p->n}, k = {"k", p->k};
-  const extent_t u_cols = {p->full_matrices ? "m" : "k", p->u_cols},
-                 vh_rows = {p->full_matrices ? "n" : "k", p->vh_rows};
-  const operand_t operands[] = {
-      operand_matrix("A", OPERAND_INPUT, 1, A, m, n, p->batch_count, element),
-      operand_vector("S", OPERAND_OUTPUT, 1, S, k, p->batch_count, real),
-      operand_matrix("U", OPERAND_OUTPUT, 0, U, m, u_cols, p->batch_count, element),
-      operand_matrix("Vh", OPERAND_OUTPUT, 0, Vh, vh_rows, n, p->batch_count, element),
-  };
-  if ((status = validate_operands(function, p, operands, (int)(sizeof operands / sizeof *operands))))
-    return status;
-  if (!info && !validate_is_empty(p))
-    return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: info is NULL, must have batch_count = %lld words",
-                        function, (long long)p->batch_count);
-  size_t need = 0;
-  if ((status = validate_workspace(function, handle, op, p, work, work_bytes, &need)) ||
-      (status = validate_overlap(function, p, operands, (int)(sizeof operands / sizeof *operands),
-                                 (arrays_t){info, NULL, work, need})))
-    return status;
-  call->stream = stream;
-  call->A = matrix_or_none(A), call->U = matrix_or_none(U), call->Vh = matrix_or_none(Vh);
-  call->S = vector_or_none(S);
-  call->info = info;
-  call->work = validate_aligned(work);
   return SVDGRAD_STATUS_SUCCESS;
 }
 
@@ -296,46 +252,24 @@ svdgrad_status_t validate_scalars(const char *function, double alpha, double bet
   return SVDGRAD_STATUS_SUCCESS;
 }
 
-svdgrad_status_t validate_svd_backward(svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc,
-                                       const svdgrad_matrix_t *A, const svdgrad_vector_t *S, const svdgrad_matrix_t *U,
-                                       const svdgrad_matrix_t *Vh, const svdgrad_vector_t *gS,
-                                       const svdgrad_matrix_t *gU, const svdgrad_matrix_t *gVh, double alpha,
-                                       double beta, const svdgrad_matrix_t *gA, svdgrad_report_t *report, void *work,
-                                       size_t work_bytes, svd_backward_call_t *call) {
-  static const char function[] = "svdgrad_svd_backward";
-  problem_t *p = &call->p;
-  svdgrad_status_t status = validate_problem(function, handle, SVDGRAD_OP_SVD_BACKWARD, desc, p);
-  if (status || (status = validate_stream(function, handle, stream)) ||
-      (status = validate_scalars(function, alpha, beta)))
-    return status;
-  const int truncated = p->k < p->mn;
-  const size_t element = element_size(p->dtype), real = real_size(p->dtype);
-  const extent_t m = {"m", p->m}, n = {"n", p->n}, k = {"k", p->k};
-  const extent_t u_cols = {p->full_matrices ? "m" : "k", p->u_cols},
-                 vh_rows = {p->full_matrices ? "n" : "k", p->vh_rows};
-  const operand_t operands[] = {
-      operand_matrix("A", OPERAND_INPUT, truncated, truncated ? A : NULL, m, n, p->batch_count, element),
-      operand_vector("S", OPERAND_INPUT, 1, S, k, p->batch_count, real),
-      operand_matrix("U", OPERAND_INPUT, 1, U, m, u_cols, p->batch_count, element),
-      operand_matrix("Vh", OPERAND_INPUT, 1, Vh, vh_rows, n, p->batch_count, element),
-      operand_vector("gS", OPERAND_INPUT, 0, gS, k, p->batch_count, real),
-      operand_matrix("gU", OPERAND_INPUT, 0, gU, m, u_cols, p->batch_count, element),
-      operand_matrix("gVh", OPERAND_INPUT, 0, gVh, vh_rows, n, p->batch_count, element),
-      operand_matrix("gA", OPERAND_OUTPUT, 1, gA, m, n, p->batch_count, element),
-  };
-  size_t need = 0;
-  if ((status = validate_operands(function, p, operands, (int)(sizeof operands / sizeof *operands))) ||
-      (status = validate_workspace(function, handle, SVDGRAD_OP_SVD_BACKWARD, p, work, work_bytes, &need)) ||
-      (status = validate_overlap(function, p, operands, (int)(sizeof operands / sizeof *operands),
-                                 (arrays_t){NULL, report, work, need})))
-    return status;
-  call->stream = stream;
-  call->A = truncated ? matrix_or_none(A) : (svdgrad_matrix_t){0};
-  call->U = matrix_or_none(U), call->Vh = matrix_or_none(Vh), call->S = vector_or_none(S);
-  call->gU = matrix_or_none(gU), call->gVh = matrix_or_none(gVh), call->gS = vector_or_none(gS);
-  call->gA = matrix_or_none(gA);
-  call->alpha = alpha, call->beta = beta;
-  call->report = report;
-  call->work = validate_aligned(work);
+svdgrad_status_t validate_begin(const char *function, svdgrad_handle_t handle, svdgrad_op_t op,
+                                const svdgrad_desc_t *desc, const void *stream, problem_t *p) {
+  const svdgrad_status_t status = validate_problem(function, handle, op, desc, p);
+  return status ? status : check_stream(function, handle, stream);
+}
+
+static svdgrad_status_t check_info(const char *function, const problem_t *p, const int32_t *info) {
+  if (!info && !validate_is_empty(p))
+    return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: info is NULL, must have batch_count = %lld words",
+                        function, (long long)p->batch_count);
   return SVDGRAD_STATUS_SUCCESS;
+}
+
+svdgrad_status_t validate_operands(const char *function, svdgrad_handle_t handle, svdgrad_op_t op, const problem_t *p,
+                                   const operand_t *operands, int count, arrays_t arrays) {
+  svdgrad_status_t status = check_operands(function, p, operands, count);
+  if (status || ((operations[op].traits & HAS_INFO) && (status = check_info(function, p, arrays.info))))
+    return status;
+  status = check_workspace(function, handle, op, p, arrays.work, arrays.work_bytes, &arrays.work_bytes);
+  return status ? status : check_overlap(function, p, operands, count, arrays);
 }

@@ -2,7 +2,7 @@
 /* The divided differences, the norms and the determinant of the CPU backends, in double for every element type. */
 #ifndef SVDGRAD_FUNCTION_RULES_H
 #define SVDGRAD_FUNCTION_RULES_H
-#include "gap_policy.h"
+#include "rules/gap_policy.h"
 
 #include <stdint.h>
 
@@ -14,10 +14,10 @@
 #define NORM_SUM       norm_sum_t
 #define DETERMINANT    determinant_t
 #define TURN           turn_t
-#include "function_rules.inc"
-#include "norm_rules.inc"
-#include "determinant_rules.inc"
-#include "special_unitary_rules.inc"
+#include "rules/function.inc"
+#include "rules/norm.inc"
+#include "rules/determinant.inc"
+#include "rules/special_unitary.inc"
 #undef REAL
 #undef GAP_POLICY
 #undef GAP_FUNCTION

@@ -10,7 +10,7 @@
 #define GAP_POLICY   gap_policy_t
 #define GAP_FACTORS  gap_factors_t
 #define GAP_FUNCTION static inline
-#include "gap_rules.inc"
+#include "rules/gap.inc"
 #undef REAL
 #undef GAP_POLICY
 #undef GAP_FACTORS

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "functions/pieces.h"
+
+/* A piece is the largest number of whole groups whose arrays fit in the cache; where they can be, in small scratch
+ * (parallel.c), so that they never reach memory. */
+enum { PIECE_BYTES = 65536 };
+
+typedef struct job {
+  context_t context; /* of one thread */
+  const staged_t *staged;
+} job_t;
+
+static void run_piece(const void *argument, int64_t first, int64_t count, arena_t scratch) {
+  const job_t *job = argument;
+  (void)job->staged->run(&job->context, job->staged, first, count, scratch.base); /* CPU backends do not fail */
+}
+
+/* A group has some memory of its own, and some for each matrix. */
+static int matrices_of_piece(const context_t *context, const staged_t *staged, int group) {
+  const size_t one = staged->bytes(context, staged, group), two = staged->bytes(context, staged, 2 * (int64_t)group);
+  if (one >= PIECE_BYTES)
+    return group;
+  const size_t more = two > one ? (PIECE_BYTES - one) / (two - one) : PIECE_BYTES / (size_t)group - 1;
+  return group * (int)(1 + more);
+}
+
+static batch_t batch_of(const context_t *context, const staged_t *staged, int group) {
+  const problem_t *p = staged->p;
+  const int piece = matrices_of_piece(context, staged, group);
+  return (batch_t){.task = run_piece,
+                   .batch_count = p->batch_count,
+                   .group = piece,
+                   .matrix_cost = 200 + 2.0 * (double)p->m * (double)p->n * (double)p->mn,
+                   .scratch = staged->bytes(context, staged, piece)};
+}
+
+size_t pieces_workspace(const context_t *context, const staged_t *staged, int group) {
+  const batch_t batch = batch_of(context, staged, group);
+  return batch_workspace(&batch);
+}
+
+svdgrad_status_t pieces_run(const context_t *context, const staged_t *staged, int group, void *work) {
+  job_t job = {*context, staged};
+  job.context.parallel = (parallel_t){.num_threads = 1};
+  batch_t batch = batch_of(context, staged, group);
+  batch.call = &job, batch.work = work;
+  batch_run(&context->parallel, batch);
+  return SVDGRAD_STATUS_SUCCESS;
+}
