@@ -1,34 +1,34 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# The kernels that put a matrix into each SIMD lane: src/cpu/lanes/lanes.c once for each element type and each
-# instruction set of the processor family, with its flags.  Which one runs is decided at run time (lanes_choice.c).
-set(SVDGRAD_LANES_OBJECTS)
+# The SIMD kernels, src/cpu/simd: typed files (SvdgradTyped.cmake), once for each instruction set of the processor family,
+# with its flags.  Which instruction set runs is decided at run time (choice.c).
+include(SvdgradTyped)
 
 # The same bits either way; without them the kernels compile three times as fast.
 option(SVDGRAD_FIXED_SIZES "SVD kernels of their own for square matrices of 5 to 9 columns: 4 to 15 percent faster" ON)
 
-# No contraction: a matrix gets the same bits in every lane, and FMA is written where it is meant.
+set(SVDGRAD_LANES_SOURCES
+  src/cpu/simd/kernels.c
+  src/cpu/simd/many/svd.c
+  src/cpu/simd/many/fixed_sizes.c
+  src/cpu/simd/many/small_sizes.c
+  src/cpu/simd/many/backward.c
+  src/cpu/simd/many/power.c
+  src/cpu/simd/many/programs.c
+  src/cpu/simd/one/reflectors.c
+  src/cpu/simd/one/rows.c)
+set(SVDGRAD_LANES_OBJECTS)
+
+# svdgrad_lanes(<instruction set> <flags...>) makes the target svdgrad_lanes_<instruction set>.
 function(svdgrad_lanes isa)
-  set(stubs)
-  foreach(type f32 f64 c64 c128) # a translation unit each, so that no core waits for one large file
-    set(stub "${CMAKE_CURRENT_BINARY_DIR}/lanes/lanes_${isa}_${type}.c")
-    file(CONFIGURE OUTPUT "${stub}" CONTENT
-      "#define LANES_TYPE @type@\n#define ONE_TYPE\n#define ONLY_@type@\n#include \"cpu/lanes/lanes.c\"\n" @ONLY)
-    list(APPEND stubs "${stub}")
-  endforeach()
-  add_library(svdgrad_lanes_${isa} OBJECT ${stubs})
-  set_target_properties(svdgrad_lanes_${isa} PROPERTIES POSITION_INDEPENDENT_CODE ON C_VISIBILITY_PRESET hidden)
-  target_compile_definitions(svdgrad_lanes_${isa} PRIVATE
-    LANES_ISA=${isa} LANES_HEADER="isa_${isa}.h"
-    SVDGRAD_FIXED_SIZES=$<BOOL:${SVDGRAD_FIXED_SIZES}>)
-  target_include_directories(svdgrad_lanes_${isa} PRIVATE src include "${CMAKE_CURRENT_BINARY_DIR}/include")
-  svdgrad_flags(svdgrad_lanes_${isa})
-  target_compile_options(svdgrad_lanes_${isa} PRIVATE -ffp-contract=off -fno-math-errno
-    ${ARGN})
-  # One large function per type: instrumented, or optimized by clang, it takes a compiler many minutes.
+  # No contraction: a matrix gets the same bits in every lane, and FMA is written where it is meant.
+  set(options -ffp-contract=off -fno-math-errno ${ARGN})
+  # Large functions: instrumented, or optimized by clang, they take a compiler many minutes.
   if(SVDGRAD_SANITIZE)
-    target_compile_options(svdgrad_lanes_${isa} PRIVATE -fno-sanitize=all $<$<C_COMPILER_ID:Clang>:-O0>)
+    list(APPEND options -fno-sanitize=all $<$<C_COMPILER_ID:Clang>:-O0>)
   endif()
-  set(SVDGRAD_LANES_OBJECTS ${SVDGRAD_LANES_OBJECTS} $<TARGET_OBJECTS:svdgrad_lanes_${isa}> PARENT_SCOPE)
+  svdgrad_typed(svdgrad_lanes_${isa} SOURCES ${SVDGRAD_LANES_SOURCES} OPTIONS ${options}
+    DEFINITIONS SVDGRAD_ISA=${isa} SVDGRAD_FIXED_SIZES=$<BOOL:${SVDGRAD_FIXED_SIZES}>)
+  set(SVDGRAD_LANES_OBJECTS ${SVDGRAD_LANES_OBJECTS} ${svdgrad_lanes_${isa}_OBJECTS} PARENT_SCOPE)
 endfunction()
 
 # The widest that this machine's processor has: for a program that runs nowhere else.

@@ -3,7 +3,7 @@
  * controls of the known ones are weak symbols. */
 #include "blas_threads.h"
 
-#include "../lapack_names.h"
+#include "lapack_names.h"
 
 #include <pthread.h>
 #include <stddef.h>

@@ -12,7 +12,7 @@
 #include "cpu_lapack_svd.h"
 #include "cpu_machine.h"
 #include "cpu_power.h"
-#include "lanes/lanes.h"
+#include "simd/kernels.h"
 
 static svdgrad_status_t cpu_create(context_t *context, int device) {
   (void)device;
@@ -56,8 +56,8 @@ static batch_t lanes_batch(const context_t *context, svdgrad_op_t op, const prob
 static cpu_svd_plan_t plan_svd(const context_t *context, svdgrad_op_t op, const problem_t *p, const svd_call_t *call) {
   const int vectors = op == SVDGRAD_OP_SVD;
   const int64_t mx = p->m < p->n ? p->n : p->m; /* what is solved is tall */
-  const reflector_ops_t *bidiagonal = cpu_choose(op, p) == CPU_BIDIAGONAL ? &lanes_of(context, p)->reflectors : NULL;
-  const reflector_ops_t *tall = cpu_is_beyond_lapack(p) ? &lanes_of(context, p)->reflectors : NULL;
+  const reflector_ops_t *bidiagonal = cpu_choose(op, p) == CPU_BIDIAGONAL ? lanes_of(context, p)->reflectors : NULL;
+  const reflector_ops_t *tall = cpu_is_beyond_lapack(p) ? lanes_of(context, p)->reflectors : NULL;
   const int rows = (int)(tall ? p->mn : mx), full = p->full_matrices && !tall;
   const int lwork = cpu_kernels[p->dtype].svd_lwork(rows, (int)p->mn, vectors, full, bidiagonal != NULL);
   return (cpu_svd_plan_t){p, call, vectors, lwork, bidiagonal, tall};
@@ -75,11 +75,11 @@ static batch_t lapack_batch(const cpu_svd_plan_t *plan) {
 
 static batch_t lanes_backward_batch(const context_t *context, const problem_t *p) {
   const lane_kernels_t *kernels = lanes_of(context, p);
-  return (batch_t){.task = kernels->backward,
+  return (batch_t){.task = kernels->backward->group,
                    .batch_count = p->batch_count,
                    .group = kernels->lanes,
                    .matrix_cost = cpu_cost(p, 20, 0.2),
-                   .scratch = kernels->backward_scratch(p)};
+                   .scratch = kernels->backward->scratch(p)};
 }
 
 static size_t cpu_workspace_size(const context_t *context, svdgrad_op_t op, const problem_t *p) {
@@ -134,7 +134,7 @@ static svdgrad_status_t cpu_svd_backward(const context_t *context, const svd_bac
 static host_program_t plan_program(const context_t *context, const program_t *program) {
   const problem_t *p = program->p;
   const int in_lanes = cpu_choose(SVDGRAD_OP_SVD_JVP, p) == CPU_PROGRAM_LANES;
-  return (host_program_t){program, cpu_machine_ops[p->dtype], in_lanes ? &lanes_of(context, p)->group : NULL};
+  return (host_program_t){program, cpu_machine_ops[p->dtype], in_lanes ? lanes_of(context, p)->group : NULL};
 }
 
 static batch_t program_batch(const host_program_t *plan) {

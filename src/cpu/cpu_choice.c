@@ -2,7 +2,7 @@
 #include "cpu_choice.h"
 
 #include "base/element_size.h"
-#include "lanes/lanes.h"
+#include "simd/kernels.h"
 
 #include <limits.h>
 #include <stddef.h>

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define BODY "cpu/cpu_kernels.inc"
-#include "../each_type.h"
+#include "each_type.h"
 
 const cpu_kernels_t cpu_kernels[4] = {
     [SVDGRAD_F32] = {svd_lwork_f32, cpu_svd_scratch_f32, cpu_backward_scratch_f32, cpu_svd_matrix_f32,

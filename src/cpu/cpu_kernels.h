@@ -3,7 +3,7 @@
 #ifndef SVDGRAD_CPU_KERNELS_H
 #define SVDGRAD_CPU_KERNELS_H
 #include "functions/rest.h"
-#include "lanes/reflectors.h"
+#include "simd/one/reflectors.h"
 
 typedef struct cpu_svd_plan {
   const problem_t *p;

@@ -3,7 +3,7 @@
  * are out of the reach of the lanes (cpu_lost_values.inc). */
 #ifndef SVDGRAD_CPU_LANES_SVD_H
 #define SVDGRAD_CPU_LANES_SVD_H
-#include "lanes/lanes.h"
+#include "simd/kernels.h"
 
 /* The argument of the task. */
 typedef struct cpu_lanes_svd {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cpu_lapack_svd.h"
 
-#include "../ref/ref_kernels.h"
+#include "ref/ref_kernels.h"
 
 /* The reference algorithm takes a second or so for the largest of these, and minutes at a thousand columns. */
 enum { SOLVED_AGAIN_MOST_COLUMNS = 128, SOLVED_AGAIN_MOST_ELEMENTS = 1 << 16 };

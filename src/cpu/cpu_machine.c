@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define BODY "cpu/cpu_machine.inc"
-#include "../each_type.h"
+#include "each_type.h"
 
 const machine_ops_t *const cpu_machine_ops[4] = {
     [SVDGRAD_F32] = &machine_ops_f32,

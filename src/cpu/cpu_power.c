@@ -110,7 +110,7 @@ static int exponent_of(double largest, int limit) {
 }
 
 #define BODY "cpu/cpu_power.inc"
-#include "../each_type.h"
+#include "each_type.h"
 
 static const struct {
   size_t (*scratch)(const walk_t *walk);
@@ -133,7 +133,7 @@ static size_t larger(size_t x, size_t y) { return x > y ? x : y; }
 static size_t scratch_of(const lane_kernels_t *kernels, const problem_t *p) {
   const walk_t by_rows = walk_make(p->dtype, 0, p->m, p->n), by_columns = walk_make(p->dtype, 1, p->n, p->m);
   const size_t alone = larger(tasks[p->dtype].scratch(&by_rows), tasks[p->dtype].scratch(&by_columns));
-  return in_lanes(p) ? larger(alone, kernels->power.scratch(p)) : alone;
+  return in_lanes(p) ? larger(alone, kernels->power->scratch(p)) : alone;
 }
 
 static int group_of(const lane_kernels_t *kernels, const problem_t *p) { return in_lanes(p) ? kernels->lanes : 1; }
@@ -147,7 +147,7 @@ size_t cpu_power_workspace(const lane_kernels_t *kernels, const problem_t *p) {
 static void lanes_task(const void *argument, int64_t first, int64_t count, arena_t scratch) {
   const power_plan_t *plan = argument;
   int32_t is_fine[GROUP_MOST_LANES];
-  plan->kernels->power.group(plan->call, first, (int)count, scratch, is_fine);
+  plan->kernels->power->group(plan->call, first, (int)count, scratch, is_fine);
   for (int64_t l = 0; l < count; l++)
     if (!is_fine[l])
       tasks[plan->call->p.dtype].iterate(plan, first + l, 1, scratch);

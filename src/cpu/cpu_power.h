@@ -4,7 +4,7 @@
 #ifndef SVDGRAD_CPU_POWER_H
 #define SVDGRAD_CPU_POWER_H
 #include "calls.h"
-#include "lanes/lanes.h"
+#include "simd/kernels.h"
 
 size_t cpu_power_workspace(const lane_kernels_t *kernels, const problem_t *p); /* SIZE_MAX: too many bytes */
 void cpu_power_iteration(const parallel_t *parallel, const lane_kernels_t *kernels, const power_call_t *call);

@@ -5,7 +5,7 @@
 #include "rules/gap_policy.h"
 
 #define BODY "ref/ref_kernels.inc"
-#include "../each_type.h"
+#include "each_type.h"
 
 const ref_kernels_t ref_kernels[4] = {
     [SVDGRAD_F32] = {ref_svd_scratch_f32, ref_backward_scratch_f32, ref_svd_matrix_f32, ref_backward_matrix_f32},

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define BODY "ref/ref_machine.inc"
-#include "../each_type.h"
+#include "each_type.h"
 
 const machine_ops_t *const ref_machine_ops[4] = {
     [SVDGRAD_F32] = &machine_ops_f32,

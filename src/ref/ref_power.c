@@ -4,7 +4,7 @@
 #include "base/arena.h"
 
 #define BODY "ref/ref_power.inc"
-#include "../each_type.h"
+#include "each_type.h"
 
 const ref_power_t ref_power[4] = {
     [SVDGRAD_F32] = {ref_power_scratch_f32, ref_power_matrix_f32, ref_normalize_backward_f32},

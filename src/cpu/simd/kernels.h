@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The SIMD kernels of one element type and one instruction set: one table of function pointers, which is all that the
+ * rest of the library sees of them.  Most kernels put one matrix into each SIMD lane (many/), some put the rows or the
+ * columns of one matrix into the lanes (one/). */
+#ifndef SVDGRAD_SIMD_KERNELS_H
+#define SVDGRAD_SIMD_KERNELS_H
+#include "backend.h"
+#include "functions/group.h"
+#include "many/power.h"
+#include "one/reflectors.h"
+#include "one/rows.h"
+
+/* Largest min(m, n) of the SVD with a matrix in each lane. */
+enum { LANES_MOST_COLUMNS = 128 };
+
+typedef struct svd_ops {
+  size_t (*scratch)(const problem_t *p, int vectors); /* bytes for a group, however few matrices it has */
+  batch_task_t group;                                 /* the call is the svd_call_t */
+} svd_ops_t;
+
+/* The gradient of thin factors of full rank. */
+typedef struct backward_ops {
+  size_t (*scratch)(const problem_t *p); /* bytes for a group, however few matrices it has */
+  batch_task_t group;                    /* the call is the svd_backward_call_t */
+} backward_ops_t;
+
+typedef struct lane_kernels {
+  int lanes; /* matrices in a full group */
+  const svd_ops_t *svd;
+  const backward_ops_t *backward;
+  const group_ops_t *group; /* of programs */
+  const power_ops_t *power;
+  const row_ops_t *rows;
+  const reflector_ops_t *reflectors;
+} lane_kernels_t;
+
+typedef struct lane_isa {
+  const char *name;
+  const lane_kernels_t *kernels[4]; /* by svdgrad_dtype_t */
+} lane_isa_t;
+
+/* The widest instruction set that this processor has; the environment variable SVDGRAD_ISA asks for another one (for
+ * tests).  NULL: this library was compiled for none that the processor has. */
+const lane_isa_t *lanes_choose(void);
+
+#endif

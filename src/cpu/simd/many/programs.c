@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Operations of programs (functions/group.h) with a matrix in each lane. */
+#include "../exported.h"
+#include "../memory/operands.h"
+#include "functions/group.h"
+
+/* The index, in a packed column-major array, of element e of a line (memory/operands.h). */
+INLINE int64_t packed_place(const lines_t *l, int64_t line, int64_t e, int64_t rows, int64_t columns) {
+  const int64_t element = line * l->length + e;
+  return l->by_columns ? element : element % columns * rows + element / columns;
+}
+
+INLINE V conjugate_part(V x, int part, int hermitian) { return part && hermitian ? -x : x; }
+
+static void load_operand(const group_copy_t *copy) {
+  const strided_t X = strided_of(&copy->matrix, copy->first, copy->hermitian);
+  const lines_t l = lines_of(&X, copy->rows, copy->columns, PARTS);
+  const int count = copy->count;
+  for (int64_t line = 0; line < l.lines; line++)
+    if (in_chunks(&l, PARTS, count)) {
+      const int64_t reals = l.length * PARTS;
+      for (int64_t e = 0; e < reals; e += CHUNK) {
+        const int64_t start = chunk_start(e, reals);
+        R z[CHUNK * LANES];
+        chunk_in(X.data + line * l.next + start, X.batch, z);
+        for (int q = 0; q < CHUNK; q++) {
+          const int64_t element = (start + q) / PARTS, part = (start + q) % PARTS;
+          R *to = element_at(copy->packed, packed_place(&l, line, element, copy->rows, copy->columns));
+          const V v = conjugate_part(load_real(z + q * LANES), (int)part, copy->hermitian);
+          store_real(to + part * LANES, v);
+        }
+      }
+    } else {
+      for (int64_t e = 0; e < l.length; e++) {
+        R *to = element_at(copy->packed, packed_place(&l, line, e, copy->rows, copy->columns));
+        for (int part = 0; part < PARTS; part++)
+          for (int lane = 0; lane < LANES; lane++) {
+            const R x = lane < count ? X.data[line * l.next + lane * X.batch + e * l.step + part] : 0;
+            to[part * LANES + lane] = part && copy->hermitian ? -x : x;
+          }
+      }
+    }
+}
+
+/* alpha x, or alpha conj(x), plus beta times the old value. */
+INLINE R combined(const group_copy_t *copy, R x, int part, R there) {
+  const R value = (R)copy->alpha * (part && copy->hermitian ? -x : x);
+  return copy->beta == 0 ? value : value + (R)copy->beta * there;
+}
+
+/* In chunks only where beta = 0: chunks overlap, so any other beta would be applied twice. */
+static void store_operand(const group_copy_t *copy) {
+  const strided_t X = strided_of(&copy->matrix, copy->first, copy->hermitian);
+  const lines_t l = lines_of(&X, copy->rows, copy->columns, PARTS);
+  const int count = copy->count;
+  for (int64_t line = 0; line < l.lines; line++)
+    if (copy->beta == 0 && in_chunks(&l, PARTS, count)) {
+      const int64_t reals = l.length * PARTS;
+      for (int64_t e = 0; e < reals; e += CHUNK) {
+        const int64_t start = chunk_start(e, reals);
+        R z[CHUNK * LANES];
+        for (int q = 0; q < CHUNK; q++) {
+          const int64_t element = (start + q) / PARTS, part = (start + q) % PARTS;
+          const R *from = element_at(copy->packed, packed_place(&l, line, element, copy->rows, copy->columns));
+          const V v = conjugate_part(load_real(from + part * LANES), (int)part, copy->hermitian);
+          store_real(z + q * LANES, (R)copy->alpha * v);
+        }
+        chunk_out(z, X.data + line * l.next + start, X.batch);
+      }
+    } else {
+      for (int64_t e = 0; e < l.length; e++) {
+        const R *from = element_at(copy->packed, packed_place(&l, line, e, copy->rows, copy->columns));
+        for (int part = 0; part < PARTS; part++)
+          for (int lane = 0; lane < count; lane++) {
+            R *to = X.data + line * l.next + lane * X.batch + e * l.step + part;
+            *to = combined(copy, from[part * LANES + lane], part, copy->beta == 0 ? 0 : *to);
+          }
+      }
+    }
+}
+
+enum { PRODUCT_ROWS = IS_COMPLEX ? 2 : 4, PRODUCT_COLUMNS = 2 };
+
+INLINE E factor_a(const group_product_t *p, int64_t i, int64_t l) {
+  const E a = load(p->A, p->hermitian_a ? i * p->lda + l : l * p->lda + i);
+  return p->hermitian_a ? conjugate(a) : a;
+}
+
+INLINE E factor_b(const group_product_t *p, int64_t l, int64_t j) {
+  const E b = load(p->B, p->hermitian_b ? l * p->ldb + j : j * p->ldb + l);
+  return p->hermitian_b ? conjugate(b) : b;
+}
+
+/* The rows-by-columns elements from (i, j) on; rows and columns are compile-time constants in every use. */
+INLINE void product_block(const group_product_t *p, int64_t i, int64_t j, int rows, int columns) {
+  E sum[PRODUCT_ROWS * PRODUCT_COLUMNS];
+  for (int s = 0; s < rows * columns; s++)
+    sum[s] = from_real((V){0});
+  for (int64_t l = 0; l < p->k; l++) {
+    E a[PRODUCT_ROWS];
+    UNROLL
+    for (int r = 0; r < rows; r++)
+      a[r] = factor_a(p, i + r, l);
+    UNROLL
+    for (int c = 0; c < columns; c++) {
+      const E b = factor_b(p, l, j + c);
+      UNROLL
+      for (int r = 0; r < rows; r++)
+        sum[c * rows + r] = add_product(sum[c * rows + r], a[r], b);
+    }
+  }
+  for (int c = 0; c < columns; c++)
+    for (int r = 0; r < rows; r++) {
+      const int64_t place = (j + c) * p->ldc + i + r;
+      E x = scaled(broadcast((R)p->alpha), sum[c * rows + r]);
+      if (p->beta != 0)
+        x = add_scaled(x, broadcast((R)p->beta), load(p->c, place));
+      store(p->c, place, x);
+    }
+}
+
+INLINE void product_columns(const group_product_t *p, int64_t j, int columns) {
+  int64_t i = 0;
+  for (; i + PRODUCT_ROWS <= p->m; i += PRODUCT_ROWS)
+    product_block(p, i, j, PRODUCT_ROWS, columns);
+  for (; i < p->m; i++)
+    product_block(p, i, j, 1, columns);
+}
+
+static void multiply(const group_product_t *p) {
+  int64_t j = 0;
+  for (; j + PRODUCT_COLUMNS <= p->n; j += PRODUCT_COLUMNS)
+    product_columns(p, j, PRODUCT_COLUMNS);
+  for (; j < p->n; j++)
+    product_columns(p, j, 1);
+}
+
+static void scale_columns(void *packed, int64_t rows, int64_t columns, const void *factor) {
+  for (int64_t j = 0; j < columns; j++) {
+    const V f = load_real((const R *)factor + j * LANES);
+    for (int64_t e = j * rows; e < (j + 1) * rows; e++)
+      store(packed, e, scaled(f, load(packed, e)));
+  }
+}
+
+const group_ops_t EXPORTED(svdgrad_program_ops) = {LANES, load_operand, store_operand, multiply, scale_columns};

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Householder reflectors of one large matrix, with a SIMD lane for each row (reflectors.h). */
+#include "../exported.h"
+#include "bidiagonal.h"
+#include "gram.h"
+#include "panel.h"
+
+const reflector_ops_t EXPORTED(svdgrad_reflector_ops) = {LANES, bidiagonalize, factor_panel, multiply_reflectors};

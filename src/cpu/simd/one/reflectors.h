@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Householder reflectors of one matrix: its reduction to bidiagonal form (bidiagonal.h), the QR factorization of a
+ * panel of a few columns (panel.h), and products of reflectors with each other (gram.h). */
+#ifndef SVDGRAD_LANES_REFLECTORS_H
+#define SVDGRAD_LANES_REFLECTORS_H
+#include <stdint.h>
+
+/* A = Q B P^H, m >= n; Q = H_0 .. H_(n-1), P = G_0 .. G_(n-2), H_k = I - tau v v^H.
+ *
+ * Columns of A, P, x and w consist of registers, with a lane for each row: row i of a complex column has its real part
+ * at i / lanes * 2 lanes + i % lanes, and its imaginary part `lanes` reals behind.  A column begins at an address that
+ * a register may be loaded from; lanes beyond the last row are zero. */
+typedef struct reduction {
+  int64_t m, n;
+  int64_t a_stride,
+      p_stride;        /* reals from a column to the next; p_stride 0: P is one column, overwritten in each step */
+  void *A;             /* m-by-n; replaced by the v of H_k, in rows k.. of column k */
+  void *P;             /* n-by-n, only written: the v of G_k, rows k+1.. of column k */
+  void *d, *e;         /* n, n - 1 reals: the diagonal of B and the one above */
+  void *tau_q, *tau_p; /* n, n - 1 elements */
+  void *x, *w, *y;     /* work: two columns like those of A, n elements */
+} reduction_t;
+
+/* A = Q R, rows >= columns; Q = H_0 .. H_(columns - 1). */
+typedef struct panel {
+  int64_t rows, columns;
+  int64_t stride; /* reals from a column of A to the next */
+  void *A;        /* rows-by-columns, as above; replaced by the v of H_k, in rows k.. of column k */
+  void *triangle; /* R: columns-by-columns elements; those below the diagonal are not written */
+  void *tau, *y;  /* columns elements; work: 2 columns elements */
+} panel_t;
+
+/* X^H X, where column j of X begins at row first + j; only what is above the diagonal. */
+typedef struct gram {
+  int64_t first, rows, count;
+  int64_t stride; /* reals from a column of X to the next */
+  const void *X;
+  void *gram; /* count-by-count elements */
+} gram_t;
+
+typedef struct reflector_ops {
+  int lanes;
+  void (*reduce)(const reduction_t *reduction);
+  void (*factor)(const panel_t *panel);
+  void (*multiply)(const gram_t *gram);
+} reflector_ops_t;
+
+#endif
