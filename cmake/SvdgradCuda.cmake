@@ -12,6 +12,9 @@ set_target_properties(svdgrad_cuda_kernels PROPERTIES
   POSITION_INDEPENDENT_CODE ON)
 target_include_directories(svdgrad_cuda_kernels PRIVATE src include "${CMAKE_CURRENT_BINARY_DIR}/include")
 target_compile_options(svdgrad_cuda_kernels PRIVATE -Xcompiler=-Wall,-Wextra,-fno-exceptions)
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU") # so that SvdgradStatic.cmake can make static variables of templates local
+  target_compile_options(svdgrad_cuda_kernels PRIVATE -Xcompiler=-fno-gnu-unique)
+endif()
 if(CMAKE_CUDA_COMPILER_ID STREQUAL "NVIDIA")
   target_compile_options(svdgrad_cuda_kernels PRIVATE --threads=2) # architectures at once
   if(SVDGRAD_WERROR)
@@ -77,7 +80,7 @@ set_target_properties(svdgrad_shared PROPERTIES C_VISIBILITY_PRESET hidden)
 add_library(svdgrad_cuda_linked OBJECT src/cuda/cuda_linked.c)
 svdgrad_cuda_c(svdgrad_cuda_linked)
 set(SVDGRAD_CUDA_OBJECTS $<TARGET_OBJECTS:svdgrad_cuda_linked> $<TARGET_OBJECTS:svdgrad_cuda_objects> ${kernels})
-set(SVDGRAD_CUDA_TARGETS svdgrad_cuda_linked svdgrad_cuda_objects svdgrad_cuda_kernel_files)
+set(SVDGRAD_CUDA_KERNELS svdgrad_cuda_kernel_files)
 
 # Whoever builds the library builds the module that it opens.
 add_dependencies(svdgrad_cuda svdgrad_cuda_kernel_files)

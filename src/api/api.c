@@ -94,7 +94,7 @@ const char *svdgrad_algorithm_name(svdgrad_handle_t handle, svdgrad_op_t op, con
   problem_t problem;
   if (validate_problem("svdgrad_algorithm_name", handle, op, desc, &problem))
     return NULL;
-  return operation_algorithm(handle, op, &problem);
+  return handle->backend->algorithm_name(handle, operations[op].solver, &problem);
 }
 
 int svdgrad_is_capturable(svdgrad_handle_t handle, svdgrad_op_t op, const svdgrad_desc_t *desc) {
@@ -102,5 +102,5 @@ int svdgrad_is_capturable(svdgrad_handle_t handle, svdgrad_op_t op, const svdgra
   problem_t problem;
   if (validate_problem("svdgrad_is_capturable", handle, op, desc, &problem))
     return 0;
-  return operation_is_capturable(handle, op, &problem);
+  return handle->backend->is_capturable(handle, operations[op].solver, &problem);
 }

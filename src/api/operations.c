@@ -22,18 +22,6 @@ const operation_t operations[] = {
 };
 const int operation_count = sizeof operations / sizeof *operations;
 
-const char *operation_algorithm(const context_t *context, svdgrad_op_t op, const problem_t *p) {
-  return context->backend->algorithm_name(context, operations[op].solver, p);
-}
-
-const char *operation_limit(const context_t *context, svdgrad_op_t op, const problem_t *p) {
-  return context->backend->limit(operations[op].solver, p);
-}
-
-int operation_is_capturable(const context_t *context, svdgrad_op_t op, const problem_t *p) {
-  return context->backend->is_capturable(context, operations[op].solver, p);
-}
-
 size_t operation_workspace(const context_t *context, svdgrad_op_t op, const problem_t *p) {
   if (p->batch_count == 0)
     return 0;

@@ -18,11 +18,6 @@ typedef struct operation {
 extern const operation_t operations[];
 extern const int operation_count;
 
-/* NULL if not supported. */
-const char *operation_algorithm(const context_t *context, svdgrad_op_t op, const problem_t *p);
-/* What the problem exceeds where the algorithm is NULL; NULL if the backend does not tell. */
-const char *operation_limit(const context_t *context, svdgrad_op_t op, const problem_t *p);
-int operation_is_capturable(const context_t *context, svdgrad_op_t op, const problem_t *p);
 size_t operation_workspace(const context_t *context, svdgrad_op_t op, const problem_t *p);
 
 #endif

@@ -154,8 +154,8 @@ static svdgrad_status_t check_rank(const char *function, svdgrad_op_t op, const 
 static svdgrad_status_t check_algorithm(const char *function, svdgrad_handle_t handle, svdgrad_op_t op,
                                         const problem_t *problem) {
   static const char *const names[] = {"AUTO", "JACOBI", "VENDOR"};
-  if (!operation_algorithm(handle, op, problem)) {
-    const char *limit = operation_limit(handle, op, problem);
+  if (!handle->backend->algorithm_name(handle, operations[op].solver, problem)) {
+    const char *limit = handle->backend->limit(operations[op].solver, problem);
     return error_status(SVDGRAD_STATUS_NOT_SUPPORTED,
                         "%s: op %d with desc.algo %s is not supported by the %s backend at m = %lld, n = %lld%s%s",
                         function, (int)op, names[problem->algo], handle->backend->name, (long long)problem->m,

@@ -3,9 +3,15 @@
 
 /* ---- calls ---- */
 
+/* Close behind the arrays, which may take less than the layout_bytes() that they are charged. */
+static void *behind_arrays(const batch_layout_t *layout) {
+  const size_t used = (layout->used + LAYOUT_SLOT_ALIGNMENT - 1) / LAYOUT_SLOT_ALIGNMENT * LAYOUT_SLOT_ALIGNMENT;
+  return layout->base ? layout->base + used : NULL;
+}
+
 void *stages_other(stages_t *stages, size_t bytes) {
   if (!stages->measuring)
-    return stages->layout.base ? stages->layout.base + layout_bytes(&stages->layout) : NULL;
+    return behind_arrays(&stages->layout);
   stages->shared = bytes > stages->shared ? bytes : stages->shared;
   return NULL;
 }
