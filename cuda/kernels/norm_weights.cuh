@@ -13,7 +13,7 @@
 template <int GROUP, class R>
 __device__ __forceinline__ R weigh_values(const norm_args_t &args, int64_t b, int exponent, R s1, int count, R *values,
                                           bool *overflow) {
-  const int normal = gap_exponent(s1, limits<R>::exponent_limit);
+  const int normal = gap_exponent(s1, ANY_EXPONENT);
   /* Of the policy only EXACT would matter, which does not come here: its weights need vectors of zero values, too. */
   const gap_policy<R> policy =
       gap_policy_make(SVDGRAD_GAP_DEFAULT, (R)0, limits<R>::epsilon(), times_power(s1, -normal), (R)INFINITY, (R)0);
