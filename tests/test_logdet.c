@@ -130,7 +130,7 @@ static void for_all(void (*check)(const graded_t *)) {
     for (int t = 0; t < 4; t++)
       for (int a = 0; a < 3; a++) {
         const graded_t s = {.backend = test_backends[i], .dtype = types[t], .algo = algorithms[a]};
-        if ((s.backend == SVDGRAD_BACKEND_REF && a < 2) || s.backend == SVDGRAD_BACKEND_CPU)
+        if (s.backend != SVDGRAD_BACKEND_REF || a < 2)
           check(&s);
       }
 }
@@ -143,7 +143,7 @@ static void graded_matrices(const graded_t *of) {
     s.grading = (grading_t)(c / 3 % GRADING_COUNT);
     s.permuted = c / 3 / GRADING_COUNT;
     s.shift = s.n == 40 ? 0 : c % 2 ? 100 : -100; /* about 1e30 and 1e-30 */
-    if (s.n == 40 && s.permuted % 3)
+    if (s.n == 40 && (s.permuted % 3 || (s.backend == SVDGRAD_BACKEND_CUDA && s.permuted)))
       continue; /* time */
     check_graded(&s);
     s.shift = 0;

@@ -208,8 +208,8 @@ SVDGRAD_API int svdgrad_is_capturable(svdgrad_handle_t handle, svdgrad_op_t op, 
  *  S holds no negative zero.  A value too large for the type is Inf, with info SVDGRAD_INFO_OVERFLOW, and U and Vh are
  *  then valid.  On the CPU, JACOBI keeps the
  *  singular value of a row or column of A whose square is no normal number (below about 2^-71 of the largest entry in
- *  float, 2^-685 in double), and so does AUTO where it takes the same algorithm (svdgrad_algorithm_name); on CUDA it may
- *  become 0.  LAPACK's and cuSOLVER's algorithms are right to c eps s_1 alone.
+ *  float, 2^-685 in double), and so does AUTO where it takes the same algorithm (svdgrad_algorithm_name); on CUDA one below
+ *  2^-103 (2^-975) of it may become 0.  LAPACK's and cuSOLVER's algorithms are right to c eps s_1 alone.
  *  @param[in]  A     m-by-n
  *  @param[out] S     length k (or rank), real
  *  @param[out] U     m-by-k (rank; m if full_matrices), or NULL
@@ -380,12 +380,12 @@ typedef enum {
  *  (at most sqrt(eps) s_1), SPECTRAL
  *  shares alike between values within 4 eps s_1 of the first, SCHATTEN and LOG_DETERMINANT drop negative powers of
  *  values <= 4 eps s_1 (but under the policy EXACT); a zero matrix has gradient 0.
- *  LOG_DETERMINANT of a matrix of full rank whose rows or columns lie far apart in size is right too, on the CPU and
- *  the reference backend: one with s_k <= 4 max(m, n) eps s_1 is solved again by the reference algorithm, one
- *  precision wider: always where the algorithm is Jacobi, and for LAPACK's if min(m, n) <= 128 and m n <= 65536.
- *  Values below 2^-149 s_1 in float, 2^-1074 s_1 in double, are 0 even then.  Of a singular matrix it is -Inf or a
- *  large negative number.  On CUDA, and for larger matrices by LAPACK, values below c eps s_1 may be rounding noise
- *  or 0, and the result then a wrong number or -Inf.  The same holds of sign and log_abs of svdgrad_determinant().
+ *  LOG_DETERMINANT of a matrix of full rank whose rows or columns lie far apart in size is right too.  One with s_k <= 4
+ *  max(m, n) eps s_1 is solved again by the reference algorithm, one precision wider (always where the algorithm is
+ *  Jacobi, and for LAPACK's if min(m, n) <= 128 and m n <= 65536), and on CUDA by Gaussian elimination with complete
+ *  pivoting, which the gradient does not use.  Values below 2^-149 s_1 in float, 2^-1074 s_1 in double, are 0 even then.
+ *  Of a singular matrix it is -Inf or a large negative number.  For larger matrices by LAPACK, values below c eps s_1 may be
+ *  noise or 0, and the result a wrong number or -Inf.  The same holds of sign and log_abs of svdgrad_determinant().
  *  SCHATTEN, too, takes values below 2^-149 s_1 in float, 2^-1074 s_1 in double, for 0, which a p below about 1/10 shows.
  *  @param[in]  p      of SCHATTEN, finite and > 0; ignored otherwise
  *  @param[in]  A      m-by-n

@@ -160,17 +160,41 @@ static cudaError_t store(const forward_t *w, const svd_call_t *call) {
   return w->kernels->store(&args, call->stream);
 }
 
+/* `work` has room for A; NULL where that is shared memory's. */
+static cudaError_t keep_small(const svd_call_t *call, void *work) {
+  const problem_t *p = &call->p;
+  const full_rank_args_t args = {.batch_count = p->batch_count,
+                                 .rows = p->m < p->n ? p->n : p->m,
+                                 .columns = p->mn,
+                                 .transposed = p->m < p->n,
+                                 .A = call->A,
+                                 .work = work,
+                                 .S = call->S,
+                                 .exponent = call->exponent,
+                                 .U = call->U,
+                                 .Vh = call->Vh};
+  if (!call->keep_small || p->k < p->mn)
+    return cudaSuccess;
+  return cuda_kernels_of(p->dtype)->full_rank(&args, call->stream);
+}
+
 svdgrad_status_t cuda_forward(cuda_algorithm_t algorithm, const svd_call_t *call, cusolver_pool_t *pool) {
   static const char function[] = "svdgrad_svd";
   const problem_t *p = &call->p;
   const int vectors = call->U.data || call->Vh.data;
   forward_t w;
   batch_layout_t layout = {call->work, p->batch_count, 0, 0, 0};
-  if (cuda_forward_is_direct(algorithm, p))
-    return cuda_status(function, direct(algorithm, call));
+  if (cuda_forward_is_direct(algorithm, p)) {
+    const cudaError_t failed = direct(algorithm, call);
+    return cuda_status(function,
+                       failed ? failed : keep_small(call, algorithm == CUDA_JACOBI_SKINNY ? call->work : NULL));
+  }
   if (!forward_take(&w, &layout, algorithm, p, vectors, pool))
     return SVDGRAD_STATUS_BACKEND_ERROR;
   const cudaError_t error = prepare(&w, call);
   const svdgrad_status_t status = error ? cuda_status(function, error) : factorize(&w, p, call->stream);
-  return status ? status : cuda_status(function, store(&w, call));
+  if (status)
+    return status;
+  const cudaError_t failed = store(&w, call);
+  return cuda_status(function, failed ? failed : keep_small(call, w.tall));
 }

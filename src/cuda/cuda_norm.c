@@ -23,12 +23,20 @@ static svdgrad_status_t fused_norm(const context_t *context, const norm_call_t *
                             .gA = call->gA,
                             .alpha = call->alpha,
                             .beta = call->beta};
+  const full_rank_args_t logarithm = {.batch_count = p->batch_count,
+                                      .rows = args.svd.rows,
+                                      .columns = args.svd.columns,
+                                      .transposed = args.svd.transposed,
+                                      .A = call->A,
+                                      .value = call->value};
   const int tiny = cuda_choose(cuda_state(context), SVDGRAD_OP_SVD, p) == CUDA_JACOBI_THREAD;
   device_guard_t guard;
   cudaError_t error = device_enter(&guard, cuda_state(context)->device);
   if (error)
     return cuda_status(function, error);
   error = tiny ? kernels->norm_thread(&args, call->stream) : kernels->norm_warp(&args, call->stream);
+  if (!error && call->kind == SVDGRAD_NORM_LOG_DETERMINANT)
+    error = kernels->full_rank(&logarithm, call->stream);
   device_leave(&guard);
   return cuda_status(function, error);
 }

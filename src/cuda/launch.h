@@ -62,6 +62,19 @@ typedef struct direct_args {
   int32_t *exponent; /* per matrix, out: S is stored times 2^-exponent (src/backend.h); NULL: as it is */
 } direct_args_t;
 
+/* Where the smallest singular value is rounding noise or lost, the product of all of them from A (kernels/full_rank.cuh):
+ * S of which the product is right, with those in doubt alike, or a logarithm. */
+typedef struct full_rank_args {
+  int64_t batch_count, rows, columns;
+  int transposed;          /* the tall matrix, rows-by-columns, is A^H */
+  svdgrad_matrix_t A;      /* the caller's */
+  void *work;              /* rows-by-columns; NULL: in shared memory */
+  svdgrad_vector_t S;      /* in and out */
+  const int32_t *exponent; /* per matrix: the values are 2^exponent S */
+  svdgrad_matrix_t U, Vh;  /* in and out, of a square A: det(U Vh) gets the phase of det(A); or data NULL */
+  svdgrad_vector_t value;  /* in: -Inf where in doubt; out: the sum of the logarithms; data NULL: S is looked at */
+} full_rank_args_t;
+
 /* A norm and its gradient straight from the caller's A, of matrices that jacobi_thread or jacobi_warp solves. */
 typedef struct norm_args {
   direct_args_t svd; /* without U, Vh and S */
@@ -274,6 +287,7 @@ typedef struct cuda_kernels {
   cudaError_t (*normalize)(const normalize_args_t *args, cudaStream_t stream);
   cudaError_t (*complete)(const complete_args_t *args, cudaStream_t stream);
   cudaError_t (*store)(const store_args_t *args, cudaStream_t stream);
+  cudaError_t (*full_rank)(const full_rank_args_t *args, cudaStream_t stream);
   cudaError_t (*gemm)(const gemm_args_t *args, cudaStream_t stream);
   size_t (*fused_shared_bytes)(int64_t k);
   cudaError_t (*backward_fused)(const fused_args_t *args, cudaStream_t stream);

@@ -26,7 +26,7 @@ template <class T> __device__ inline skew_pair<T> skew_at(int64_t k, const T *P,
 /* M_ij and M_ji of every pair; gS as real numbers, or NULL. */
 template <class T>
 __device__ inline void form_M(int64_t k, const T *P, const T *Q, const real_t<T> *s, const real_t<T> *gS,
-                              real_t<T> scale, gap_policy<real_t<T>> *policy, T *M) {
+                              power_of_two<real_t<T>> scale, gap_policy<real_t<T>> *policy, T *M) {
   typedef real_t<T> R;
   const int64_t pairs = k * (k + 1) / 2;
   for (int64_t e = threadIdx.x; e < pairs; e += blockDim.x) {

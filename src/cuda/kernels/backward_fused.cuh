@@ -107,7 +107,7 @@ __device__ inline void add_norms(int64_t k, const fused_memory<T> &f, real_t<T> 
 template <class T>
 __device__ inline int load_values(const fused_args_t &args, int64_t b, int64_t k, const fused_memory<T> &f) {
   typedef real_t<T> R;
-  const int exponent = gap_exponent(*entry<R>(args.S, b, 0), limits<R>::exponent_limit);
+  const int exponent = gap_exponent(*entry<R>(args.S, b, 0), ANY_EXPONENT);
   for (int64_t j = threadIdx.x; j < k; j += blockDim.x) {
     f.s[j] = times_power(*entry<R>(args.S, b, j), -exponent);
     f.gS[j] = args.gS.data ? *entry<R>(args.gS, b, j) : 0;
@@ -118,8 +118,10 @@ __device__ inline int load_values(const fused_args_t &args, int64_t b, int64_t k
   return exponent;
 }
 
-/* left = basis M + (cotangent - basis P) D for the tile in f; notes the columns with something outside the span. */
-template <class T> __device__ inline void form_left(int64_t k, const fused_memory<T> &f, const T *M, int has_outside) {
+/* left = basis M + (cotangent - basis P) D for the tile in f, D times `rest` in place of D; notes the columns with
+ * something outside the span. */
+template <class T>
+__device__ inline void form_left(int64_t k, const fused_memory<T> &f, const T *M, int has_outside, real_t<T> rest) {
   for (int64_t e = threadIdx.x; e < FUSED_ROWS * k; e += blockDim.x) {
     const int64_t r = e % FUSED_ROWS, c = e / FUSED_ROWS;
     T inside = from_real<T>(0), outside = has_outside ? f.cotangent[e] : from_real<T>(0);
@@ -130,7 +132,7 @@ template <class T> __device__ inline void form_left(int64_t k, const fused_memor
     if (has_outside) {
       if (re(outside) != 0 || im(outside) != 0)
         atomicOr(&f.outside[c], 1);
-      inside = inside + f.inverse[c] * outside;
+      inside = inside + rest * (f.inverse[c] * outside);
     }
     f.left[e] = inside;
   }
@@ -176,13 +178,13 @@ __device__ inline gap_policy<real_t<T>> form_core(const fused_args_t &args, cons
   add_norms(k, f, &norm, &largest);
   gap_policy<R> policy =
       gap_policy_make(args.gap_policy, (R)args.gap_param, limits<R>::epsilon(), f.s[0], norm, largest);
-  const R scale = (R)ldexp((R)1, -exponent);
+  const power_of_two<R> scale = make_power<R>(-exponent);
   tally_phases(k, f.P, f.Q, norm, &policy);
   __syncthreads();
   form_M(k, f.P, f.Q, f.s, f.gS, scale, &policy, f.Q);
   for (int64_t j = threadIdx.x; j < k; j += blockDim.x) {
     gap_policy<R> untallied = policy;
-    f.inverse[j] = scale * gap_outside(&untallied, f.s[j], (R)1);
+    f.inverse[j] = scale.first * gap_outside(&untallied, f.s[j], (R)1);
   }
   __syncthreads();
   return policy;
@@ -208,6 +210,7 @@ template <class T> __global__ void backward_fused_kernel(fused_args_t args) {
   const int has_outside = rows > k && sides.cotangent.matrix.data != NULL;
   for (int64_t b = blockIdx.x; b < args.batch_count; b += gridDim.x) {
     const int exponent = load_values(args, b, k, f);
+    const R rest = make_power<R>(-exponent).second; /* of D, which has the first */
     gap_policy<R> policy = gap_policy_make(args.gap_policy, (R)0, (R)0, (R)0, (R)0, (R)0);
     if (vectors)
       policy = form_core(args, sides, b, rows, exponent, f);
@@ -221,7 +224,7 @@ template <class T> __global__ void backward_fused_kernel(fused_args_t args) {
       if (has_outside)
         load_tile(sides.cotangent, b, rows, k, first, f.cotangent);
       __syncthreads();
-      form_left(k, f, f.Q, has_outside);
+      form_left(k, f, f.Q, has_outside, rest);
       __syncthreads();
       store_rows(args, b, rows, k, first, f);
       __syncthreads();

@@ -39,7 +39,7 @@ template <class T> __device__ inline void load_rest(const steps_args_t &args, in
 template <class T> __global__ void backward_load_kernel(steps_args_t args) {
   typedef real_t<T> R;
   for (int64_t b = blockIdx.x; b < args.batch_count; b += gridDim.x) {
-    const int exponent = gap_exponent(*entry<R>(args.S_in, b, 0), limits<R>::exponent_limit);
+    const int exponent = gap_exponent(*entry<R>(args.S_in, b, 0), ANY_EXPONENT);
     R *s = (R *)args.s + b * args.k, *gS = (R *)args.gS + b * args.k;
     for (int64_t j = threadIdx.x; j < args.k; j += blockDim.x) {
       s[j] = times_power(*entry<R>(args.S_in, b, j), -exponent);
@@ -72,6 +72,15 @@ template <class T> __device__ inline real_t<T> column_square(int64_t rows, const
   return warp_sum(sum);
 }
 
+/* Its largest entry, or part of one. */
+template <class T> __device__ inline real_t<T> column_largest(int64_t rows, const T *x) {
+  typedef real_t<T> R;
+  R largest = 0;
+  for (int64_t i = lane_index(); i < rows; i += WARP)
+    largest = max_of<R>::combine(largest, largest_part(x[i]));
+  return warp_reduce<max_of<R>>(largest);
+}
+
 template <class T>
 __device__ inline void add_packed_norms(int64_t rows, int64_t columns, const T *g, real_t<T> *norm, real_t<T> *largest,
                                         real_t<T> *scratch) {
@@ -96,7 +105,7 @@ __device__ inline void tally_extra(int64_t extra, const T *product, real_t<T> no
 /* X_ S - R Y_ = gU', Y_ S - R^H X_ = gV' for the discarded part R of the spectrum: two equations for each of its values
  * r_i and each kept s_j (Francuz, Schuch, Vanhecke, Phys. Rev. Research 7, 013237, 2025). */
 template <class T>
-__device__ inline void solve_discarded(const steps_args_t &args, int64_t b, real_t<T> scale,
+__device__ inline void solve_discarded(const steps_args_t &args, int64_t b, power_of_two<real_t<T>> scale,
                                        gap_policy<real_t<T>> *policy) {
   typedef real_t<T> R;
   const int64_t mn = args.mn, k = args.k, offset = b * mn * k;
@@ -112,9 +121,9 @@ __device__ inline void solve_discarded(const steps_args_t &args, int64_t b, real
     gap_cut(policy, s[k - 1], r[0]);
 }
 
-/* What stands for 1/s_j, where something lies outside the spans. */
+/* What stands for 1/s_j, where something lies outside the spans, but for the second part of its power of two. */
 template <class T>
-__device__ inline void form_inverse(const steps_args_t &args, int64_t b, real_t<T> scale,
+__device__ inline void form_inverse(const steps_args_t &args, int64_t b, power_of_two<real_t<T>> scale,
                                     gap_policy<real_t<T>> *policy) {
   typedef real_t<T> R;
   const int64_t k = args.k;
@@ -122,9 +131,11 @@ __device__ inline void form_inverse(const steps_args_t &args, int64_t b, real_t<
   const T *u = args.outside_U ? (const T *)args.outside_U + b * args.m * k : NULL;
   const T *v = args.outside_V ? (const T *)args.outside_V + b * args.n * k : NULL;
   for (int64_t j = warp_index(); j < k; j += warp_count()) {
-    const R outside = (u ? column_square(args.m, u + j * args.m) : 0) + (v ? column_square(args.n, v + j * args.n) : 0);
+    const R of_u = u ? column_largest(args.m, u + j * args.m) : 0,
+            of_v = v ? column_largest(args.n, v + j * args.n) : 0;
+    const R outside = max_of<R>::combine(of_u, of_v); /* whether anything is: squares might be zero */
     if (lane_index() == 0)
-      ((R *)args.inverse)[b * k + j] = scale * gap_outside(policy, s[j], outside);
+      ((R *)args.inverse)[b * k + j] = scale.first * gap_outside(policy, s[j], outside);
   }
 }
 
@@ -142,7 +153,7 @@ template <class T> __global__ void backward_form_kernel(steps_args_t args) {
                      &norm, &largest, scratch);
     gap_policy<R> policy =
         gap_policy_make(args.gap_policy, (R)args.gap_param, limits<R>::epsilon(), s[0], norm, largest);
-    const R scale = (R)ldexp((R)1, -args.exponent[b]);
+    const power_of_two<R> scale = make_power<R>(-args.exponent[b]);
     tally_phases(k, P, Q, norm, &policy);
     tally_extra(extra_u, args.extra_U ? (const T *)args.extra_U + b * extra_u * extra_u : (const T *)NULL, norm,
                 &policy);
@@ -159,9 +170,10 @@ template <class T> __global__ void backward_form_kernel(steps_args_t args) {
   }
 }
 
-template <class T> __device__ inline void scale_columns(int64_t rows, int64_t k, const real_t<T> *factor, T *x) {
+template <class T>
+__device__ inline void scale_columns(int64_t rows, int64_t k, const real_t<T> *factor, real_t<T> rest, T *x) {
   for (int64_t e = threadIdx.x; e < rows * k; e += blockDim.x)
-    x[e] = factor[e / rows] * x[e];
+    x[e] = rest * (factor[e / rows] * x[e]);
 }
 
 /* The cotangents outside the spans times what stands for 1/s_j. */
@@ -169,10 +181,11 @@ template <class T> __global__ void backward_scale_kernel(steps_args_t args) {
   const int64_t k = args.k;
   for (int64_t b = blockIdx.x; b < args.batch_count; b += gridDim.x) {
     const real_t<T> *inverse = (const real_t<T> *)args.inverse + b * k;
+    const real_t<T> rest = make_power<real_t<T>>(-args.exponent[b]).second;
     if (args.outside_U)
-      scale_columns(args.m, k, inverse, (T *)args.outside_U + b * args.m * k);
+      scale_columns(args.m, k, inverse, rest, (T *)args.outside_U + b * args.m * k);
     if (args.outside_V)
-      scale_columns(args.n, k, inverse, (T *)args.outside_V + b * args.n * k);
+      scale_columns(args.n, k, inverse, rest, (T *)args.outside_V + b * args.n * k);
   }
 }
 

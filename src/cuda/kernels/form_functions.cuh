@@ -12,15 +12,29 @@ __device__ inline function_rule<R> rule_of(const form_args_t &args, const functi
                        scene.exponent, form.larger);
 }
 
-/* From normalized values to the caller's units, of f (order 0) or of its differences (1).  In double: in float the
- * rounding of a power that is the caller's would grow with the exponent. */
+/* In double: in float the rounding of a power that is the caller's would grow with the exponent. */
 template <class R>
-__device__ inline R scale_of(const form_args_t &args, const function_form_t &form, const form_scene<R> &scene,
-                             int order) {
-  const double degree =
-      function_make(form.kind, form.param, form.relative, args.gap_policy, 0.0, 0.0, scene.exponent, form.larger)
-          .degree;
-  return (R)function_scale(degree - order, scene.exponent);
+__device__ inline double degree_of(const form_args_t &args, const function_form_t &form, const form_scene<R> &scene) {
+  return function_make(form.kind, form.param, form.relative, args.gap_policy, 0.0, 0.0, scene.exponent, form.larger)
+      .degree;
+}
+
+/* From normalized values of f to the caller's units. */
+template <class R>
+__device__ inline R value_scale(const form_args_t &args, const function_form_t &form, const form_scene<R> &scene) {
+  return (R)function_scale(degree_of(args, form, scene), scene.exponent);
+}
+
+/* The same for differences of f: one factor nearly always, and two where their product need not be a number. */
+template <class R>
+__device__ inline power_of_two<R> pair_scale(const form_args_t &args, const function_form_t &form,
+                                             const form_scene<R> &scene) {
+  const double power = degree_of(args, form, scene) - 1, product = power * scene.exponent;
+  const double limit = limits<R>::power_limit;
+  if (fabs(product) <= limit)
+    return {(R)function_scale(power, scene.exponent), 1};
+  const int first = product > 0 ? limits<R>::power_limit : -limits<R>::power_limit;
+  return {(R)ldexp(1.0, first), (R)exp2(product - first)};
 }
 
 /* f at value i, in normalized units. */
@@ -38,7 +52,7 @@ template <class T> __global__ void form_values_kernel(form_args_t args) {
   for (int64_t b = blockIdx.x; b < args.batch_count; b += gridDim.x) {
     const form_scene<R> scene = form_begin<R>(args, form.values, b);
     const function_rule<R> rule = rule_of(args, form, scene);
-    const R scale = scale_of(args, form, scene, 0);
+    const R scale = value_scale(args, form, scene);
     for (int64_t i = threadIdx.x; i < scene.k; i += blockDim.x)
       reals_of<R>(form.result, b)[i] = evaluate(form, rule, scene, i).f * scale - (R)form.null_value;
     if constexpr (scalar<T>::is_complex)
@@ -70,18 +84,18 @@ __device__ inline function_point_of<R> point_at(const function_form_t &form, con
 /* M at (i, j) and (j, i), i <= j: of U f(S) Vh. */
 template <class T>
 __device__ inline void pair_of_both(const function_rule<real_t<T>> &rule, function_point_of<real_t<T>> a,
-                                    function_point_of<real_t<T>> b, const T *P, int64_t i, int64_t j, real_t<T> scale,
-                                    form_scene<real_t<T>> *scene, T *M) {
+                                    function_point_of<real_t<T>> b, const T *P, int64_t i, int64_t j,
+                                    power_of_two<real_t<T>> scale, form_scene<real_t<T>> *scene, T *M) {
   typedef real_t<T> R;
   const int64_t k = scene->k;
   const int dropped = scene->policy.dropped;
   const bool matters = i != j || scalar<T>::is_complex;
   const matrix_parts<T> p = parts_at(k, P, i, j);
-  const R f1 = function_difference(&rule, a, b, &scene->policy) * scale;
-  const R f2 = matters ? function_sum(&rule, a, b, &scene->policy) * scale : 0;
+  const R f1 = function_difference(&rule, a, b, &scene->policy) * scale.first;
+  const R f2 = matters ? function_sum(&rule, a, b, &scene->policy) * scale.first : 0;
   if (scene->policy.dropped > dropped)
     scene->policy.dropped = dropped + 1;
-  const T hermitian = f1 * p.hermitian, skew = f2 * p.skew;
+  const T hermitian = scale.second * (f1 * p.hermitian), skew = scale.second * (f2 * p.skew);
   M[j * k + i] = hermitian + skew;
   if (i != j)
     M[i * k + j] = conj(hermitian) - conj(skew);
@@ -90,27 +104,35 @@ __device__ inline void pair_of_both(const function_rule<real_t<T>> &rule, functi
 /* Of V f(S) Vh, where P is Hermitian: 2 s_i (f(s_i) - f(s_j)) / (s_i^2 - s_j^2) P_ij. */
 template <class T>
 __device__ inline void pair_of_one(const function_rule<real_t<T>> &rule, function_point_of<real_t<T>> a,
-                                   function_point_of<real_t<T>> b, const T *P, int64_t i, int64_t j, real_t<T> scale,
-                                   form_scene<real_t<T>> *scene, T *M) {
+                                   function_point_of<real_t<T>> b, const T *P, int64_t i, int64_t j,
+                                   power_of_two<real_t<T>> scale, form_scene<real_t<T>> *scene, T *M) {
   typedef real_t<T> R;
   const int64_t k = scene->k;
   const R f1 = function_difference(&rule, a, b, &scene->policy);
-  const R phi = 2 * function_divide(&rule, f1, a.s + b.s, &scene->policy) * scale;
+  const R phi = 2 * function_divide(&rule, f1, a.s + b.s, &scene->policy) * scale.first;
   const T p = P[j * k + i];
-  M[j * k + i] = phi * a.s * p;
+  M[j * k + i] = scale.second * (phi * a.s * p);
   if (i != j)
-    M[i * k + j] = phi * b.s * conj(p);
+    M[i * k + j] = scale.second * (phi * b.s * conj(p));
 }
 
-/* What is before the parts outside the spans. */
+/* What is before the parts outside the spans, but for `step`, the second part of a power of two.  Of V f(S) Vh with
+ * f(0) = null_value it is in the caller's units, and has an exponent of its own. */
 template <class R>
-__device__ inline R factor_at(const form_args_t &args, const function_form_t &form, const function_rule<R> &rule,
-                              form_scene<R> *scene, R scale, int64_t j) {
-  const function_point_of<R> point = point_at(form, *scene, j);
-  if (form.form == SVDGRAD_FORM_UVH || form.null_value == 0)
-    return function_ratio(&rule, point, &scene->policy) * scale * (form.form == SVDGRAD_FORM_UVH ? 1 : 2);
-  return 2 * function_null_ratio(&rule, point, scale_of(args, form, *scene, 0), (R)form.null_value, scene->exponent,
-                                 &scene->policy);
+__device__ inline void form_factors(const form_args_t &args, const function_form_t &form, const function_rule<R> &rule,
+                                    form_scene<R> *scene, power_of_two<R> scale) {
+  const bool plain = form.form == SVDGRAD_FORM_UVH || form.null_value == 0;
+  const int limit = limits<R>::power_limit, exponent = scene->exponent;
+  const int first = exponent > limit ? limit : exponent < -limit ? -limit : exponent;
+  for (int64_t j = threadIdx.x; j < scene->k && form.outside; j += blockDim.x) {
+    const function_point_of<R> point = point_at(form, *scene, j);
+    reals_of<R>(form.factor, scene->b)[j] =
+        plain ? function_ratio(&rule, point, &scene->policy) * scale.first * (form.form == SVDGRAD_FORM_UVH ? 1 : 2)
+              : 2 * function_null_ratio(&rule, point, value_scale(args, form, *scene), (R)form.null_value, first,
+                                        &scene->policy);
+  }
+  if (threadIdx.x == 0)
+    *reals_of<R>(form.step, scene->b) = plain ? scale.second : (R)ldexp((R)1, first - exponent);
 }
 
 /* What a threshold that moves with s_1 adds: the derivative by s_1 on the diagonal, where the first values are.  By the
@@ -141,7 +163,7 @@ template <class T> __global__ void form_pairs_kernel(form_args_t args) {
   for (int64_t b = blockIdx.x; b < args.batch_count; b += gridDim.x) {
     form_scene<R> scene = form_begin<R>(args, form.values, b);
     const function_rule<R> rule = rule_of(args, form, scene);
-    const R scale = scale_of(args, form, scene, 1);
+    const power_of_two<R> scale = pair_scale(args, form, scene);
     const int64_t k = scene.k;
     const T *P = tensor_of<T>(form.P, b);
     T *M = tensor_of<T>(form.M, b);
@@ -159,10 +181,7 @@ template <class T> __global__ void form_pairs_kernel(form_args_t args) {
         pair_of_one(rule, a, c, P, i, j, scale, &scene, M);
     }
     add_moving(form, rule, scene, P, M);
-    if (threadIdx.x == 0)
-      *reals_of<R>(form.step, b) = 1; /* factors are whole */
-    for (int64_t j = threadIdx.x; j < k && form.outside; j += blockDim.x)
-      reals_of<R>(form.factor, b)[j] = factor_at(args, form, rule, &scene, scale, j);
+    form_factors(args, form, rule, &scene, scale);
     form_end(scene, form.report, scratch);
   }
 }

@@ -37,8 +37,8 @@ template <class R> __device__ inline R height_at(const form_scene<R> &scene, con
 /* The diagonal of M, by one thread for the sum over the values. */
 template <class T>
 __device__ inline void rotation_diagonal(const function_rule<real_t<T>> &rule, form_scene<real_t<T>> *scene,
-                                         const turn_of<real_t<T>> &turn, const T *P, const T *d, real_t<T> scale,
-                                         T *M) {
+                                         const turn_of<real_t<T>> &turn, const T *P, const T *d,
+                                         power_of_two<real_t<T>> scale, T *M) {
   typedef real_t<T> R;
   const int64_t last = scene->k - 1, k = scene->k;
   const R z_last = im(conj(d[last]) * P[last * k + last]), h_last = turn.last * turn.cosine;
@@ -55,7 +55,7 @@ __device__ inline void rotation_diagonal(const function_rule<real_t<T>> &rule, f
     const R z = im(conj(d[i]) * P[i * k + i]);
     const R L = i == last ? (z_last * sum - weighted) * trace
                           : (z - mu) * function_divide(&rule, (R)1, height_at(*scene, turn, i), &scene->policy);
-    const R x = trace == 0 ? 0 : L * scale;
+    const R x = trace == 0 ? 0 : scale * L;
     M[i * k + i] = make<T>::of(-im(d[i]) * x, re(d[i]) * x);
   }
 }
@@ -63,7 +63,7 @@ __device__ inline void rotation_diagonal(const function_rule<real_t<T>> &rule, f
 /* M of the backward pass. */
 template <class T>
 __device__ inline void rotation_pairs(const function_form_t &form, const function_rule<real_t<T>> &rule,
-                                      form_scene<real_t<T>> *scene, const T *P, real_t<T> scale, T *M) {
+                                      form_scene<real_t<T>> *scene, const T *P, power_of_two<real_t<T>> scale, T *M) {
   typedef real_t<T> R;
   const int64_t k = scene->k;
   const turn_of<R> turn = find_turn<T>(form, *scene);
@@ -76,8 +76,8 @@ __device__ inline void rotation_pairs(const function_form_t &form, const functio
     if (i == j)
       continue;
     const R sum = height_at(*scene, turn, i) + height_at(*scene, turn, j);
-    const R factor = function_divide(&rule, (R)1, sum, &scene->policy) * scale;
-    const T L = factor * (conj(d[i]) * P[j * k + i] + -(d[j] * conj(P[i * k + j])));
+    const R factor = function_divide(&rule, (R)1, sum, &scene->policy) * scale.first;
+    const T L = scale.second * (factor * (conj(d[i]) * P[j * k + i] + -(d[j] * conj(P[i * k + j]))));
     M[j * k + i] = d[i] * L;
     M[i * k + j] = -(d[j] * conj(L));
   }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The k-by-k hearts of the JVP and of the second backward pass (svdgrad.h, src/functions/forms.h), one block per matrix.
  * Singular values are normalized (src/rules/gap.inc); what is divided by one of them is multiplied by 2^-exponent
- * last. */
+ * last, in two steps. */
 #pragma once
 #include "backward_core.cuh"
 #include "machine.cuh"
@@ -32,7 +32,7 @@ template <class R> __device__ inline void form_end(const form_scene<R> &scene, s
     report[scene.b] = gap_report(&policy, scene.exponent);
 }
 
-/* What stands for 1/s_j, normalized. */
+/* What stands for 1/s_j, normalized: the caller multiplies by the first part of 2^-exponent, and the second is `step`. */
 template <class R> __device__ inline R form_inverse_of(form_scene<R> *scene, int64_t j, int outside) {
   return outside ? gap_outside(&scene->policy, scene->s[j], (R)1) : 0;
 }
@@ -47,8 +47,8 @@ template <class T> __device__ inline matrix_parts<T> parts_at(int64_t k, const T
 
 /* K = herm(E) Dm + skew(E) Dp and N = herm(E) Dm - skew(E) Dp at (i, j) and (j, i), i <= j. */
 template <class T>
-__device__ inline void form_tangents(form_scene<real_t<T>> *scene, const T *E, int64_t i, int64_t j, real_t<T> scale,
-                                     T *K, T *N) {
+__device__ inline void form_tangents(form_scene<real_t<T>> *scene, const T *E, int64_t i, int64_t j,
+                                     power_of_two<real_t<T>> scale, T *K, T *N) {
   typedef real_t<T> R;
   const int64_t k = scene->k;
   const matrix_parts<T> e = parts_at(k, E, i, j);
@@ -67,7 +67,7 @@ __device__ inline void form_tangents(form_scene<real_t<T>> *scene, const T *E, i
 
 /* For each value r_i of the discarded spectrum: x_i s_j - r_i y_i = p_i, y_i s_j - r_i x_i = q_i. */
 template <class T>
-__device__ inline void form_rest(const jvp_form_t &form, form_scene<real_t<T>> *scene, real_t<T> scale) {
+__device__ inline void form_rest(const jvp_form_t &form, form_scene<real_t<T>> *scene, power_of_two<real_t<T>> scale) {
   typedef real_t<T> R;
   const int64_t b = scene->b, k = scene->k, rest = form.rest.count;
   const R *r = reals_of<R>(form.rest, b);
@@ -93,7 +93,7 @@ template <class T> __global__ void form_jvp_kernel(form_args_t args) {
     form_scene<R> scene = form_begin<R>(args, form.values, b);
     const bool failed = form.failed && form.failed[b] != SVDGRAD_INFO_OK &&
                         form.failed[b] != SVDGRAD_INFO_OVERFLOW; /* loud, where nothing else can say so */
-    const R scale = failed ? (R)NAN : (R)ldexp((R)1, -scene.exponent);
+    const power_of_two<R> scale = failed ? power_of_two<R>{(R)NAN, 1} : make_power<R>(-scene.exponent);
     const int64_t k = scene.k;
     const T *E = tensor_of<T>(form.E, b);
     for (int64_t e = threadIdx.x; e < k * (k + 1) / 2; e += blockDim.x) {
@@ -103,10 +103,10 @@ template <class T> __global__ void form_jvp_kernel(form_args_t args) {
     }
     for (int64_t j = threadIdx.x; j < k; j += blockDim.x) {
       reals_of<R>(form.dS, b)[j] = re(E[j * k + j]);
-      reals_of<R>(form.inverse, b)[j] = form_inverse_of(&scene, j, form.outside);
+      reals_of<R>(form.inverse, b)[j] = scale.first * form_inverse_of(&scene, j, form.outside);
     }
     if (threadIdx.x == 0)
-      *reals_of<R>(form.step, b) = scale;
+      *reals_of<R>(form.step, b) = scale.second;
     form_rest<T>(form, &scene, scale);
     form_end(scene, form.report, scratch);
   }
@@ -128,7 +128,7 @@ template <class R> __device__ inline R bend_of(const gap_policy<R> &policy, R x,
  * of 1/(s_i + s_j) in M; adds to that of w.  Elements (i, j) and (j, i) both take the pair i <= j, that one tallies it. */
 template <class T>
 __device__ inline real_t<T> second_element(form_scene<real_t<T>> *scene, const second_arrays<T> &a, int64_t i,
-                                           int64_t j, real_t<T> scale, real_t<T> *of_width) {
+                                           int64_t j, power_of_two<real_t<T>> scale, real_t<T> *of_width) {
   typedef real_t<T> R;
   const int64_t k = scene->k, low = i < j ? i : j, high = i < j ? j : i;
   const bool mirrored = i > j;
@@ -163,7 +163,7 @@ template <class T> __global__ void form_second_kernel(form_args_t args) {
   const second_form_t &form = args.form.second;
   for (int64_t b = blockIdx.x; b < args.batch_count; b += gridDim.x) {
     form_scene<R> scene = form_begin<R>(args, form.values, b);
-    const R scale = (R)ldexp((R)1, -scene.exponent);
+    const power_of_two<R> scale = make_power<R>(-scene.exponent);
     const int64_t k = scene.k;
     const second_arrays<T> a = {tensor_of<T>(form.P, b), tensor_of<T>(form.Q, b), tensor_of<T>(form.Z, b),
                                 tensor_of<T>(form.M, b), tensor_of<T>(form.K, b), tensor_of<T>(form.N, b)};
@@ -179,13 +179,13 @@ template <class T> __global__ void form_second_kernel(form_args_t args) {
       if (lane_index() != 0)
         continue;
       const R inverse = form_inverse_of(&scene, j, form.outside);
-      reals_of<R>(form.inverse, b)[j] = inverse;
+      reals_of<R>(form.inverse, b)[j] = scale.first * inverse;
       reals_of<R>(form.dS, b)[j] = re(a.Z[j * k + j]);
       reals_of<R>(form.sb, b)[j] =
-          form.D.data ? sb - re(tensor_of<T>(form.D, b)[j * k + j]) * inverse * scale * inverse * scale : sb;
+          form.D.data ? sb - scale * (scale * (re(tensor_of<T>(form.D, b)[j * k + j]) * inverse) * inverse) : sb;
     }
     if (threadIdx.x == 0)
-      *reals_of<R>(form.step, b) = scale;
+      *reals_of<R>(form.step, b) = scale.second;
     of_width = block_reduce<sum_of<R>>(of_width, scratch);
     if (threadIdx.x == 0 && k > 0)
       reals_of<R>(form.sb, b)[0] += of_width * (R)args.gap_param;

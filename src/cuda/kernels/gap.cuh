@@ -34,6 +34,8 @@ template <> struct gap<double> {
 template <class R> using gap_policy = typename gap<R>::policy;
 template <class R> using gap_factors = typename gap<R>::factors;
 
+static const int ANY_EXPONENT = 1 << 20; /* limit of gap_exponent: none */
+
 /* Combines what the threads of the block have tallied; every thread gets the result. */
 template <class R> __device__ inline gap_policy<R> gap_combine(gap_policy<R> policy, R *scratch) {
   policy.min_gap = block_reduce<min_of<R>>(policy.min_gap, scratch);

@@ -8,6 +8,7 @@
 #include "form_determinant.cuh"
 #include "form_functions.cuh"
 #include "form_tangents.cuh"
+#include "full_rank.cuh"
 #include "gemm.cuh"
 #include "grid.cuh"
 #include "householder.cuh"
@@ -42,6 +43,12 @@ template <class T> cudaError_t complete_launch(const complete_args_t *args, cuda
 template <class T> cudaError_t store_launch(const store_args_t *args, cudaStream_t stream) {
   const dim3 block(threads_for(32 * args->k));
   return SIMT_LAUNCH(store_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
+}
+
+template <class T> cudaError_t full_rank_launch(const full_rank_args_t *args, cudaStream_t stream) {
+  const size_t bytes = args->work ? 0 : (size_t)(args->rows * args->columns) * sizeof(T);
+  const dim3 block(threads_for(args->rows * args->columns));
+  return SIMT_LAUNCH(full_rank_kernel<T>, grid_of(args->batch_count), block, bytes, stream, *args);
 }
 
 template <class T> cudaError_t gemm_launch(const gemm_args_t *args, cudaStream_t stream) {
@@ -227,6 +234,7 @@ template <class T> constexpr cuda_kernels_t make_kernels() {
           normalize_launch<T>,
           complete_launch<T>,
           store_launch<T>,
+          full_rank_launch<T>,
           gemm_launch<T>,
           fused_shared_bytes<T>,
           backward_fused_launch<T>,

@@ -63,7 +63,7 @@ template <class T> __global__ void program_load_reals_kernel(transfer_reals_args
     const R x = args.vector.data ? *entry<R>(args.vector, b, i) : 0;
     int exponent = 0;
     if (args.exponent)
-      exponent = gap_exponent(*entry<R>(args.vector, b, 0), limits<R>::exponent_limit);
+      exponent = gap_exponent(*entry<R>(args.vector, b, 0), ANY_EXPONENT);
     reals_of<R>(args.x, b)[i] = times_power(x, -exponent);
     if (args.exponent && i == 0)
       args.exponent[b] = exponent + (args.told ? args.told[b] : 0);

@@ -8,19 +8,28 @@
 #include "lanes.cuh"
 #include "strided.cuh"
 
+/* Up to this value beside the first one, s1, logarithms are in doubt (full_rank.cuh); those alone. */
+template <class R> __device__ __forceinline__ R doubtful(const norm_args_t &args, R s1) {
+  return args.kind == SVDGRAD_NORM_LOG_DETERMINANT ? 4 * (R)args.svd.rows * limits<R>::epsilon() * s1 : (R)-1;
+}
+
 /* The norm of matrix b from its singular values 2^exponent values[j], in any order, of which 2^exponent s1 is the largest;
  * the weights take their place; whether one of all these overflows.  Lane l of the group looks only at values l, l + GROUP .. below `count`. */
 template <int GROUP, class R>
 __device__ __forceinline__ R weigh_values(const norm_args_t &args, int64_t b, int exponent, R s1, int count, R *values,
                                           bool *overflow) {
-  const int normal = gap_exponent(s1, limits<R>::exponent_limit);
+  const int normal = gap_exponent(s1, ANY_EXPONENT);
   /* Of the policy only EXACT would matter, which does not come here: its weights need vectors of zero values, too. */
   const gap_policy<R> policy =
       gap_policy_make(SVDGRAD_GAP_DEFAULT, (R)0, limits<R>::epsilon(), times_power(s1, -normal), (R)INFINITY, (R)0);
   norm_sum<R> sum = norm_begin(args.kind, (R)args.p, &policy, limits<R>::epsilon(), args.svd.rows);
 #pragma unroll 1
-  for (int j = lane_in_group<GROUP>(); j < count; j += GROUP)
-    norm_add(&sum, times_power(values[j], -normal));
+  for (int j = lane_in_group<GROUP>(); j < count; j += GROUP) {
+    const R s = times_power(values[j], -normal);
+    norm_add(&sum, s);
+    if (s <= doubtful(args, sum.s1))
+      sum.sum = -(R)INFINITY;
+  }
   sum.sum = group_sum<GROUP>(sum.sum);
   sum.members = (int64_t)group_sum<GROUP>((R)sum.members);
   sum.count = count;

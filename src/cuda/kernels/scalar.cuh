@@ -25,13 +25,13 @@ template <> struct limits<float> {
   /* Largest entry of a scaled matrix: its square times 2^20 rows is finite, and what underflows when squared is below
    * 2^-115 of it. */
   static const int scaled_exponent = 52;
-  static const int exponent_limit = 100; /* gap_exponent: 2^100 is finite */
+  static const int power_limit = 100; /* a power up to this is finite times what a normalized value is divided by */
 };
 template <> struct limits<double> {
   static __host__ __device__ constexpr double epsilon() { return DBL_EPSILON; }
   static __host__ __device__ constexpr double smallest_square() { return DBL_MIN / DBL_EPSILON; }
   static const int scaled_exponent = 490;
-  static const int exponent_limit = 1000;
+  static const int power_limit = 960;
 };
 
 template <class R> __device__ inline complex_t<R> operator+(complex_t<R> x, complex_t<R> y) {
@@ -106,4 +106,17 @@ template <class R> __device__ inline R times_power(R x, int exponent) {
 }
 template <class R> __device__ inline complex_t<R> times_power(complex_t<R> x, int exponent) {
   return {times_power(x.re, exponent), times_power(x.im, exponent)};
+}
+
+/* 2^exponent as a product of two numbers, which it need not be one of; the second one is 1 nearly always. */
+template <class R> struct power_of_two { R first, second; };
+template <class R> __device__ inline power_of_two<R> make_power(int exponent) {
+  const int limit = limits<R>::power_limit, first = exponent > limit ? limit : exponent < -limit ? -limit : exponent;
+  return {(R)ldexp((R)1, first), (R)ldexp((R)1, exponent - first)};
+}
+template <class R> __device__ inline R operator*(power_of_two<R> power, R x) {
+  return power.second * (power.first * x);
+}
+template <class R> __device__ inline complex_t<R> operator*(power_of_two<R> power, complex_t<R> x) {
+  return power.second * (power.first * x);
 }

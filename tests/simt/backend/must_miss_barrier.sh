@@ -13,8 +13,10 @@ SIMT_SKIP=$(basename "$file"):$line
 export SIMT_SKIP
 status=0
 output=$("$@" 2>&1) || status=$?
+# Of the two accesses, where they are and who called them; what follows is where threads and memory come from.
+accesses=$(printf '%s\n' "$output" | awk '/WARNING: ThreadSanitizer: data race/ { on = 1 } /^  (Thread|Location)/ { on = 0 } on')
 summary=$(printf '%s\n' "$output" | grep '^SUMMARY: ThreadSanitizer: data race' || :)
-case $status:$summary in
+case $status:$accesses in
 66:*"/$(basename "$file"):"*) echo "the race without $barrier in $SIMT_SKIP was found: $summary" ;;
 66:*)
   printf '%s\n' "$output" | tail -n 60
