@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The operations of a program that pay in SIMD lanes (cpu/lanes/group.inc): `count` matrices, first..first+count-1 of the
+/* The operations of a program that pay in SIMD lanes (cpu/simd/many/programs.c): `count` matrices, first..first+count-1 of the
  * batch, at most `lanes` of them.  Real number r of a packed array (two for a complex element) lies for all of them at
  * r * lanes; what the lanes hold that are left over does not matter. */
 #ifndef SVDGRAD_GROUP_H
