@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The SIMD kernels, src/cpu/simd: typed files (SvdgradTyped.cmake), once for each instruction set of the processor family,
 # with its flags.  Which instruction set runs is decided at run time (choice.c).
-include(SvdgradTyped)
 
 # The same bits either way; without them the kernels compile three times as fast.
 option(SVDGRAD_FIXED_SIZES "SVD kernels of their own for square matrices of 5 to 9 columns: 4 to 15 percent faster" ON)

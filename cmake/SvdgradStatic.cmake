@@ -3,7 +3,7 @@
 # links it sees no other name, as with the shared library.  The test `symbols` looks.  Inline functions of C++, of the CUDA
 # kernels, leave their groups: the linker would take the program's instead of ours, which are local.
 set(object "${CMAKE_CURRENT_BINARY_DIR}/svdgrad_static${CMAKE_C_OUTPUT_EXTENSION}")
-set(SVDGRAD_STATIC_OBJECTS $<TARGET_OBJECTS:svdgrad_objects> ${SVDGRAD_LANES_OBJECTS} ${SVDGRAD_CUDA_OBJECTS})
+set(SVDGRAD_STATIC_OBJECTS $<TARGET_OBJECTS:svdgrad_objects> ${SVDGRAD_TYPED_OBJECTS} ${SVDGRAD_CUDA_OBJECTS})
 if(NOT CMAKE_OBJCOPY)
   message(FATAL_ERROR "svdgrad: no objcopy for the static library; set CMAKE_OBJCOPY")
 endif()

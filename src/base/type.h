@@ -14,7 +14,7 @@
  * (lapack_names.h) */
 #ifndef SVDGRAD_TYPE_H
 #define SVDGRAD_TYPE_H
-#include "../lapack_names.h"
+#include "lapack_names.h"
 
 #include <complex.h>
 #include <float.h>

@@ -59,7 +59,7 @@ static cpu_svd_plan_t plan_svd(const context_t *context, svdgrad_op_t op, const 
   const reflector_ops_t *bidiagonal = cpu_choose(op, p) == CPU_BIDIAGONAL ? lanes_of(context, p)->reflectors : NULL;
   const reflector_ops_t *tall = cpu_is_beyond_lapack(p) ? lanes_of(context, p)->reflectors : NULL;
   const int rows = (int)(tall ? p->mn : mx), full = p->full_matrices && !tall;
-  const int lwork = cpu_kernels[p->dtype].svd_lwork(rows, (int)p->mn, vectors, full, bidiagonal != NULL);
+  const int lwork = cpu_kernels[p->dtype]->svd_lwork(rows, (int)p->mn, vectors, full, bidiagonal != NULL);
   return (cpu_svd_plan_t){p, call, vectors, lwork, bidiagonal, tall};
 }
 

@@ -7,12 +7,12 @@
 
 static batch_t gradient_batch(const cpu_backward_plan_t *plan) {
   const problem_t *p = plan->p;
-  return (batch_t){.task = cpu_kernels[p->dtype].backward,
+  return (batch_t){.task = cpu_kernels[p->dtype]->backward,
                    .call = plan,
                    .batch_count = p->batch_count,
                    .group = 1,
                    .matrix_cost = cpu_cost(p, 1000, 1),
-                   .scratch = cpu_kernels[p->dtype].backward_scratch(plan)};
+                   .scratch = cpu_kernels[p->dtype]->backward_scratch(plan)};
 }
 
 static size_t gradient_workspace(const problem_t *p) {

@@ -17,7 +17,7 @@ typedef enum cpu_algorithm {
 } cpu_algorithm_t;
 
 cpu_algorithm_t cpu_choose(svdgrad_op_t op, const problem_t *problem);
-int cpu_is_beyond_lapack(const problem_t *problem); /* QR by our own panels comes first (cpu_tall.inc) */
+int cpu_is_beyond_lapack(const problem_t *problem); /* QR by our own panels comes first (dense/tall.h) */
 const char *cpu_limit_string(svdgrad_op_t op, const problem_t *problem); /* what an unsupported problem exceeds */
 const char *cpu_algorithm_string(cpu_algorithm_t algorithm);             /* NULL for CPU_NONE */
 

@@ -28,7 +28,7 @@ typedef struct cpu_kernels {
   int (*lost_values)(const svd_call_t *call, int64_t b);
 } cpu_kernels_t;
 
-extern const cpu_kernels_t cpu_kernels[4]; /* by svdgrad_dtype_t */
+extern const cpu_kernels_t *const cpu_kernels[4]; /* by svdgrad_dtype_t */
 
 /* Nanoseconds of one matrix, roughly: a fixed part, and some flops per element of the product. */
 static inline double cpu_cost(const problem_t *p, double fixed, double flops) {

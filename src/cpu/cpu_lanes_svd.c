@@ -5,7 +5,7 @@
 #include "cpu_kernels.h"
 
 size_t cpu_lanes_svd_scratch(const lane_kernels_t *kernels, const problem_t *p, int vectors) {
-  const size_t lanes = kernels->svd->scratch(p, vectors), one = ref_kernels[p->dtype].svd_scratch(p);
+  const size_t lanes = kernels->svd->scratch(p, vectors), one = ref_kernels[p->dtype]->svd_scratch(p);
   return lanes > one ? lanes : one;
 }
 
@@ -15,6 +15,6 @@ void cpu_lanes_svd(const void *argument, int64_t first, int64_t count, arena_t s
   const svdgrad_dtype_t dtype = call->p.dtype;
   plan->kernels->svd->group(call, first, count, scratch);
   for (int64_t b = first; b < first + count; b++)
-    if (call->info[b] != SVDGRAD_INFO_NONFINITE && cpu_kernels[dtype].lost_values(call, b))
-      ref_kernels[dtype].svd(call, b, 1, scratch);
+    if (call->info[b] != SVDGRAD_INFO_NONFINITE && cpu_kernels[dtype]->lost_values(call, b))
+      ref_kernels[dtype]->svd(call, b, 1, scratch);
 }

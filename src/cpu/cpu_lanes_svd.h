@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The SVD of a group of matrices in lanes, and of those among them by the reference algorithm whose smallest singular values
- * are out of the reach of the lanes (cpu_lost_values.inc). */
+ * are out of the reach of the lanes (dense/lost_values.h). */
 #ifndef SVDGRAD_CPU_LANES_SVD_H
 #define SVDGRAD_CPU_LANES_SVD_H
 #include "simd/kernels.h"

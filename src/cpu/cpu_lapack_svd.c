@@ -13,8 +13,8 @@ static int is_solved_again(const problem_t *p) {
 
 size_t cpu_lapack_svd_scratch(const cpu_svd_plan_t *plan) {
   const problem_t *p = plan->p;
-  const size_t lapack = cpu_kernels[p->dtype].svd_scratch(plan);
-  const size_t again = is_solved_again(p) ? ref_kernels[p->dtype].svd_scratch(p) : 0;
+  const size_t lapack = cpu_kernels[p->dtype]->svd_scratch(plan);
+  const size_t again = is_solved_again(p) ? ref_kernels[p->dtype]->svd_scratch(p) : 0;
   return lapack > again ? lapack : again;
 }
 
@@ -22,10 +22,10 @@ void cpu_lapack_svd(const void *argument, int64_t first, int64_t count, arena_t 
   const cpu_svd_plan_t *plan = argument;
   const svd_call_t *call = plan->call;
   const svdgrad_dtype_t dtype = call->p.dtype;
-  cpu_kernels[dtype].svd(plan, first, count, scratch);
+  cpu_kernels[dtype]->svd(plan, first, count, scratch);
   if (!call->keep_small || !is_solved_again(&call->p))
     return;
   for (int64_t b = first; b < first + count; b++)
-    if (call->info[b] != SVDGRAD_INFO_NONFINITE && cpu_kernels[dtype].lost_values(call, b))
-      ref_kernels[dtype].svd(call, b, 1, scratch);
+    if (call->info[b] != SVDGRAD_INFO_NONFINITE && cpu_kernels[dtype]->lost_values(call, b))
+      ref_kernels[dtype]->svd(call, b, 1, scratch);
 }

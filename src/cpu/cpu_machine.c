@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cpu_machine.h"
 
-#include "rules/function_rules.h"
-
-#include <string.h>
-
-#define BODY "cpu/cpu_machine.inc"
-#include "each_type.h"
+extern const machine_ops_t cpu_machine_f32, cpu_machine_f64, cpu_machine_c64, cpu_machine_c128; /* dense/machine.c */
 
 const machine_ops_t *const cpu_machine_ops[4] = {
-    [SVDGRAD_F32] = &machine_ops_f32,
-    [SVDGRAD_F64] = &machine_ops_f64,
-    [SVDGRAD_C64] = &machine_ops_c64,
-    [SVDGRAD_C128] = &machine_ops_c128,
+    [SVDGRAD_F32] = &cpu_machine_f32,
+    [SVDGRAD_F64] = &cpu_machine_f64,
+    [SVDGRAD_C64] = &cpu_machine_c64,
+    [SVDGRAD_C128] = &cpu_machine_c128,
 };

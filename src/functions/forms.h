@@ -36,7 +36,7 @@ typedef struct jvp_form {
   reals_t step;        /* but for this factor, one per matrix and 1 nearly always: the product may overflow */
   int outside;         /* there are such parts */
   /* Truncated rank: the singular values of the discarded part, in units of s; in p, q the parts outside in its singular
-   * bases, in x, y out the solution there (backward_core.inc). */
+   * bases, in x, y out the solution there (backward_core.h). */
   reals_t rest;
   tensor_t p, q, x, y;
   const int32_t *failed; /* per matrix: non-zero if the discarded part could not be had; or NULL */

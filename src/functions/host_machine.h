@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The machine of the CPU backends: runs a program for a group of matrices, each in a lane.  Real number r of an array (two
- * for a complex element) lies for lane l at r * lanes + l; with one lane that is a plain packed matrix, which a BLAS
- * understands.  A group of few has as many lanes as any other, of which the first `count` are computed. */
+/* The machine of the CPU backends: runs a program for a group of matrices, each in a lane.  Real number r of an array
+ * (two for a complex element) lies for lane l at r * lanes + l; with one lane that is a plain packed matrix, which a
+ * BLAS understands.  A group of few has as many lanes as any other, of which the first `count` are computed. */
 #ifndef SVDGRAD_HOST_MACHINE_H
 #define SVDGRAD_HOST_MACHINE_H
 #include "base/arena.h"

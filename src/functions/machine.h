@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What functions of the SVD are written in: a program of a few operations on packed matrices.  One text of each program
- * serves every backend; a backend brings the operations (src/functions/host_machine.inc, src/cuda/cuda_machine.c).
+ * serves every backend; a backend brings the operations (src/functions/host_operations.h, src/cuda/cuda_machine.c).
  *
  * A program reads as if for one matrix.  The CPU backends run it for one matrix, or for a group of them in SIMD lanes, at
  * a time; the CUDA backend runs it once, every operation being a launch for the whole batch. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The reference backend: the plainest code that is right, in one precision more than asked for; the oracle that every
- * other backend is tested against.  Read ref_jacobi.inc, ref_svd.inc, ref_backward.inc, ref_power.inc. */
+ * other backend is tested against.  Read jacobi.h, svd.h, backward.h, ref_power.inc. */
 #include "empty.h"
 #include "base/error.h"
 #include "functions/functions.h"
@@ -44,7 +44,7 @@ static const char *ref_limit(svdgrad_op_t op, const problem_t *problem) {
 }
 
 static size_t ref_scratch(svdgrad_op_t op, const problem_t *problem) {
-  const ref_kernels_t *kernels = &ref_kernels[problem->dtype];
+  const ref_kernels_t *kernels = ref_kernels[problem->dtype];
   switch (op) {
   case SVDGRAD_OP_SVD_BACKWARD: return kernels->backward_scratch(problem);
   case SVDGRAD_OP_POWER_ITERATION:
@@ -78,7 +78,7 @@ static svdgrad_status_t ref_svd(const context_t *context, const svd_call_t *call
   if (p->mn == 0)
     empty_svd(call);
   else
-    batch_run(&context->parallel, ref_batch(SVDGRAD_OP_SVD, p, ref_kernels[p->dtype].svd, call, call->work));
+    batch_run(&context->parallel, ref_batch(SVDGRAD_OP_SVD, p, ref_kernels[p->dtype]->svd, call, call->work));
   return SVDGRAD_STATUS_SUCCESS;
 }
 
@@ -88,7 +88,7 @@ static svdgrad_status_t ref_svd_backward(const context_t *context, const svd_bac
     empty_svd_backward(call);
   else
     batch_run(&context->parallel,
-              ref_batch(SVDGRAD_OP_SVD_BACKWARD, p, ref_kernels[p->dtype].backward, call, call->work));
+              ref_batch(SVDGRAD_OP_SVD_BACKWARD, p, ref_kernels[p->dtype]->backward, call, call->work));
   return SVDGRAD_STATUS_SUCCESS;
 }
 

@@ -11,6 +11,6 @@ typedef struct ref_kernels {
   batch_task_t svd, backward;
 } ref_kernels_t;
 
-extern const ref_kernels_t ref_kernels[4]; /* by svdgrad_dtype_t */
+extern const ref_kernels_t *const ref_kernels[4]; /* by svdgrad_dtype_t */
 
 #endif

@@ -217,7 +217,14 @@ compile_library() {
   objects=''
   for source in "$root"/src/*.c "$root"/src/api/*.c "$root"/src/base/*.c "$root"/src/functions/*.c "$root"/src/ref/*.c "$root/tests/gpu/no_cpu_backend.c"; do
     case $source in */module.c) continue ;; esac
-    compile "lib_$(basename "$source" .c).o" "$source" "$cc"
+    case $source in
+    */ref/kernels.c | */ref/machine.c) # typed files: src/base/type.h
+      for type in f32 f64 c64 c128; do
+        compile "lib_$(basename "$source" .c)_$type.o" "$source" "$cc -DSVDGRAD_TYPE=$type"
+      done
+      ;;
+    *) compile "lib_$(basename "$source" .c).o" "$source" "$cc" ;;
+    esac
   done
   if [ $simt = 1 ]; then
     for source in "$root"/tests/simt/shim/*.cpp; do

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* ROTATION of complex types: the nearest special unitary matrix and its gradient (src/rules/special_unitary.inc,
- * src/functions/host_forms.inc), one block per matrix.  Every thread finds the angles, each alike. */
+ * src/functions/host_forms.h), one block per matrix.  Every thread finds the angles, each alike. */
 #pragma once
 #include "form_tangents.cuh"
 #include "function.cuh"

@@ -4,7 +4,7 @@
 #include "../exported.h"
 #include "../memory/pack.h"
 #include "calls.h"
-#include "strided.inc"
+#include "base/strided.h"
 
 typedef struct iteration {
   tile_t A;

@@ -4,8 +4,7 @@
 #define SVDGRAD_SIMD_RESULTS_H
 #include "gauge.h"
 #include "lane_group.h"
-#include "strided.inc"
-#include "nonfinite.inc"
+#include "base/nonfinite.h"
 
 /* Mask of the matrices whose largest singular value overflows R. */
 INLINE M store_values(const lane_group_t *g, const svd_call_t *call, int64_t first, int count) {

@@ -8,25 +8,29 @@
  * SIAM J. Matrix Anal. Appl. 13 (1992).
  *
  * Computes in W, one precision wider than the operands, whose squares neither over- nor underflow there: no scaling. */
+#ifndef SVDGRAD_REF_JACOBI_H
+#define SVDGRAD_REF_JACOBI_H
+#include "base/arena.h"
+#include "base/type.h"
 
-enum { FN(REF_MAX_SWEEPS) = 60 };
+enum { REF_MAX_SWEEPS = 60 };
 
 /* x^H y */
-static W FN(dot)(int64_t m, const W *x, const W *y) {
+static W dot(int64_t m, const W *x, const W *y) {
   W sum = 0;
   for (int64_t i = 0; i < m; i++)
     sum += CONJ(x[i]) * y[i];
   return sum;
 }
 
-static WR FN(norm)(int64_t m, const W *x) {
+static WR norm(int64_t m, const W *x) {
   WR sum = 0;
   for (int64_t i = 0; i < m; i++)
     sum += ABS2(x[i]);
   return sqrt(sum);
 }
 
-static void FN(swap_columns)(int64_t m, W *x, W *y) {
+static void swap_columns(int64_t m, W *x, W *y) {
   for (int64_t i = 0; i < m; i++) {
     const W t = x[i];
     x[i] = y[i];
@@ -35,7 +39,7 @@ static void FN(swap_columns)(int64_t m, W *x, W *y) {
 }
 
 /* [x y] <- [x y] diag(1, conj(phase)) [c s; -s c] */
-static void FN(rotate)(int64_t m, W *x, W *y, WR c, WR s, W phase) {
+static void rotate(int64_t m, W *x, W *y, WR c, WR s, W phase) {
   for (int64_t i = 0; i < m; i++) {
     const W xi = x[i], yi = CONJ(phase) * y[i];
     x[i] = c * xi - s * yi;
@@ -45,7 +49,7 @@ static void FN(rotate)(int64_t m, W *x, W *y, WR c, WR s, W phase) {
 
 /* Beside a matrix of this norm a shorter column is zero as far as an S of type R can tell.  Parallel columns leave
  * rounding noise, which is parallel again and shrinks by another eps in every sweep: this ends it. */
-static WR FN(shortest_column)(WR norm) {
+static WR shortest_column(WR norm) {
   const int single = sizeof(R) == sizeof(float);
   const WR range = single ? (WR)FLT_TRUE_MIN / (WR)FLT_MAX : (WR)DBL_TRUE_MIN / (WR)DBL_MAX;
   return W_EPSILON * range * norm;
@@ -54,33 +58,33 @@ static WR FN(shortest_column)(WR norm) {
 /* Makes columns p and q of A orthogonal, the longer one first.  0 if they are already and the sweep still tests every
  * pair: a column that comes to p from q without a rotation has yet to meet those between, which it does in the next
  * sweep only. */
-static int FN(orthogonalize_pair)(int64_t m, int64_t n, W *A, W *V, int64_t p, int64_t q, WR tolerance, WR shortest) {
+static int orthogonalize_pair(int64_t m, int64_t n, W *A, W *V, int64_t p, int64_t q, WR tolerance, WR shortest) {
   W *x = A + p * m, *y = A + q * m, *vx = V + p * n, *vy = V + q * n;
-  const int swapped = FN(norm)(m, x) < FN(norm)(m, y);
+  const int swapped = norm(m, x) < norm(m, y);
   if (swapped) {
-    FN(swap_columns)(m, x, y);
-    FN(swap_columns)(n, vx, vy);
+    swap_columns(m, x, y);
+    swap_columns(n, vx, vy);
   }
-  const WR a = FN(norm)(m, x), b = FN(norm)(m, y);
+  const WR a = norm(m, x), b = norm(m, y);
   if (b < shortest)
     for (int64_t i = 0; i < m; i++)
       y[i] = 0;
-  const W d = FN(dot)(m, x, y);
+  const W d = dot(m, x, y);
   const WR size = fabs(d);         /* its square may underflow */
   if (!(size > tolerance * a * b)) /* so that NaN ends the sweep too */
     return swapped && q > p + 1;
   const WR zeta = (a - b) * (a + b) / (2 * size);
   const WR t = -1 / (zeta + sqrt(1 + zeta * zeta));
   const WR c = 1 / sqrt(1 + t * t), s = c * t;
-  FN(rotate)(m, x, y, c, s, d / size);
-  FN(rotate)(n, vx, vy, c, s, d / size);
+  rotate(m, x, y, c, s, d / size);
+  rotate(n, vx, vy, c, s, d / size);
   return 1;
 }
 
 /* A: m-by-n, m >= n, column-major.  On return A = U diag(s) in the same place, V n-by-n.  0 if the sweep limit was
  * reached. */
-static int FN(jacobi)(int64_t m, int64_t n, W *A, W *V, WR *s, int max_sweeps) {
-  const WR tolerance = sqrt((WR)m) * W_EPSILON, shortest = FN(shortest_column)(FN(norm)(m * n, A));
+static int jacobi(int64_t m, int64_t n, W *A, W *V, WR *s, int max_sweeps) {
+  const WR tolerance = sqrt((WR)m) * W_EPSILON, shortest = shortest_column(norm(m * n, A));
   int changed = 1;
   for (int64_t i = 0; i < n * n; i++)
     V[i] = i / n == i % n;
@@ -88,15 +92,15 @@ static int FN(jacobi)(int64_t m, int64_t n, W *A, W *V, WR *s, int max_sweeps) {
     changed = 0;
     for (int64_t p = 0; p < n - 1; p++)
       for (int64_t q = p + 1; q < n; q++)
-        changed |= FN(orthogonalize_pair)(m, n, A, V, p, q, tolerance, shortest);
+        changed |= orthogonalize_pair(m, n, A, V, p, q, tolerance, shortest);
   }
   for (int64_t j = 0; j < n; j++)
-    s[j] = FN(norm)(m, A + j * m);
+    s[j] = norm(m, A + j * m);
   return !changed;
 }
 
 /* Unit vector e_r that the columns of Q with known[j] span least. */
-static int64_t FN(least_covered_row)(int64_t m, int64_t columns, const W *Q, const int64_t *known) {
+static int64_t least_covered_row(int64_t m, int64_t columns, const W *Q, const int64_t *known) {
   int64_t best = 0;
   WR least = INFINITY;
   for (int64_t r = 0; r < m; r++) {
@@ -112,21 +116,21 @@ static int64_t FN(least_covered_row)(int64_t m, int64_t columns, const W *Q, con
 }
 
 /* Fills the columns of Q (m-by-columns) that are not known such that all are orthonormal: Gram-Schmidt, twice. */
-static void FN(complete_basis)(int64_t m, int64_t columns, W *Q, int64_t *known) {
+static void complete_basis(int64_t m, int64_t columns, W *Q, int64_t *known) {
   for (int64_t c = 0; c < columns; c++) {
     if (known[c])
       continue;
     W *q = Q + c * m;
-    const int64_t r = FN(least_covered_row)(m, columns, Q, known);
+    const int64_t r = least_covered_row(m, columns, Q, known);
     for (int64_t i = 0; i < m; i++)
       q[i] = i == r;
     for (int pass = 0; pass < 2; pass++)
       for (int64_t j = 0; j < columns; j++) {
-        const W along = known[j] ? FN(dot)(m, Q + j * m, q) : 0;
+        const W along = known[j] ? dot(m, Q + j * m, q) : 0;
         for (int64_t i = 0; i < m && known[j]; i++)
           q[i] -= along * Q[j * m + i];
       }
-    const WR length = FN(norm)(m, q);
+    const WR length = norm(m, q);
     for (int64_t i = 0; i < m; i++)
       q[i] /= length;
     known[c] = 1;
@@ -135,17 +139,17 @@ static void FN(complete_basis)(int64_t m, int64_t columns, W *Q, int64_t *known)
 
 /* Thin factors of a matrix of any shape: U m-by-mn, V n-by-mn, or square where `full`.  Column j of the result is
  * column order[j] of the arrays, whose singular values are unsorted. */
-typedef struct FN(factors) {
+typedef struct factors {
   int64_t m, n, tall_rows, tall_columns, small;
   W *tall; /* to be filled with A, or A^H if m < n, column-major */
   W *rotations;
   WR *s;
   int64_t *known, *order;
   W *U, *V;
-} FN(factors_t);
+} factors_t;
 
-static FN(factors_t) FN(factors_take)(arena_t *arena, int64_t m, int64_t n, int full) {
-  FN(factors_t) f = {.m = m, .n = n, .tall_rows = m < n ? n : m, .small = m < n ? m : n};
+static factors_t factors_take(arena_t *arena, int64_t m, int64_t n, int full) {
+  factors_t f = {.m = m, .n = n, .tall_rows = m < n ? n : m, .small = m < n ? m : n};
   f.tall_columns = full ? f.tall_rows : f.small;
   f.tall = arena_take(arena, f.tall_rows * f.tall_columns, sizeof(W));
   f.rotations = arena_take(arena, f.small * f.small, sizeof(W));
@@ -157,7 +161,7 @@ static FN(factors_t) FN(factors_take)(arena_t *arena, int64_t m, int64_t n, int 
   return f;
 }
 
-static void FN(set_element)(const FN(factors_t) * f, int64_t i, int64_t j, W a) {
+static void set_element(const factors_t *f, int64_t i, int64_t j, W a) {
   if (f->m < f->n)
     f->tall[i * f->tall_rows + j] = CONJ(a);
   else
@@ -165,7 +169,7 @@ static void FN(set_element)(const FN(factors_t) * f, int64_t i, int64_t j, W a) 
 }
 
 /* Stable: equal values stay in order. */
-static void FN(sort)(const FN(factors_t) * f) {
+static void sort(const factors_t *f) {
   for (int64_t j = 0; j < f->tall_columns; j++) {
     int64_t place = j;
     for (; j < f->small && place > 0 && f->s[f->order[place - 1]] < f->s[j]; place--)
@@ -175,15 +179,17 @@ static void FN(sort)(const FN(factors_t) * f) {
 }
 
 /* Returns 0 if the sweep limit was reached. */
-static int FN(factorize)(const FN(factors_t) * f, int max_sweeps) {
-  const int limit = max_sweeps ? max_sweeps : (int)FN(REF_MAX_SWEEPS);
-  const int converged = FN(jacobi)(f->tall_rows, f->small, f->tall, f->rotations, f->s, limit);
+static int factorize(const factors_t *f, int max_sweeps) {
+  const int limit = max_sweeps ? max_sweeps : (int)REF_MAX_SWEEPS;
+  const int converged = jacobi(f->tall_rows, f->small, f->tall, f->rotations, f->s, limit);
   for (int64_t j = 0; j < f->tall_columns; j++) {
     f->known[j] = j < f->small && f->s[j] != 0;
     for (int64_t i = 0; i < f->tall_rows && f->known[j]; i++)
       f->tall[j * f->tall_rows + i] /= f->s[j];
   }
-  FN(complete_basis)(f->tall_rows, f->tall_columns, f->tall, f->known);
-  FN(sort)(f);
+  complete_basis(f->tall_rows, f->tall_columns, f->tall, f->known);
+  sort(f);
   return converged;
 }
+
+#endif

@@ -2,24 +2,31 @@
 /* Backward pass of one matrix, as the formula stands in svdgrad.h: J. Townsend, "Differentiating the singular value
  * decomposition" (2016); complex: Z.-Q. Wan and S.-X. Zhang, arXiv:1909.02659; truncated: A. Francuz, N. Schuch,
  * B. Vanhecke, Phys. Rev. Research 7, 013237 (2025).  Plain loops over column-major arrays in W; the
- * quotients are those of backward_core.inc. */
+ * quotients are those of backward_core.h. */
+#ifndef SVDGRAD_REF_BACKWARD_H
+#define SVDGRAD_REF_BACKWARD_H
+#include "base/strided.h"
+#include "functions/backward_core.h"
+#include "jacobi.h"
 
-typedef struct FN(backward) {
+#include <string.h>
+
+typedef struct backward {
   int64_t m, n, k, u_cols, v_cols;
   W *U, *V, *gU, *gV;       /* m-by-u_cols, n-by-v_cols; gU, gV zero where absent */
   WR *s, *gS;               /* k */
   W *UhgU, *VhgV, *M;       /* k-by-k */
   W *outside_U, *outside_V; /* cotangents outside the spans of U and V: m-by-k, n-by-k; later X_, Y_ */
   W *gA;                    /* m-by-n */
-  FN(factors_t) rest;       /* truncated: A - U S Vh */
+  factors_t rest;           /* truncated: A - U S Vh */
   W *p, *q, *x, *y;         /* truncated: one kept column in the basis of the rest, mn each */
   int exponent;             /* of S: s = 2^-exponent S, 1 <= s_1 < 2 */
-  FN(scale_t) scale;        /* 2^-exponent */
-} FN(backward_t);
+  scale_t scale;            /* 2^-exponent */
+} backward_t;
 
-static FN(backward_t) FN(backward_take)(arena_t *arena, const problem_t *p) {
+static backward_t backward_take(arena_t *arena, const problem_t *p) {
   const int64_t m = p->m, n = p->n, k = p->k;
-  FN(backward_t) w = {.m = m, .n = n, .k = k, .u_cols = p->u_cols, .v_cols = p->vh_rows};
+  backward_t w = {.m = m, .n = n, .k = k, .u_cols = p->u_cols, .v_cols = p->vh_rows};
   w.U = arena_take(arena, m * w.u_cols, sizeof(W));
   w.V = arena_take(arena, n * w.v_cols, sizeof(W));
   w.gU = arena_take(arena, m * w.u_cols, sizeof(W));
@@ -33,7 +40,7 @@ static FN(backward_t) FN(backward_take)(arena_t *arena, const problem_t *p) {
   w.outside_V = arena_take(arena, n * k, sizeof(W));
   w.gA = arena_take(arena, m * n, sizeof(W));
   if (k < p->mn) {
-    w.rest = FN(factors_take)(arena, m, n, 0);
+    w.rest = factors_take(arena, m, n, 0);
     w.p = arena_take(arena, p->mn, sizeof(W));
     w.q = arena_take(arena, p->mn, sizeof(W));
     w.x = arena_take(arena, p->mn, sizeof(W));
@@ -42,89 +49,89 @@ static FN(backward_t) FN(backward_take)(arena_t *arena, const problem_t *p) {
   return w;
 }
 
-static void FN(load_columns)(const svdgrad_matrix_t *X, int64_t b, int64_t rows, int64_t columns, W *to) {
+static void load_columns(const svdgrad_matrix_t *X, int64_t b, int64_t rows, int64_t columns, W *to) {
   for (int64_t j = 0; j < columns; j++)
     for (int64_t i = 0; i < rows; i++)
-      to[j * rows + i] = X->data ? (W)*FN(element)(X, b, i, j) : 0;
+      to[j * rows + i] = X->data ? (W)*element(X, b, i, j) : 0;
 }
 
-static void FN(load_rows)(const svdgrad_matrix_t *Xh, int64_t b, int64_t rows, int64_t columns, W *to) {
+static void load_rows(const svdgrad_matrix_t *Xh, int64_t b, int64_t rows, int64_t columns, W *to) {
   for (int64_t j = 0; j < columns; j++)
     for (int64_t i = 0; i < rows; i++)
-      to[j * rows + i] = Xh->data ? (W)CONJ(*FN(element)(Xh, b, j, i)) : 0;
+      to[j * rows + i] = Xh->data ? (W)CONJ(*element(Xh, b, j, i)) : 0;
 }
 
-static void FN(load_backward)(const svd_backward_call_t *call, int64_t b, FN(backward_t) * w) {
-  FN(load_columns)(&call->U, b, w->m, w->u_cols, w->U);
-  FN(load_columns)(&call->gU, b, w->m, w->u_cols, w->gU);
-  FN(load_rows)(&call->Vh, b, w->n, w->v_cols, w->V);
-  FN(load_rows)(&call->gVh, b, w->n, w->v_cols, w->gV);
-  w->exponent = gap_exponent((double)*FN(entry)(&call->S, b, 0), 2000);
-  w->scale = FN(scale_of)(w->exponent);
+static void load_backward(const svd_backward_call_t *call, int64_t b, backward_t *w) {
+  load_columns(&call->U, b, w->m, w->u_cols, w->U);
+  load_columns(&call->gU, b, w->m, w->u_cols, w->gU);
+  load_rows(&call->Vh, b, w->n, w->v_cols, w->V);
+  load_rows(&call->gVh, b, w->n, w->v_cols, w->gV);
+  w->exponent = gap_exponent((double)*entry(&call->S, b, 0), 2000);
+  w->scale = scale_of(w->exponent);
   for (int64_t j = 0; j < w->k; j++) {
-    w->s[j] = (WR)*FN(entry)(&call->S, b, j) * w->scale.first * w->scale.second;
-    w->gS[j] = call->gS.data ? (WR)*FN(entry)(&call->gS, b, j) : 0;
+    w->s[j] = (WR)*entry(&call->S, b, j) * w->scale.first * w->scale.second;
+    w->gS[j] = call->gS.data ? (WR)*entry(&call->gS, b, j) : 0;
   }
 }
 
-/* P = U1^H gU1 and the cotangent outside the span of U1 = U(:, 0..k-1), of which there is none for k = m.  Further columns U2 (full_matrices) act only
- * through their component along U1: U2^H dU1 = -(U1^H dU2)^H, so that they add -U2 (gU2^H U1); what they have along U2
- * itself is gauge. */
-static void FN(split_cotangent)(int64_t m, int64_t k, int64_t columns, const W *U, const W *gU, W *P, W *outside) {
+/* P = U1^H gU1 and the cotangent outside the span of U1 = U(:, 0..k-1), of which there is none for k = m.  Further
+ * columns U2 (full_matrices) act only through their component along U1: U2^H dU1 = -(U1^H dU2)^H, so that they add -U2
+ * (gU2^H U1); what they have along U2 itself is gauge. */
+static void split_cotangent(int64_t m, int64_t k, int64_t columns, const W *U, const W *gU, W *P, W *outside) {
   for (int64_t j = 0; j < k; j++) {
     for (int64_t i = 0; i < k; i++)
-      P[j * k + i] = FN(dot)(m, U + i * m, gU + j * m);
+      P[j * k + i] = dot(m, U + i * m, gU + j * m);
     for (int64_t r = 0; r < m; r++) {
       W sum = gU[j * m + r];
       for (int64_t i = 0; i < k; i++)
         sum -= U[i * m + r] * P[j * k + i];
       for (int64_t i = k; i < columns; i++)
-        sum -= U[i * m + r] * FN(dot)(m, gU + i * m, U + j * m);
+        sum -= U[i * m + r] * dot(m, gU + i * m, U + j * m);
       outside[j * m + r] = k < m ? sum : 0;
     }
   }
 }
 
 /* Largest entry of the skew-Hermitian matrix U2^H gU2 - gU2^H U2 of the further columns. */
-static double FN(extra_gauge)(int64_t m, int64_t k, int64_t columns, const W *U, const W *gU) {
+static double extra_gauge(int64_t m, int64_t k, int64_t columns, const W *U, const W *gU) {
   WR largest = 0;
   for (int64_t i = k; i < columns; i++)
     for (int64_t j = i; j < columns; j++) {
-      const W x = FN(dot)(m, U + i * m, gU + j * m) - FN(dot)(m, gU + i * m, U + j * m);
+      const W x = dot(m, U + i * m, gU + j * m) - dot(m, gU + i * m, U + j * m);
       largest = fmax(largest, sqrt(ABS2(x)));
     }
   return (double)largest;
 }
 
-static void FN(tally_gauge)(const FN(backward_t) * w, gap_policy_t *policy, double norm) {
-  FN(tally_phases)(w->k, w->UhgU, w->VhgV, norm, policy);
-  gap_gauge(policy, FN(extra_gauge)(w->m, w->k, w->u_cols, w->U, w->gU), norm);
-  gap_gauge(policy, FN(extra_gauge)(w->n, w->k, w->v_cols, w->V, w->gV), norm);
+static void tally_gauge(const backward_t *w, gap_policy_t *policy, double norm) {
+  tally_phases(w->k, w->UhgU, w->VhgV, norm, policy);
+  gap_gauge(policy, extra_gauge(w->m, w->k, w->u_cols, w->U, w->gU), norm);
+  gap_gauge(policy, extra_gauge(w->n, w->k, w->v_cols, w->V, w->gV), norm);
 }
 
-static void FN(scale_outside)(const FN(backward_t) * w, gap_policy_t *policy, int64_t m, W *outside) {
+static void scale_outside(const backward_t *w, gap_policy_t *policy, int64_t m, W *outside) {
   for (int64_t j = 0; j < w->k; j++) {
     W *column = outside + j * m;
-    const double inverse = gap_outside(policy, (double)w->s[j], FN(column_norm)(m, column));
+    const double inverse = gap_outside(policy, (double)w->s[j], column_norm(m, column));
     for (int64_t i = 0; i < m; i++)
       column[i] *= (WR)inverse * w->scale.first * w->scale.second;
   }
 }
 
 /* A - U S Vh and its SVD: the discarded part of the spectrum.  0 if the sweep limit was reached. */
-static int FN(factorize_rest)(const svd_backward_call_t *call, int64_t b, const FN(backward_t) * w) {
+static int factorize_rest(const svd_backward_call_t *call, int64_t b, const backward_t *w) {
   for (int64_t i = 0; i < w->m; i++)
     for (int64_t j = 0; j < w->n; j++) {
-      W a = (W)*FN(element)(&call->A, b, i, j) * w->scale.first * w->scale.second;
+      W a = (W)*element(&call->A, b, i, j) * w->scale.first * w->scale.second;
       for (int64_t r = 0; r < w->k; r++)
         a -= w->U[r * w->m + i] * w->s[r] * CONJ(w->V[r * w->n + j]);
-      FN(set_element)(&w->rest, i, j, a);
+      set_element(&w->rest, i, j, a);
     }
-  return FN(factorize)(&w->rest, 0);
+  return factorize(&w->rest, 0);
 }
 
 /* outside <- basis x + (outside - basis p) inverse, for one kept column; basis is m-by-mn with orthonormal columns. */
-static void FN(expand)(int64_t m, int64_t mn, const W *basis, const W *p, const W *x, WR inverse, W *outside) {
+static void expand(int64_t m, int64_t mn, const W *basis, const W *p, const W *x, WR inverse, W *outside) {
   for (int64_t i = 0; i < m; i++) {
     W inside = 0, solved = 0;
     for (int64_t r = 0; r < mn; r++) {
@@ -135,25 +142,25 @@ static void FN(expand)(int64_t m, int64_t mn, const W *basis, const W *p, const 
   }
 }
 
-static void FN(solve_truncated)(const FN(backward_t) * w, gap_policy_t *policy) {
+static void solve_truncated(const backward_t *w, gap_policy_t *policy) {
   const int64_t m = w->m, n = w->n, mn = w->rest.small;
   for (int64_t j = 0; j < w->k; j++) {
     W *gu = w->outside_U + j * m, *gv = w->outside_V + j * n;
     for (int64_t i = 0; i < mn; i++) {
-      w->p[i] = FN(dot)(m, w->rest.U + i * m, gu);
-      w->q[i] = FN(dot)(n, w->rest.V + i * n, gv);
+      w->p[i] = dot(m, w->rest.U + i * m, gu);
+      w->q[i] = dot(n, w->rest.V + i * n, gv);
     }
-    FN(solve_discarded)(mn, w->rest.s, w->s[j], w->p, w->q, w->scale, policy, w->x, w->y);
-    const double size = FN(column_norm)(m, gu) + FN(column_norm)(n, gv);
+    solve_discarded(mn, w->rest.s, w->s[j], w->p, w->q, w->scale, policy, w->x, w->y);
+    const double size = column_norm(m, gu) + column_norm(n, gv);
     const WR inverse = (WR)gap_outside(policy, (double)w->s[j], size) * w->scale.first * w->scale.second;
-    FN(expand)(m, mn, w->rest.U, w->p, w->x, inverse, gu);
-    FN(expand)(n, mn, w->rest.V, w->q, w->y, inverse, gv);
+    expand(m, mn, w->rest.U, w->p, w->x, inverse, gu);
+    expand(n, mn, w->rest.V, w->q, w->y, inverse, gv);
   }
   gap_cut(policy, (double)w->s[w->k - 1], (double)w->rest.s[w->rest.order[0]]);
 }
 
 /* gA = U M Vh + X_ Vh + U Y_^H */
-static void FN(assemble)(const FN(backward_t) * w) {
+static void assemble(const backward_t *w) {
   const int64_t m = w->m, n = w->n, k = w->k;
   for (int64_t j = 0; j < n; j++)
     for (int64_t i = 0; i < m; i++) {
@@ -168,61 +175,63 @@ static void FN(assemble)(const FN(backward_t) * w) {
     }
 }
 
-static void FN(store_gradient)(const svd_backward_call_t *call, int64_t b, const FN(backward_t) * w) {
+static void store_gradient(const svd_backward_call_t *call, int64_t b, const backward_t *w) {
   for (int64_t j = 0; j < w->n; j++)
     for (int64_t i = 0; i < w->m; i++) {
-      T *gA = FN(element)(&call->gA, b, i, j);
+      T *gA = element(&call->gA, b, i, j);
       const W gradient = (WR)call->alpha * w->gA[j * w->m + i];
       *gA = (T)(call->beta == 0 ? gradient : gradient + (WR)call->beta * (W)*gA);
     }
 }
 
-static size_t FN(ref_backward_scratch)(const problem_t *p) {
+static size_t ref_backward_scratch(const problem_t *p) {
   arena_t arena = {NULL, 0};
-  (void)FN(backward_take)(&arena, p);
+  (void)backward_take(&arena, p);
   return arena.used;
 }
 
 /* gS alone: no gap is looked at, under any policy. */
-static void FN(gradient_of_values)(const FN(backward_t) * w) {
+static void gradient_of_values(const backward_t *w) {
   for (int64_t j = 0; j < w->k; j++)
     for (int64_t i = 0; i < w->k; i++)
       w->M[j * w->k + i] = i == j ? w->gS[i] : 0;
 }
 
 /* 0 if the discarded spectrum could not be had. */
-static int FN(gradient_of_vectors)(const svd_backward_call_t *call, int64_t b, const FN(backward_t) * w,
-                                   gap_policy_t *policy, double norm) {
-  FN(tally_gauge)(w, policy, norm);
-  FN(form_M)(w->k, w->UhgU, w->VhgV, w->s, w->gS, w->scale, policy, w->M);
+static int gradient_of_vectors(const svd_backward_call_t *call, int64_t b, const backward_t *w, gap_policy_t *policy,
+                               double norm) {
+  tally_gauge(w, policy, norm);
+  form_M(w->k, w->UhgU, w->VhgV, w->s, w->gS, w->scale, policy, w->M);
   if (w->k == call->p.mn) {
-    FN(scale_outside)(w, policy, w->m, w->outside_U);
-    FN(scale_outside)(w, policy, w->n, w->outside_V);
+    scale_outside(w, policy, w->m, w->outside_U);
+    scale_outside(w, policy, w->n, w->outside_V);
     return 1;
   }
-  const int converged = FN(factorize_rest)(call, b, w);
-  FN(solve_truncated)(w, policy);
+  const int converged = factorize_rest(call, b, w);
+  solve_truncated(w, policy);
   return converged;
 }
 
-static void FN(ref_backward_matrix)(const void *argument, int64_t b, int64_t count, arena_t scratch) {
+static void ref_backward_matrix(const void *argument, int64_t b, int64_t count, arena_t scratch) {
   (void)count; /* one at a time */
   const svd_backward_call_t *call = argument;
-  FN(backward_t) w = FN(backward_take)(&scratch, &call->p);
-  FN(load_backward)(call, b, &w);
-  FN(split_cotangent)(w.m, w.k, w.u_cols, w.U, w.gU, w.UhgU, w.outside_U);
-  FN(split_cotangent)(w.n, w.k, w.v_cols, w.V, w.gV, w.VhgV, w.outside_V);
-  const cotangent_size_t gU = FN(cotangent_size)(w.m, w.u_cols, w.gU), gV = FN(cotangent_size)(w.n, w.v_cols, w.gV);
-  gap_policy_t policy = FN(policy_of)(&call->p, (double)w.s[0], gU, gV);
+  backward_t w = backward_take(&scratch, &call->p);
+  load_backward(call, b, &w);
+  split_cotangent(w.m, w.k, w.u_cols, w.U, w.gU, w.UhgU, w.outside_U);
+  split_cotangent(w.n, w.k, w.v_cols, w.V, w.gV, w.VhgV, w.outside_V);
+  const cotangent_size_t gU = cotangent_size(w.m, w.u_cols, w.gU), gV = cotangent_size(w.n, w.v_cols, w.gV);
+  gap_policy_t policy = policy_of(&call->p, (double)w.s[0], gU, gV);
   int converged = 1;
   if (call->gU.data || call->gVh.data)
-    converged = FN(gradient_of_vectors)(call, b, &w, &policy, gU.norm + gV.norm);
+    converged = gradient_of_vectors(call, b, &w, &policy, gU.norm + gV.norm);
   else
-    FN(gradient_of_values)(&w);
-  FN(assemble)(&w);
+    gradient_of_values(&w);
+  assemble(&w);
   for (int64_t i = 0; i < w.m * w.n && !converged; i++)
     w.gA[i] = (WR)NAN; /* loud, where nothing else can say so */
-  FN(store_gradient)(call, b, &w);
+  store_gradient(call, b, &w);
   if (call->report)
     call->report[b] = gap_report(&policy, w.exponent);
 }
+
+#endif

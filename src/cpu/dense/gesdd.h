@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* LAPACK's SVD of one tall matrix: divide and conquer (M. Gu and S. C. Eisenstat, SIAM J. Matrix Anal. Appl. 16, 1995), and
- * QR iteration for where that does not converge. */
+/* LAPACK's SVD of one tall matrix: divide and conquer (M. Gu and S. C. Eisenstat, SIAM J. Matrix Anal. Appl. 16,
+ * 1995), and QR iteration for where that does not converge. */
+#ifndef SVDGRAD_DENSE_GESDD_H
+#define SVDGRAD_DENSE_GESDD_H
+#include "base/arena.h"
+#include "lapack.h"
 
-typedef struct FN(lapack_svd) {
+typedef struct lapack_svd {
   int m, n, mn, lwork;
   T *A;      /* m-by-n, destroyed */
   R *S;      /* mn */
@@ -10,12 +14,12 @@ typedef struct FN(lapack_svd) {
   T *work;
   R *rwork;
   int *iwork;
-} FN(lapack_svd_t);
+} lapack_svd_t;
 
 /* The sizes below are those of LAPACK 3.7 and later; older ones want less. */
-static FN(lapack_svd_t) FN(lapack_svd_take)(arena_t *arena, int64_t m, int64_t n, int vectors, int lwork) {
+static lapack_svd_t lapack_svd_take(arena_t *arena, int64_t m, int64_t n, int vectors, int lwork) {
   const int64_t mn = m < n ? m : n, mx = m < n ? n : m;
-  FN(lapack_svd_t) w = {.m = (int)m, .n = (int)n, .mn = (int)mn, .lwork = lwork};
+  lapack_svd_t w = {.m = (int)m, .n = (int)n, .mn = (int)mn, .lwork = lwork};
   w.A = arena_take(arena, m * n, sizeof(T));
   w.S = arena_take(arena, mn, sizeof(R));
   if (vectors) {
@@ -31,13 +35,13 @@ static FN(lapack_svd_t) FN(lapack_svd_take)(arena_t *arena, int64_t m, int64_t n
   return w;
 }
 
-static int FN(larger_lwork)(int lwork, T query) {
+static int larger_lwork(int lwork, T query) {
   const int asked = (int)RE(query) + (int)((double)RE(query) * EPSILON) + 1; /* RE(query) may be rounded down */
   return asked > lwork ? asked : lwork;
 }
 
 /* Optimal workspace of everything that the forward pass calls; by the bidiagonal path or by gesdd. */
-static int FN(svd_lwork)(int m, int n, int vectors, int full, int bidiagonal) {
+static int svd_lwork(int m, int n, int vectors, int full, int bidiagonal) {
   const int mn = m < n ? m : n, mx = m < n ? n : m, query = -1;
   const char *job = vectors ? "S" : "N";
   int info = 0, iwork = 0, lwork = 1;
@@ -46,21 +50,21 @@ static int FN(svd_lwork)(int m, int n, int vectors, int full, int bidiagonal) {
   (void)rwork;
   if (!bidiagonal) {
     LAPACK(gesdd)(job, &m, &n, &A, &m, &S, &A, &m, &A, &mn, &work, &query, RWORK(&rwork) & iwork, &info, 1);
-    lwork = FN(larger_lwork)(lwork, work);
+    lwork = larger_lwork(lwork, work);
   }
   LAPACK(gesvd)(job, job, &m, &n, &A, &m, &S, &A, &m, &A, &mn, &work, &query, RWORK(&rwork) & info, 1, 1);
-  lwork = FN(larger_lwork)(lwork, work);
+  lwork = larger_lwork(lwork, work);
   if (full) {
     LAPACK(geqrf)(&mx, &mn, &A, &mx, &A, &work, &query, &info);
-    lwork = FN(larger_lwork)(lwork, work);
+    lwork = larger_lwork(lwork, work);
     ORGQR(&mx, &mx, &mn, &A, &mx, &A, &work, &query, &info);
-    lwork = FN(larger_lwork)(lwork, work);
+    lwork = larger_lwork(lwork, work);
   }
   return lwork;
 }
 
 /* SVD of w->A, which is destroyed; 0 if it did not converge. */
-static int FN(lapack_gesdd)(const FN(lapack_svd_t) * w) {
+static int lapack_gesdd(const lapack_svd_t *w) {
   int info = 0;
   LAPACK(gesdd)
   (w->U ? "S" : "N", &w->m, &w->n, w->A, &w->m, w->S, w->U, &w->m, w->Vh, &w->mn, w->work, &w->lwork,
@@ -68,7 +72,7 @@ static int FN(lapack_gesdd)(const FN(lapack_svd_t) * w) {
   return info == 0;
 }
 
-static int FN(lapack_gesvd)(const FN(lapack_svd_t) * w) {
+static int lapack_gesvd(const lapack_svd_t *w) {
   const char *job = w->U ? "S" : "N";
   int info = 0;
   LAPACK(gesvd)
@@ -76,3 +80,5 @@ static int FN(lapack_gesvd)(const FN(lapack_svd_t) * w) {
    1);
   return info == 0;
 }
+
+#endif

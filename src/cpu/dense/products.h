@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Products of small column-major matrices without the cost of a BLAS call, of large ones through the BLAS. */
+#ifndef SVDGRAD_DENSE_PRODUCTS_H
+#define SVDGRAD_DENSE_PRODUCTS_H
+#include "lapack.h"
+
+#include <stdint.h>
 
 /* Below this many multiplications the BLAS spends more on its call than on the product (measured: OpenBLAS 0.3.21,
  * about 12^3). */
-enum { FN(SMALL_PRODUCT) = 2000 };
+enum { SMALL_PRODUCT = 2000 };
 
-static int FN(is_small_product)(int64_t m, int64_t n, int64_t k) {
-  return (double)m * (double)n * (double)k <= FN(SMALL_PRODUCT);
+static int is_small_product(int64_t m, int64_t n, int64_t k) {
+  return (double)m * (double)n * (double)k <= SMALL_PRODUCT;
 }
 
 /* C = alpha A B + beta C; A m-by-k, B k-by-n. */
-static void FN(multiply)(int64_t m, int64_t n, int64_t k, R alpha, const T *A, const T *B, R beta, T *C) {
-  if (!FN(is_small_product)(m, n, k)) {
+static void multiply(int64_t m, int64_t n, int64_t k, R alpha, const T *A, const T *B, R beta, T *C) {
+  if (!is_small_product(m, n, k)) {
     const int mi = (int)m, ni = (int)n, ki = (int)k;
     const T a = alpha, b = beta;
     LAPACK(gemm)("N", "N", &mi, &ni, &ki, &a, A, &mi, B, &ki, &b, C, &mi, 1, 1);
@@ -30,8 +35,8 @@ static void FN(multiply)(int64_t m, int64_t n, int64_t k, R alpha, const T *A, c
 }
 
 /* C = A^H B; A k-by-m, B k-by-n. */
-static void FN(multiply_hermitian)(int64_t m, int64_t n, int64_t k, const T *A, const T *B, T *C) {
-  if (!FN(is_small_product)(m, n, k)) {
+static void multiply_hermitian(int64_t m, int64_t n, int64_t k, const T *A, const T *B, T *C) {
+  if (!is_small_product(m, n, k)) {
     const int mi = (int)m, ni = (int)n, ki = (int)k;
     const T one = 1, zero = 0;
     LAPACK(gemm)(CONJUGATE, "N", &mi, &ni, &ki, &one, A, &ki, B, &ki, &zero, C, &mi, 1, 1);
@@ -47,8 +52,8 @@ static void FN(multiply_hermitian)(int64_t m, int64_t n, int64_t k, const T *A, 
 }
 
 /* C = A B^H + beta C; A m-by-k, B n-by-k. */
-static void FN(multiply_by_hermitian)(int64_t m, int64_t n, int64_t k, const T *A, const T *B, R beta, T *C) {
-  if (!FN(is_small_product)(m, n, k)) {
+static void multiply_by_hermitian(int64_t m, int64_t n, int64_t k, const T *A, const T *B, R beta, T *C) {
+  if (!is_small_product(m, n, k)) {
     const int mi = (int)m, ni = (int)n, ki = (int)k;
     const T one = 1, b = beta;
     LAPACK(gemm)("N", CONJUGATE, &mi, &ni, &ki, &one, A, &mi, B, &ni, &b, C, &mi, 1, 1);
@@ -65,3 +70,5 @@ static void FN(multiply_by_hermitian)(int64_t m, int64_t n, int64_t k, const T *
     }
   }
 }
+
+#endif

@@ -1,25 +1,30 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* SVD of one tall matrix by way of bidiagonal form: reduced by the kernel of simd/one/bidiagonal.h, A = Q B P^H, or after a QR
- * factorization if it is much taller than wide (T. F. Chan, ACM Trans. Math. Softw. 8, 1982); B by LAPACK's divide and
- * conquer; its factors multiplied by Q and P in blocks. */
+/* SVD of one tall matrix by way of bidiagonal form: reduced by the kernel of simd/one/bidiagonal.h, A = Q B P^H, or
+ * after a QR factorization if it is much taller than wide (T. F. Chan, ACM Trans. Math. Softw. 8, 1982); B by
+ * LAPACK's divide and conquer; its factors multiplied by Q and P in blocks. */
+#ifndef SVDGRAD_DENSE_BIDIAGONAL_H
+#define SVDGRAD_DENSE_BIDIAGONAL_H
+#include "gesdd.h"
+#include "qr.h"
 
-typedef struct FN(bidiagonal) {
+typedef struct bidiagonal {
   int64_t rows; /* of what is reduced: n after a QR factorization, or m */
   reduction_t reduction;
-  FN(qr_t) qr;
+  qr_t qr;
   R *U, *Vh; /* complex types: the factors of B, n-by-n */
   R *work;
-  FN(block_work_t) block;
-} FN(bidiagonal_t);
+  block_work_t block;
+} bidiagonal_t;
 
-/* From this ratio of m to n on, QR first: at 80, 150 and 300 columns either way takes as long somewhere between 2 and 6. */
-static int FN(is_much_taller)(int64_t m, int64_t n) { return m >= 3 * n; }
+/* From this ratio of m to n on a QR factorization comes first: at 80, 150 and 300 columns either way takes as long
+ * somewhere between 2 and 6. */
+static int is_much_taller(int64_t m, int64_t n) { return m >= 3 * n; }
 
-static FN(bidiagonal_t) FN(bidiagonal_take)(arena_t *arena, int64_t m, int64_t n, int vectors, int lanes) {
-  FN(bidiagonal_t) b = {.rows = FN(is_much_taller)(m, n) ? n : m};
+static bidiagonal_t bidiagonal_take(arena_t *arena, int64_t m, int64_t n, int vectors, int lanes) {
+  bidiagonal_t b = {.rows = is_much_taller(m, n) ? n : m};
   reduction_t *r = &b.reduction;
-  *r = (reduction_t){.m = b.rows, .n = n, .a_stride = FN(lane_stride)(b.rows, lanes)};
-  const int64_t p_stride = FN(lane_stride)(n, lanes);
+  *r = (reduction_t){.m = b.rows, .n = n, .a_stride = lane_stride(b.rows, lanes)};
+  const int64_t p_stride = lane_stride(n, lanes);
   r->p_stride = vectors ? p_stride : 0;
   r->A = arena_take(arena, r->a_stride * n, sizeof(R));
   r->P = arena_take(arena, vectors ? p_stride * n : p_stride, sizeof(R));
@@ -31,29 +36,29 @@ static FN(bidiagonal_t) FN(bidiagonal_take)(arena_t *arena, int64_t m, int64_t n
   r->w = arena_take(arena, r->a_stride, sizeof(R));
   r->y = arena_take(arena, n, sizeof(T));
   if (b.rows < m)
-    b.qr = FN(qr_take)(arena, m, n, lanes);
+    b.qr = qr_take(arena, m, n, lanes);
   b.work = arena_take(arena, vectors ? (3 * n + 4) * n : 4 * n, sizeof(R));
   if (vectors && IS_COMPLEX) {
     b.U = arena_take(arena, n * n, sizeof(R));
     b.Vh = arena_take(arena, n * n, sizeof(R));
   }
   if (vectors)
-    b.block = FN(block_work_take)(arena, b.rows, n, n);
+    b.block = block_work_take(arena, b.rows, n, n);
   return b;
 }
 
 /* w->A, or the upper triangle of it, to the registers of b. */
-static void FN(fill_lanes)(const FN(lapack_svd_t) * w, const FN(bidiagonal_t) * b, int lanes) {
+static void fill_lanes(const lapack_svd_t *w, const bidiagonal_t *b, int lanes) {
   const reduction_t *r = &b->reduction;
   for (int64_t j = 0; j < r->n; j++) {
     const T *from = w->A + j * w->m;
     const int64_t rows = b->rows < w->m ? j + 1 : b->rows;
-    FN(to_lanes)((R *)r->A + j * r->a_stride, r->a_stride, from, rows, lanes);
+    to_lanes((R *)r->A + j * r->a_stride, r->a_stride, from, rows, lanes);
   }
 }
 
 /* B = U diag(S) Vh. */
-static int FN(solve_bidiagonal)(const FN(lapack_svd_t) * w, const FN(bidiagonal_t) * b) {
+static int solve_bidiagonal(const lapack_svd_t *w, const bidiagonal_t *b) {
   R *const U = IS_COMPLEX ? b->U : (R *)w->U, *const Vh = IS_COMPLEX ? b->Vh : (R *)w->Vh, unused = 0;
   const int ldu = IS_COMPLEX ? w->n : w->m;
   int info = 0, none = 0;
@@ -65,7 +70,7 @@ static int FN(solve_bidiagonal)(const FN(lapack_svd_t) * w, const FN(bidiagonal_
 }
 
 /* The factors of B into those of A: complex ones, and with zeros below. */
-static void FN(spread_factors)(const FN(lapack_svd_t) * w, const FN(bidiagonal_t) * b) {
+static void spread_factors(const lapack_svd_t *w, const bidiagonal_t *b) {
   for (int64_t j = 0; j < w->n; j++) {
     for (int64_t i = 0; i < w->n && IS_COMPLEX; i++) {
       w->U[j * w->m + i] = b->U[j * w->n + i];
@@ -75,29 +80,31 @@ static void FN(spread_factors)(const FN(lapack_svd_t) * w, const FN(bidiagonal_t
   }
 }
 
-static void FN(multiply_factors)(const FN(lapack_svd_t) * w, const FN(bidiagonal_t) * b, const reflector_ops_t *ops) {
+static void multiply_factors(const lapack_svd_t *w, const bidiagonal_t *b, const reflector_ops_t *ops) {
   const reduction_t *r = &b->reduction;
-  const FN(reflectors_t) H = {r->m, r->n, 0, r->tau_q, NULL, r->A, r->a_stride, ops};
-  const FN(reflectors_t) G = {r->n, r->n - 1, 1, r->tau_p, NULL, r->P, r->p_stride, ops};
-  FN(multiply_left)(&H, w->n, w->U, w->m, &b->block);
-  FN(multiply_right)(&G, w->n, w->Vh, w->n, &b->block);
+  const reflectors_t H = {r->m, r->n, 0, r->tau_q, NULL, r->A, r->a_stride, ops};
+  const reflectors_t G = {r->n, r->n - 1, 1, r->tau_p, NULL, r->P, r->p_stride, ops};
+  multiply_left(&H, w->n, w->U, w->m, &b->block);
+  multiply_right(&G, w->n, w->Vh, w->n, &b->block);
   if (b->rows < w->m) {
-    const FN(reflectors_t) Q = {w->m, w->n, 0, NULL, b->qr.triangles, w->A, w->m * (1 + IS_COMPLEX), NULL};
-    FN(multiply_left)(&Q, w->n, w->U, w->m, &b->qr.block);
+    const reflectors_t Q = {w->m, w->n, 0, NULL, b->qr.triangles, w->A, w->m * (1 + IS_COMPLEX), NULL};
+    multiply_left(&Q, w->n, w->U, w->m, &b->qr.block);
   }
 }
 
 /* SVD of w->A, which is destroyed; 0 if it did not converge. */
-static int FN(bidiagonal_svd)(const FN(lapack_svd_t) * w, const FN(bidiagonal_t) * b, const reflector_ops_t *ops) {
+static int bidiagonal_svd(const lapack_svd_t *w, const bidiagonal_t *b, const reflector_ops_t *ops) {
   if (b->rows < w->m)
-    FN(factor_tall)(w->m, w->n, w->A, &b->qr, ops);
-  FN(fill_lanes)(w, b, ops->lanes);
+    factor_tall(w->m, w->n, w->A, &b->qr, ops);
+  fill_lanes(w, b, ops->lanes);
   ops->reduce(&b->reduction);
-  if (!FN(solve_bidiagonal)(w, b))
+  if (!solve_bidiagonal(w, b))
     return 0;
   if (w->U) {
-    FN(spread_factors)(w, b);
-    FN(multiply_factors)(w, b, ops);
+    spread_factors(w, b);
+    multiply_factors(w, b, ops);
   }
   return 1;
 }
+
+#endif

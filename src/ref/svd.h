@@ -1,20 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Forward pass of one matrix: load, factorize (ref_jacobi.inc), fix the gauge, store. */
+/* Forward pass of one matrix: load, factorize (jacobi.h), fix the gauge, store. */
+#ifndef SVDGRAD_REF_SVD_H
+#define SVDGRAD_REF_SVD_H
+#include "base/nonfinite.h"
+#include "jacobi.h"
 
 /* 0 if A has a NaN or Inf. */
-static int FN(load_factors)(const svd_call_t *call, int64_t b, const FN(factors_t) * f) {
+static int load_factors(const svd_call_t *call, int64_t b, const factors_t *f) {
   int finite = 1;
   for (int64_t i = 0; i < f->m; i++)
     for (int64_t j = 0; j < f->n; j++) {
-      const T a = *FN(element)(&call->A, b, i, j);
+      const T a = *element(&call->A, b, i, j);
       finite &= isfinite(RE(a)) && isfinite(IM(a));
-      FN(set_element)(f, i, j, (W)a);
+      set_element(f, i, j, (W)a);
     }
   return finite;
 }
 
 /* Row of the largest entry of a column; the first of equals. */
-static int64_t FN(largest_row)(int64_t m, const W *u) {
+static int64_t largest_row(int64_t m, const W *u) {
   int64_t largest = 0;
   for (int64_t i = 1; i < m; i++)
     if (ABS2(u[i]) > ABS2(u[largest]))
@@ -23,9 +27,9 @@ static int64_t FN(largest_row)(int64_t m, const W *u) {
 }
 
 /* Multiplies column j of U, and of V where there is one, by the phase that makes the largest entry of U's positive. */
-static void FN(fix_gauge)(const FN(factors_t) * f, int64_t j, int paired) {
+static void fix_gauge(const factors_t *f, int64_t j, int paired) {
   W *u = f->U + j * f->m, *v = f->V + j * f->n;
-  const int64_t row = FN(largest_row)(f->m, u);
+  const int64_t row = largest_row(f->m, u);
   const WR size = sqrt(ABS2(u[row]));
   const W phase = CONJ(u[row]) / size;
   for (int64_t i = 0; i < f->m; i++)
@@ -36,7 +40,7 @@ static void FN(fix_gauge)(const FN(factors_t) * f, int64_t j, int paired) {
 }
 
 /* 0 if the largest value is too large for R. */
-static int FN(store_values)(const svd_call_t *call, int64_t b, const FN(factors_t) * f) {
+static int store_values(const svd_call_t *call, int64_t b, const factors_t *f) {
   const WR s1 = f->s[f->order[0]];
   int exponent = 0;
   if (call->exponent) {
@@ -47,41 +51,43 @@ static int FN(store_values)(const svd_call_t *call, int64_t b, const FN(factors_
     call->exponent[b] = exponent;
   }
   for (int64_t j = 0; j < call->p.k; j++)
-    *FN(entry)(&call->S, b, j) = (R)ldexp(f->s[f->order[j]], -exponent);
+    *entry(&call->S, b, j) = (R)ldexp(f->s[f->order[j]], -exponent);
   return isfinite((R)ldexp(s1, -exponent));
 }
 
-static void FN(store_factors)(const svd_call_t *call, int64_t b, const FN(factors_t) * f) {
+static void store_factors(const svd_call_t *call, int64_t b, const factors_t *f) {
   const problem_t *p = &call->p;
   for (int64_t j = 0; j < p->u_cols && call->U.data; j++)
     for (int64_t i = 0; i < p->m; i++)
-      *FN(element)(&call->U, b, i, j) = (T)f->U[f->order[j] * p->m + i];
+      *element(&call->U, b, i, j) = (T)f->U[f->order[j] * p->m + i];
   for (int64_t j = 0; j < p->vh_rows && call->Vh.data; j++)
     for (int64_t i = 0; i < p->n; i++)
-      *FN(element)(&call->Vh, b, j, i) = (T)CONJ(f->V[f->order[j] * p->n + i]);
+      *element(&call->Vh, b, j, i) = (T)CONJ(f->V[f->order[j] * p->n + i]);
 }
 
-static size_t FN(ref_svd_scratch)(const problem_t *p) {
+static size_t ref_svd_scratch(const problem_t *p) {
   arena_t arena = {NULL, 0};
-  (void)FN(factors_take)(&arena, p->m, p->n, p->full_matrices);
+  (void)factors_take(&arena, p->m, p->n, p->full_matrices);
   return arena.used;
 }
 
-static void FN(ref_svd_matrix)(const void *argument, int64_t b, int64_t count, arena_t scratch) {
+static void ref_svd_matrix(const void *argument, int64_t b, int64_t count, arena_t scratch) {
   (void)count; /* one at a time */
   const svd_call_t *call = argument;
   const problem_t *p = &call->p;
-  const FN(factors_t) f = FN(factors_take)(&scratch, p->m, p->n, p->full_matrices);
-  if (!FN(load_factors)(call, b, &f)) {
-    FN(store_nan)(call, b);
+  const factors_t f = factors_take(&scratch, p->m, p->n, p->full_matrices);
+  if (!load_factors(call, b, &f)) {
+    store_nan(call, b);
     call->info[b] = SVDGRAD_INFO_NONFINITE;
     return;
   }
-  const int converged = FN(factorize)(&f, p->max_sweeps);
+  const int converged = factorize(&f, p->max_sweeps);
   const int64_t u_columns = p->full_matrices ? p->m : p->mn;
   for (int64_t j = 0; j < u_columns && p->positive_gauge; j++)
-    FN(fix_gauge)(&f, j, j < p->mn);
-  const int in_range = FN(store_values)(call, b, &f);
-  FN(store_factors)(call, b, &f);
+    fix_gauge(&f, j, j < p->mn);
+  const int in_range = store_values(call, b, &f);
+  store_factors(call, b, &f);
   call->info[b] = !converged ? SVDGRAD_INFO_NOT_CONVERGED : in_range ? SVDGRAD_INFO_OK : SVDGRAD_INFO_OVERFLOW;
 }
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copies between the caller's matrices, whatever their strides, and packed column-major storage. */
+#ifndef SVDGRAD_DENSE_COPY_H
+#define SVDGRAD_DENSE_COPY_H
+#include "backend.h"
+#include "base/type.h"
+#include "base/strided.h"
+
+/* A matrix in memory: entry (i, j) is x[i * row + j * column]. */
+typedef struct place {
+  T *x;
+  int64_t row, column;
+} place_t;
+
+static place_t place_of(const svdgrad_matrix_t *X, int64_t b) {
+  return (place_t){element(X, b, 0, 0), X->row_stride, X->col_stride};
+}
+
+static place_t transposed_place(place_t p) { return (place_t){p.x, p.column, p.row}; }
+
+/* One tile; where a stride is known to be 1 the compiler moves several elements at once. */
+static inline __attribute__((always_inline)) void copy_tile(int64_t rows, int64_t columns, int conjugated, place_t from,
+                                                            place_t to) {
+  for (int64_t j = 0; j < columns; j++)
+    for (int64_t i = 0; i < rows; i++) {
+      const T x = from.x[i * from.row + j * from.column];
+      to.x[i * to.row + j * to.column] = conjugated ? CONJ(x) : x;
+    }
+}
+
+/* Copies in square tiles, one below the other.  Where rows are contiguous on one side and columns on the other, few
+ * rows and columns are then in use at a time, and the side of contiguous columns is read or written sequentially, which
+ * the prefetcher follows. */
+static void copy_downwards(int64_t rows, int64_t columns, int conjugated, place_t from, place_t to) {
+  enum { TILE = 16 };
+  for (int64_t first_j = 0; first_j < columns; first_j += TILE)
+    for (int64_t first_i = 0; first_i < rows; first_i += TILE) {
+      const int64_t width = columns - first_j < TILE ? columns - first_j : TILE;
+      const int64_t height = rows - first_i < TILE ? rows - first_i : TILE;
+      const place_t x = {from.x + first_i * from.row + first_j * from.column, from.row, from.column};
+      const place_t y = {to.x + first_i * to.row + first_j * to.column, to.row, to.column};
+      if (x.row == 1 && y.row == 1)
+        copy_tile(height, width, conjugated, (place_t){x.x, 1, x.column}, (place_t){y.x, 1, y.column});
+      else
+        copy_tile(height, width, conjugated, x, y);
+    }
+}
+
+/* Between the caller's memory, of which `caller` is one, and packed storage. */
+static void copy_matrix(int64_t rows, int64_t columns, int conjugated, place_t from, place_t to, place_t caller) {
+  if (caller.row <= caller.column)
+    copy_downwards(rows, columns, conjugated, from, to);
+  else
+    copy_downwards(columns, rows, conjugated, transposed_place(from), transposed_place(to));
+}
+
+/* Into packed column-major storage. */
+static void load_matrix(const svdgrad_matrix_t *X, int64_t b, int64_t rows, int64_t columns, T *to) {
+  const place_t from = place_of(X, b);
+  copy_matrix(rows, columns, 0, from, (place_t){to, 1, rows}, from);
+}
+
+#endif

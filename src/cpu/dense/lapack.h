@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The routines of LAPACK and the BLAS, for the element type of a typed file (type.h). */
+#ifndef SVDGRAD_DENSE_LAPACK_H
+#define SVDGRAD_DENSE_LAPACK_H
+#include "base/type.h"
+
+#include <stddef.h>
+
+#include "cpu/lapack.inc" /* for all element types in one file: bench/ */
+
+#endif

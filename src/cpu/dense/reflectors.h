@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Products with many Householder reflectors at once, by the BLAS: H_j .. H_(j+b-1) = I - V T V^H with T upper
+ * triangular (R. Schreiber and C. Van Loan, SIAM J. Sci. Stat. Comput. 10, 1989). */
+#ifndef SVDGRAD_DENSE_REFLECTORS_H
+#define SVDGRAD_DENSE_REFLECTORS_H
+#include "base/arena.h"
+#include "../simd/one/reflectors.h"
+#include "lapack.h"
+
+#include <string.h>
+
+enum { BLOCK = 32 };
+
+/* I - tau_j v_j v_j^H, j = 0 .. count - 1; v_j is zero above row j + shift and 1 there. */
+typedef struct reflectors {
+  int64_t rows, count, shift;
+  const T *tau;               /* or NULL: */
+  const T *triangles;         /* BLOCK-by-count: T of each block beside the one before */
+  const void *V;              /* column j: the rest of v_j; what lies above does not matter */
+  int64_t stride;             /* reals from a column to the next */
+  const reflector_ops_t *ops; /* whose lanes V has; NULL: V is packed, and there is no tau */
+} reflectors_t;
+
+/* For products of `count` reflectors of at most `rows` rows with at most `others` rows or columns. */
+typedef struct block_work {
+  T *V, *gram, *triangle, *product, *turned;
+} block_work_t;
+
+static block_work_t block_work_take(arena_t *arena, int64_t rows, int64_t count, int64_t others) {
+  const int64_t block = count < BLOCK ? count : BLOCK;
+  return (block_work_t){.V = arena_take(arena, rows * block, sizeof(T)),
+                        .gram = arena_take(arena, block * block, sizeof(T)),
+                        .triangle = arena_take(arena, block * block, sizeof(T)),
+                        .product = arena_take(arena, others * block, sizeof(T)),
+                        .turned = arena_take(arena, others * block, sizeof(T))};
+}
+
+/* Where row i of a column begins, in reals; an imaginary part lies `lanes` behind. */
+static inline int64_t lane_place(int64_t i, int64_t lanes) {
+  return (i & -lanes) * (1 + IS_COMPLEX) + (i & (lanes - 1));
+}
+
+/* `count` entries to a column of registers with zeros behind them, `stride` reals in all; and from entry `first` of
+ * it. */
+static void to_lanes(R *to, int64_t stride, const T *from, int64_t count, int64_t lanes) {
+  memset(to, 0, (size_t)stride * sizeof(R));
+#if IS_COMPLEX
+  for (int64_t i = 0; i < count; i++) {
+    R *x = to + lane_place(i, lanes);
+    x[0] = (R)RE(from[i]), x[lanes] = (R)IM(from[i]);
+  }
+#else
+  (void)lanes;
+  memcpy(to, from, (size_t)count * sizeof(T));
+#endif
+}
+
+static void from_lanes(T *to, const R *from, int64_t first, int64_t count, int64_t lanes) {
+#if IS_COMPLEX
+  for (int64_t i = 0; i < count; i++) {
+    const R *x = from + lane_place(first + i, lanes);
+    to[i] = x[0] + (T)I * x[lanes];
+  }
+#else
+  (void)lanes;
+  memcpy(to, from + first, (size_t)count * sizeof(T));
+#endif
+}
+
+/* A column of reduction_t and panel_t: registers, an odd number of them, so that neighbours do not fall on the same
+ * lines of a cache. */
+static int64_t lane_stride(int64_t rows, int lanes) {
+  return ((rows + lanes - 1) / lanes | 1) * lanes * (1 + IS_COMPLEX);
+}
+
+/* C = alpha op(A) op(B) + beta C; packed but for the leading dimensions. */
+static void block_product(const char *op_a, const char *op_b, int64_t m, int64_t n, int64_t k, R alpha, const T *A,
+                          int64_t lda, const T *B, int64_t ldb, R beta, T *C, int64_t ldc) {
+  const int mi = (int)m, ni = (int)n, ki = (int)k, la = (int)lda, lb = (int)ldb, lc = (int)ldc;
+  const T a = alpha, b = beta;
+  LAPACK(gemm)(op_a, op_b, &mi, &ni, &ki, &a, A, &la, B, &lb, &b, C, &lc, 1, 1);
+}
+
+/* T of reflectors first .. first + count - 1. */
+static void make_triangle(const reflectors_t *r, int64_t first, int64_t count, const block_work_t *w) {
+  const T *tau = r->tau + first;
+  const gram_t gram = {first + r->shift, r->rows, count, r->stride, (const R *)r->V + first * r->stride, w->gram};
+  r->ops->multiply(&gram);
+  memset(w->triangle, 0, (size_t)(count * count) * sizeof(T));
+  for (int64_t j = 0; j < count; j++) {
+    T *t = w->triangle + j * count;
+    for (int64_t l = 0; l < j; l++) {
+      const T factor = -tau[j] * w->gram[j * count + l];
+      for (int64_t i = 0; i <= l; i++)
+        t[i] += w->triangle[l * count + i] * factor;
+    }
+    t[j] = tau[j];
+  }
+}
+
+/* The same, from row first + shift on: V and T. */
+static void make_block(const reflectors_t *r, int64_t first, int64_t count, const block_work_t *w) {
+  const int64_t top = first + r->shift, rows = r->rows - top;
+  for (int64_t j = 0; j < count; j++) {
+    const R *column = (const R *)r->V + (first + j) * r->stride;
+    T *v = w->V + j * rows;
+    memset(v, 0, (size_t)j * sizeof(T));
+    v[j] = 1;
+    from_lanes(v + j + 1, column, top + j + 1, rows - j - 1, r->ops ? r->ops->lanes : 1);
+  }
+  if (r->tau)
+    make_triangle(r, first, count, w);
+  for (int64_t j = 0; j < count && !r->tau; j++)
+    memcpy(w->triangle + j * count, r->triangles + (first + j) * BLOCK, (size_t)count * sizeof(T));
+}
+
+/* C <- (I - V op(T) V^H) C of a block, `rows` by `columns`. */
+static void reflect_block(int64_t rows, int64_t count, int64_t columns, const char *op, T *C, int64_t ldc,
+                          const block_work_t *w) {
+  block_product(CONJUGATE, "N", count, columns, rows, 1, w->V, rows, C, ldc, 0, w->product, count);
+  block_product(op, "N", count, columns, count, 1, w->triangle, count, w->product, count, 0, w->turned, count);
+  block_product("N", "N", rows, columns, count, -1, w->V, rows, w->turned, count, 1, C, ldc);
+}
+
+static int64_t last_block(int64_t count) { return (count - 1) / BLOCK * BLOCK; }
+
+/* C <- H_0 H_1 .. C, of r->rows rows and `columns` columns. */
+static void multiply_left(const reflectors_t *r, int64_t columns, T *C, int64_t ldc, const block_work_t *w) {
+  for (int64_t first = last_block(r->count); r->count > 0 && first >= 0; first -= BLOCK) {
+    const int64_t count = r->count - first < BLOCK ? r->count - first : BLOCK;
+    const int64_t top = first + r->shift, rows = r->rows - top;
+    make_block(r, first, count, w);
+    reflect_block(rows, count, columns, "N", C + top, ldc, w);
+  }
+}
+
+/* C <- C (H_0 H_1 ..)^H, of `rows` rows and r->rows columns. */
+static void multiply_right(const reflectors_t *r, int64_t rows, T *C, int64_t ldc, const block_work_t *w) {
+  for (int64_t first = last_block(r->count); r->count > 0 && first >= 0; first -= BLOCK) {
+    const int64_t count = r->count - first < BLOCK ? r->count - first : BLOCK;
+    const int64_t top = first + r->shift, columns = r->rows - top;
+    T *X = C + top * ldc;
+    make_block(r, first, count, w);
+    block_product("N", "N", rows, count, columns, 1, X, ldc, w->V, columns, 0, w->product, rows);
+    block_product("N", CONJUGATE, rows, count, count, 1, w->product, rows, w->triangle, count, 0, w->turned, rows);
+    block_product("N", CONJUGATE, rows, columns, count, -1, w->turned, rows, w->V, columns, 1, X, ldc);
+  }
+}
+
+#endif

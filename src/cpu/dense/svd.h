@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The SVD of one matrix: by LAPACK (gesdd.h), by our bidiagonalization with LAPACK's bdsdc (bidiagonal.h), or, with
+ * more rows than LAPACK can count, by blocks of rows (tall.h). All work is done in packed column-major scratch memory
+ * of fixed alignment, so that a result does not depend on where the caller's matrix lies.
+ *
+ * What is solved is tall, A or A^H where m < n: LAPACK takes up to half as long for it as for the wide matrix.
+ *
+ * The matrix is scaled by a power of two such that its largest entry is in [1, 2). This is exact, and A times 2^p has
+ * the same U and Vh to the last bit. */
+#ifndef SVDGRAD_DENSE_SVD_H
+#define SVDGRAD_DENSE_SVD_H
+#include "cpu/cpu_kernels.h"
+#include "copy.h"
+#include "tall.h"
+#include "base/nonfinite.h"
+
+/* Largest |x_i|, NaN if one is NaN or Inf.  Independent lanes, which the compiler may put side by side. */
+static R largest_size(int64_t count, const R *x) {
+  enum { LANES = 8 };
+  R largest[LANES] = {0}, poison[LANES] = {0}, all = 0;
+  int64_t i = 0;
+  for (; i + LANES <= count; i += LANES)
+    for (int l = 0; l < LANES; l++) {
+      const R size = (R)fabs(x[i + l]);
+      largest[l] = size > largest[l] ? size : largest[l];
+      poison[l] += size * 0; /* NaN for Inf and NaN */
+    }
+  for (; i < count; i++) {
+    const R size = (R)fabs(x[i]);
+    largest[0] = size > largest[0] ? size : largest[0];
+    poison[0] += size * 0;
+  }
+  for (int l = 0; l < LANES; l++)
+    all = (largest[l] > all ? largest[l] : all) + poison[l];
+  return all;
+}
+
+/* A, or A^H where it is wide, into packed storage, and its largest real or imaginary part, NaN if an entry is NaN or
+ * Inf. */
+static R pack(const svdgrad_matrix_t *A, int64_t b, int64_t m, int64_t n, T *packed) {
+  const int wide = m < n;
+  const place_t from = place_of(A, b), tall = wide ? transposed_place(from) : from;
+  copy_matrix(wide ? n : m, wide ? m : n, wide, tall, (place_t){packed, 1, wide ? n : m}, tall);
+  return largest_size((1 + IS_COMPLEX) * m * n, (const R *)packed);
+}
+
+/* x <- 2^exponent x, in two steps: 2^exponent itself may over- or underflow. */
+static void scale_by_power(int64_t count, T *x, int exponent) {
+  const R half = (R)ldexp(1, exponent / 2), rest = (R)ldexp(1, exponent - exponent / 2);
+  for (int64_t i = 0; i < count && exponent != 0; i++)
+    x[i] = x[i] * half * rest;
+}
+
+static int exponent_of(R largest) {
+  int exponent = 1;
+  if (largest > 0)
+    (void)frexp((double)largest, &exponent);
+  return exponent - 1;
+}
+
+typedef struct forward {
+  lapack_svd_t svd;        /* of the tall matrix */
+  bidiagonal_t bidiagonal; /* of that, or of the core */
+  tall_t tall;
+  T *full, *tau; /* full_matrices and m != n: the larger factor completed to a square one */
+} forward_t;
+
+/* More rows than LAPACK counts. */
+static forward_t tall_forward_take(arena_t *arena, const cpu_svd_plan_t *plan) {
+  const problem_t *p = plan->p;
+  const int64_t mx = p->m < p->n ? p->n : p->m;
+  forward_t w = {.tall = tall_take(arena, mx, p->mn, plan->vectors, plan->lwork, plan->tall->lanes)};
+  w.svd = tall_matrix_take(arena, mx, p->mn, &w.tall);
+  if (plan->bidiagonal)
+    w.bidiagonal = bidiagonal_take(arena, p->mn, p->mn, plan->vectors, plan->bidiagonal->lanes);
+  return w;
+}
+
+static forward_t forward_take(arena_t *arena, const cpu_svd_plan_t *plan) {
+  const problem_t *p = plan->p;
+  const int64_t mx = p->m < p->n ? p->n : p->m;
+  if (plan->tall)
+    return tall_forward_take(arena, plan);
+  forward_t w = {.svd = lapack_svd_take(arena, mx, p->mn, plan->vectors, plan->lwork)};
+  if (plan->bidiagonal)
+    w.bidiagonal = bidiagonal_take(arena, mx, p->mn, plan->vectors, plan->bidiagonal->lanes);
+  if (plan->vectors && p->full_matrices && p->m != p->n) {
+    w.full = arena_take(arena, mx * mx, sizeof(T));
+    w.tau = arena_take(arena, p->mn, sizeof(T));
+  }
+  return w;
+}
+
+/* Columns mn.. of an orthonormal basis that begins with the columns of U go to w->full. */
+static void complete_factor(const forward_t *w) {
+  const lapack_svd_t *svd = &w->svd;
+  int info = 0;
+  memcpy(w->full, svd->U, (size_t)svd->m * (size_t)svd->n * sizeof(T));
+  LAPACK(geqrf)(&svd->m, &svd->n, w->full, &svd->m, w->tau, svd->work, &svd->lwork, &info);
+  ORGQR(&svd->m, &svd->m, &svd->n, w->full, &svd->m, w->tau, svd->work, &svd->lwork, &info);
+}
+
+/* A column of a factor: `count` entries, `step` apart. */
+typedef struct line {
+  T *x;
+  int64_t count, step;
+} line_t;
+
+static void multiply_line(const line_t *line, T phase) {
+  for (int64_t i = 0; i < line->count; i++)
+    line->x[i * line->step] *= phase;
+}
+
+/* Makes the largest entry (the first of equals) real and positive; returns the phase. */
+static T fix_line(const line_t *line) {
+  double largest = -1;
+  T *entry = line->x;
+  for (int64_t i = 0; i < line->count; i++) {
+    T *u = &line->x[i * line->step];
+    const double size = (double)RE(*u) * (double)RE(*u) + (double)IM(*u) * (double)IM(*u);
+    if (size > largest) {
+      largest = size;
+      entry = u;
+    }
+  }
+  const T phase = CONJ(*entry) / (R)sqrt(largest);
+  multiply_line(line, phase);
+  *entry = (R)RE(*entry);
+  return phase;
+}
+
+/* Of the caller's U, which is the conjugate of Vh here where the tall matrix is A^H. */
+static void fix_gauges(const forward_t *w, int transposed) {
+  const lapack_svd_t *svd = &w->svd;
+  for (int64_t j = 0; j < svd->n; j++) {
+    const line_t x = {svd->U + j * svd->m, svd->m, 1}, y = {svd->Vh + j, svd->n, svd->n};
+    const T phase = fix_line(transposed ? &y : &x);
+    multiply_line(transposed ? &x : &y, CONJ(phase));
+  }
+  for (int64_t j = svd->n; j < svd->m && w->full && !transposed; j++) {
+    const line_t x = {w->full + j * svd->m, svd->m, 1};
+    (void)fix_line(&x);
+  }
+}
+
+/* Columns 0..columns-1 of the tall matrix's left factor. */
+static void store_left(const svdgrad_matrix_t *to, int64_t b, int adjoint, int64_t columns, const forward_t *w) {
+  const lapack_svd_t *svd = &w->svd;
+  const int64_t known = columns < svd->n ? columns : svd->n;
+  if (!to->data)
+    return;
+  place_t out = place_of(to, b);
+  out = adjoint ? transposed_place(out) : out;
+  copy_matrix(svd->m, known, adjoint, (place_t){svd->U, 1, svd->m}, out, out);
+  if (columns == known)
+    return; /* a stride that is not used may be any */
+  out.x += known * out.column;
+  copy_matrix(svd->m, columns - known, adjoint, (place_t){w->full + known * svd->m, 1, svd->m}, out, out);
+}
+
+/* Columns 0..columns-1 of its right one, whose conjugate transpose svd->Vh is. */
+static void store_right(const svdgrad_matrix_t *to, int64_t b, int adjoint, int64_t columns, const forward_t *w) {
+  const lapack_svd_t *svd = &w->svd;
+  if (!to->data)
+    return;
+  const place_t caller = place_of(to, b), out = adjoint ? transposed_place(caller) : caller;
+  copy_matrix(svd->n, columns, !adjoint, (place_t){svd->Vh, svd->n, 1}, out, out);
+}
+
+/* The sum makes a negative zero, which LAPACK may leave, a positive one.  0 if the largest value is too large for R. */
+static int store_values(const svd_call_t *call, int64_t b, const R *S, int exponent) {
+  const int kept = call->exponent ? 0 : exponent;
+  for (int64_t j = 0; j < call->p.k; j++)
+    *entry(&call->S, b, j) = (R)ldexp(S[j], kept) + 0;
+  if (call->exponent)
+    call->exponent[b] = exponent;
+  return isfinite((R)ldexp(S[0], kept));
+}
+
+static void store_forward(const svd_call_t *call, int64_t b, const forward_t *w) {
+  const problem_t *p = &call->p;
+  if (p->m < p->n) {
+    store_left(&call->Vh, b, 1, p->vh_rows, w);
+    store_right(&call->U, b, 0, p->u_cols, w);
+  } else {
+    store_left(&call->U, b, 0, p->u_cols, w);
+    store_right(&call->Vh, b, 1, p->vh_rows, w);
+  }
+}
+
+static size_t cpu_svd_scratch(const cpu_svd_plan_t *plan) {
+  arena_t arena = {NULL, 0};
+  (void)forward_take(&arena, plan);
+  return arena.used;
+}
+
+/* Of w->svd.A, 2^-exponent times the caller's matrix; 0 if it did not converge. */
+static int solve_forward(const cpu_svd_plan_t *plan, int64_t b, const forward_t *w, int exponent) {
+  const problem_t *p = &plan->call->p;
+  if (plan->tall)
+    return tall_svd(&w->svd, &w->tall, plan->bidiagonal ? &w->bidiagonal : NULL, plan->tall);
+  if (plan->bidiagonal ? bidiagonal_svd(&w->svd, &w->bidiagonal, plan->bidiagonal) : lapack_gesdd(&w->svd))
+    return 1;
+  (void)pack(&plan->call->A, b, p->m, p->n, w->svd.A);
+  scale_by_power(p->m * p->n, w->svd.A, -exponent);
+  return lapack_gesvd(&w->svd);
+}
+
+static void cpu_svd_matrix(const void *argument, int64_t b, int64_t count, arena_t scratch) {
+  (void)count; /* one at a time */
+  const cpu_svd_plan_t *plan = argument;
+  const svd_call_t *call = plan->call;
+  const problem_t *p = &call->p;
+  const forward_t w = forward_take(&scratch, plan);
+  const R largest = pack(&call->A, b, p->m, p->n, w.svd.A);
+  if (!isfinite(largest)) {
+    store_nan(call, b);
+    call->info[b] = SVDGRAD_INFO_NONFINITE;
+    return;
+  }
+  const int exponent = exponent_of(largest);
+  scale_by_power(p->m * p->n, w.svd.A, -exponent);
+  const int converged = solve_forward(plan, b, &w, exponent);
+  if (w.full)
+    complete_factor(&w);
+  if (p->positive_gauge && plan->vectors)
+    fix_gauges(&w, p->m < p->n);
+  const int in_range = store_values(call, b, w.svd.S, exponent);
+  store_forward(call, b, &w);
+  call->info[b] = !converged ? SVDGRAD_INFO_NOT_CONVERGED : in_range ? SVDGRAD_INFO_OK : SVDGRAD_INFO_OVERFLOW;
+}
+
+#endif

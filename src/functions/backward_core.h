@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The k-by-k elementwise steps of the backward pass, in the compute type (compute.h).
+ *
+ * Singular values come normalized, s = 2^-exponent S with 1 <= s_1 < 2 (gap_rules.inc). What is divided by one of them
+ * is multiplied by 2^-exponent last, so that nothing in between over- or underflows.  That power of two is given as a
+ * product of two, since 2^-exponent may overflow; the second factor is nearly always 1. */
+#ifndef SVDGRAD_BACKWARD_CORE_H
+#define SVDGRAD_BACKWARD_CORE_H
+#include "backend.h"
+#include "base/compute.h"
+#include "rules/gap_policy.h"
+
+typedef struct scale {
+  double first, second;
+} scale_t;
+
+static scale_t scale_of(int exponent) {
+  const int limit = 1000, first = exponent > limit ? limit : exponent < -limit ? -limit : exponent;
+  return (scale_t){ldexp(1, -first), ldexp(1, first - exponent)};
+}
+
+static double magnitude(compute_t x) {
+#if IS_COMPLEX
+  return hypot((double)RE(x), (double)IM(x));
+#else
+  return fabs((double)x);
+#endif
+}
+
+/* What a complex loss does under a phase of (u_i, v_i), Im diag(U^H gU + V^H gV), is not defined by A. */
+static void tally_phases(int64_t k, const compute_t *UhgU, const compute_t *VhgV, double norm, gap_policy_t *policy) {
+  for (int64_t i = 0; i < k && IS_COMPLEX; i++)
+    gap_gauge(policy, fabs((double)IM(UhgU[i * k + i] + VhgV[i * k + i])), norm);
+}
+
+/* M_ij = ((X+Y)_ij / (s_j - s_i) + (X-Y)_ij / (s_i + s_j)) / 2 + delta_ij gS_i, with X = U^H gU - gU^H U and
+ * Y = V^H gV - gV^H V: a Hermitian and a skew-Hermitian part, of which i <= j determines the rest. */
+static void form_M(int64_t k, const compute_t *UhgU, const compute_t *VhgV, const compute_real_t *s,
+                   const compute_real_t *gS, scale_t scale, gap_policy_t *policy, compute_t *M) {
+  for (int64_t j = 0; j < k; j++) {
+    for (int64_t i = 0; i < j; i++) {
+      const compute_t X = UhgU[j * k + i] - CONJ(UhgU[i * k + j]), Y = VhgV[j * k + i] - CONJ(VhgV[i * k + j]);
+      const gap_factors_t f = gap_pair(policy, (double)s[i], (double)s[j], magnitude(X + Y), magnitude(X - Y));
+      const compute_t hermitian = (compute_t)(f.minus / 2 * (X + Y) * scale.first * scale.second);
+      const compute_t skew = (compute_t)(f.plus / 2 * (X - Y) * scale.first * scale.second);
+      M[j * k + i] = hermitian + skew;
+      M[i * k + j] = CONJ(hermitian) - CONJ(skew);
+    }
+    M[j * k + j] = gS ? gS[j] : 0;
+#if IS_COMPLEX
+    const compute_t X = UhgU[j * k + j] - CONJ(UhgU[j * k + j]), Y = VhgV[j * k + j] - CONJ(VhgV[j * k + j]);
+    const gap_factors_t f = gap_diagonal(policy, (double)s[j], magnitude(X - Y));
+    M[j * k + j] += (compute_t)(f.plus / 2 * (X - Y) * scale.first * scale.second);
+#endif
+  }
+}
+
+/* Truncated: X_ S - R Y_ = gU', Y_ S - R^H X_ = gV' for one kept value s_j in the singular basis of the discarded part
+ * R = A - U S Vh, where p and q stand for gU' and gV': for each of its values r_i two equations for x_i and y_i. */
+static void solve_discarded(int64_t count, const compute_real_t *r, compute_real_t s_j, const compute_t *p,
+                            const compute_t *q, scale_t scale, gap_policy_t *policy, compute_t *x, compute_t *y) {
+  for (int64_t i = 0; i < count; i++) {
+    const gap_factors_t f = gap_pair(policy, (double)r[i], (double)s_j, magnitude(p[i] + q[i]), magnitude(p[i] - q[i]));
+    const compute_t sum = (compute_t)(f.minus / 2 * (p[i] + q[i]) * scale.first * scale.second);
+    const compute_t difference = (compute_t)(f.plus / 2 * (p[i] - q[i]) * scale.first * scale.second);
+    x[i] = sum + difference;
+    y[i] = sum - difference;
+  }
+}
+
+/* Norm without over- or underflow of squares. */
+static double column_norm(int64_t m, const compute_t *x) {
+  double sum = 0;
+  for (int64_t i = 0; i < m; i++)
+    sum += (double)RE(x[i]) * (double)RE(x[i]) + (double)IM(x[i]) * (double)IM(x[i]);
+  if (sum > DBL_MIN / DBL_EPSILON && sum <= DBL_MAX)
+    return sqrt(sum);
+  double norm = 0;
+  for (int64_t i = 0; i < m; i++)
+    norm = hypot(norm, magnitude(x[i]));
+  return norm;
+}
+
+/* Of an absent cotangent (NULL): zero. */
+static cotangent_size_t cotangent_size(int64_t m, int64_t columns, const compute_t *g) {
+  cotangent_size_t size = {0, 0};
+  if (!g)
+    return size;
+  for (int64_t j = 0; j < columns; j++)
+    size.largest_column = fmax(size.largest_column, column_norm(m, g + j * m));
+  size.norm = column_norm(m * columns, g);
+  return size;
+}
+
+static gap_policy_t policy_of(const problem_t *p, double s1, cotangent_size_t gU, cotangent_size_t gV) {
+  return gap_policy_make(p->gap_policy, p->gap_param, EPSILON, s1, gU.norm + gV.norm,
+                         gU.largest_column + gV.largest_column);
+}
+
+#endif

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The reference kernels of one element type.  They compute one precision wider than the operands. */
+#define COMPUTE_WIDE
+#include "ref_kernels.h"
+#include "backward.h"
+#include "svd.h"
+
+const ref_kernels_t TYPED(ref_kernels) = {.svd_scratch = ref_svd_scratch,
+                                          .backward_scratch = ref_backward_scratch,
+                                          .svd = ref_svd_matrix,
+                                          .backward = ref_backward_matrix};
