@@ -484,15 +484,25 @@ Test(power, every_layout) {
 
 enum { SEEDS = 3 };
 
-static power_problem_t batch_of(const setting_t *s, int64_t batch_count, int64_t first_seed) {
+/* One matrix of a seed. */
+static power_problem_t seed_of(const setting_t *s, int64_t seed) {
+  power_problem_t p = problem_of(s, 1);
+  dense_t A = make_matrix(SPECTRUM_NORMAL, s->dtype, s->shape.m, s->shape.n, (uint64_t)seed + 1);
+  power_fill(&p, 0, (uint64_t)seed);
+  buffer_store(&p.A, 0, &A);
+  dense_free(&A);
+  return p;
+}
+
+/* Matrix b is that of seed b mod SEEDS. */
+static power_problem_t batch_of(const setting_t *s, int64_t batch_count, const power_problem_t seeds[SEEDS]) {
   const svdgrad_desc_t desc = make_desc(s->dtype, s->shape.m, s->shape.n, batch_count);
   power_problem_t p = power_make(s->backend, &desc, s->layout, 0);
   for (int64_t b = 0; b < batch_count; b++) {
-    const uint64_t seed = (uint64_t)((b + first_seed) % SEEDS);
-    dense_t A = make_matrix(SPECTRUM_NORMAL, s->dtype, s->shape.m, s->shape.n, seed + 1);
-    power_fill(&p, b, seed);
-    buffer_store(&p.A, b, &A);
-    dense_free(&A);
+    const power_problem_t *from = &seeds[b % SEEDS];
+    buffer_copy_matrix(&p.A, b, &from->A, 0), buffer_copy_matrix(&p.u, b, &from->u, 0);
+    buffer_copy_matrix(&p.v, b, &from->v, 0), buffer_copy_matrix(&p.gY, b, &from->gY, 0);
+    buffer_copy_matrix(&p.gA, b, &from->gA, 0);
   }
   return p;
 }
@@ -510,15 +520,15 @@ static void compute(power_problem_t *p) {
 static void check_determinism(const setting_t *s, worst_t *worst) {
   (void)worst;
   static const int64_t sizes[] = {1, 2, 5, 70};
-  power_problem_t alone[SEEDS];
+  power_problem_t alone[SEEDS], seeds[SEEDS];
   for (int64_t seed = 0; seed < SEEDS; seed++) {
-    alone[seed] = batch_of(s, 1, seed);
+    seeds[seed] = seed_of(s, seed), alone[seed] = seed_of(s, seed);
     share(&alone[seed], 1);
     compute(&alone[seed]);
   }
   for (int i = 0; i < (s->shape.m * s->shape.n > 5000 || test_table == TABLE_SMALL ? 3 : 4); i++)
     for (int threads = 1; threads <= (s->backend == SVDGRAD_BACKEND_CUDA ? 1 : 3); threads++) {
-      power_problem_t p = batch_of(s, sizes[i], 0);
+      power_problem_t p = batch_of(s, sizes[i], seeds);
       share(&p, threads);
       compute(&p);
       int same = p.intact;
@@ -530,7 +540,7 @@ static void check_determinism(const setting_t *s, worst_t *worst) {
       power_free(&p);
     }
   for (int seed = 0; seed < SEEDS; seed++)
-    power_free(&alone[seed]);
+    power_free(&alone[seed]), power_free(&seeds[seed]);
 }
 
 Test(power, any_place_in_any_batch_with_any_number_of_threads) { for_each_setting(check_determinism, NULL); }

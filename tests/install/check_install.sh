@@ -79,7 +79,7 @@ fi
 for way in package static subdirectory; do
   step "$way: configure" "$cmake" -S "$source/tests/install" -B "$tmp/$way" -DCONSUMER=$way \
     -DCMAKE_PREFIX_PATH="$prefix" -DSVDGRAD_SOURCE_DIR="$source" -DCMAKE_C_COMPILER="$cc" \
-    -DCMAKE_BUILD_TYPE=Release $([ $way != subdirectory ] || echo $cuda_options -DSVDGRAD_ISAS=portable)
+    -DCMAKE_BUILD_TYPE=Release $([ $way != subdirectory ] || echo $cuda_options -DSVDGRAD_ISAS=portable -DSVDGRAD_FIXED_SIZES=OFF)
   step "$way: build" "$cmake" --build "$tmp/$way" --config Release --parallel 2
 done
 run_consumer "find_package" "$tmp/package/consumer" "$kind"

@@ -130,15 +130,18 @@ static int same_places(const buffer_t *x, const buffer_t *y) {
          x->matrix.batch_stride == y->matrix.batch_stride;
 }
 
+void buffer_copy_matrix(const buffer_t *to, int64_t b_to, const buffer_t *from, int64_t b_from) {
+  for (int64_t j = 0; j < to->cols; j++)
+    for (int64_t i = 0; i < to->rows; i++)
+      memcpy(to->memory + offset_of(to, b_to, i, j), from->memory + offset_of(from, b_from, i, j), to->element_size);
+}
+
 void buffer_copy(const buffer_t *to, const buffer_t *from) {
   if (same_places(to, from))
     memcpy(to->memory, from->memory, from->bytes);
   else
-    for (int64_t b = 0; b < to->batch_count; b++) {
-      dense_t X = buffer_load(from, b);
-      buffer_store(to, b, &X);
-      dense_free(&X);
-    }
+    for (int64_t b = 0; b < to->batch_count; b++)
+      buffer_copy_matrix(to, b, from, b);
 }
 
 unsigned char *buffer_bits(const buffer_t *buffer, int64_t b, size_t *size) {

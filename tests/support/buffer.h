@@ -53,7 +53,8 @@ void buffer_set(const buffer_t *buffer, int64_t b, int64_t i, int64_t j, z_t val
 z_t buffer_get(const buffer_t *buffer, int64_t b, int64_t i, int64_t j);
 void buffer_store(const buffer_t *buffer, int64_t b, const dense_t *A);
 dense_t buffer_load(const buffer_t *buffer, int64_t b);
-/* All matrices, of the same shape and element type in whatever layouts. */
+/* Bits of one matrix, or of all, between buffers of the same shape and element type in whatever layouts. */
+void buffer_copy_matrix(const buffer_t *to, int64_t b_to, const buffer_t *from, int64_t b_from);
 void buffer_copy(const buffer_t *to, const buffer_t *from);
 
 /* The bytes of the elements of matrix b in column-major order, for bitwise comparison; owned by the caller. */
