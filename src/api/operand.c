@@ -39,10 +39,10 @@ operand_t operand_vector(const char *name, operand_role_t role, int required, co
 }
 
 int operand_is_empty(const operand_t *operand) {
-  int empty = 0;
   for (int d = 0; d < operand->rank; d++)
-    empty |= operand->given && operand->dimension[d].extent == 0;
-  return empty;
+    if (operand->dimension[d].extent == 0)
+      return 1;
+  return 0;
 }
 
 static uint64_t size_of(int64_t stride) { return stride < 0 ? 0 - (uint64_t)stride : (uint64_t)stride; }
@@ -90,28 +90,36 @@ static svdgrad_status_t too_large(const char *function, const operand_t *operand
 
 /* An output's sorted strides s_0 <= s_1 <= ... address distinct places if each is at least the span of those before it;
  * that is also what every layout that somebody lays out on purpose does.  An input is read wherever its strides lead. */
-svdgrad_status_t operand_check_strides(const char *function, const operand_t *operand) {
+svdgrad_status_t operand_check_strides(const char *function, const operand_t *operand, span_t *span) {
   const dimension_t *sorted[3];
-  const int count = operand->given && !operand_is_empty(operand) ? sort_by_stride(operand, sorted) : 0;
-  const int64_t addressable = PTRDIFF_MAX / (int64_t)operand->element_size;
-  int64_t span = 1;
+  *span = (span_t){0, 0};
+  if (operand_is_empty(operand))
+    return SVDGRAD_STATUS_SUCCESS;
+  const int count = sort_by_stride(operand, sorted);
+  const uint64_t addressable = (uint64_t)PTRDIFF_MAX / operand->element_size;
+  uint64_t elements = 1, below = 0; /* `below` of them are before the first */
   for (int d = 0; d < count; d++) {
-    const int64_t stride = sorted[d]->stride, steps = sorted[d]->extent - 1, most = (addressable - span) / steps;
-    if (operand->role == OPERAND_OUTPUT && stride < span)
-      return too_small(function, operand, sorted, d, span);
-    if (size_of(stride) > (uint64_t)most)
-      return too_large(function, operand, sorted[d], most);
-    span += (int64_t)size_of(stride) * steps;
+    const int64_t stride = sorted[d]->stride;
+    const uint64_t steps = (uint64_t)sorted[d]->extent - 1, room = addressable - elements;
+    uint64_t reach;
+    if (operand->role == OPERAND_OUTPUT && stride < (int64_t)elements)
+      return too_small(function, operand, sorted, d, (int64_t)elements);
+    if (__builtin_mul_overflow(size_of(stride), steps, &reach) || reach > room)
+      return too_large(function, operand, sorted[d], (int64_t)(room / steps));
+    elements += reach;
+    below += stride < 0 ? reach : 0;
   }
+  if (operand->data)
+    *span = (span_t){(uintptr_t)operand->data - below * operand->element_size, elements * operand->element_size};
   return SVDGRAD_STATUS_SUCCESS;
 }
 
 svdgrad_status_t operand_check_pointer(const char *function, const operand_t *operand) {
-  if (operand_is_empty(operand))
+  if (operand->data || operand_is_empty(operand))
     return SVDGRAD_STATUS_SUCCESS;
   if (!operand->given && operand->required)
     return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: %s is NULL, must not be", function, operand->name);
-  if (operand->given && !operand->data)
+  if (operand->given)
     return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: %s.data is NULL, must not be%s", function, operand->name,
                         operand->required ? "" : " (pass NULL for an absent operand)");
   return SVDGRAD_STATUS_SUCCESS;

@@ -34,11 +34,16 @@ operand_t operand_matrix(const char *name, operand_role_t role, int required, co
 operand_t operand_vector(const char *name, operand_role_t role, int required, const svdgrad_vector_t *vector,
                          extent_t length, int64_t batch_count, size_t element_size);
 
+/* Bytes from the lowest to the end of the highest element; none if there are no elements, or no memory. */
+typedef struct span {
+  uintptr_t lowest, bytes;
+} span_t;
+
 /* Given, but without elements: no stride or pointer of it means anything. */
 int operand_is_empty(const operand_t *operand);
 
-/* No offset overflows; an output's strides are positive, and no two of its elements share a place. */
-svdgrad_status_t operand_check_strides(const char *function, const operand_t *operand);
+/* No offset overflows; an output's strides are positive, and no two of its elements share a place.  Of an operand that is given; then `span` is filled in. */
+svdgrad_status_t operand_check_strides(const char *function, const operand_t *operand, span_t *span);
 
 /* Required operands are given and have data; optional ones have data if given; an empty one needs none. */
 svdgrad_status_t operand_check_pointer(const char *function, const operand_t *operand);

@@ -14,11 +14,6 @@ enum { MOST_TERMS = 6, MOST_STEPS = 200 };
 /* Nothing in memory is larger; below, no sum here overflows. */
 #define LARGEST_SPAN ((uintptr_t)1 << 60)
 
-/* Bytes from the lowest to the end of the highest element; none if it has no elements. */
-typedef struct span {
-  uintptr_t lowest, bytes;
-} span_t;
-
 /* x * stride for every integer x in least..most. */
 typedef struct term {
   int64_t stride, least, most;
@@ -29,25 +24,12 @@ typedef struct search {
   int count, steps;
 } search_t;
 
-operand_t operand_array(const char *name, void *data, int64_t count, size_t size) {
+void memory_add_array(memory_t *memory, operand_t *array, const char *name, void *data, int64_t count, size_t size) {
   const svdgrad_vector_t entries = {data, 1, 0};
-  return operand_vector(name, OPERAND_OUTPUT, 0, data ? &entries : NULL, (extent_t){"count", count}, 1, size);
-}
-
-static span_t span_of(const operand_t *operand) {
-  span_t span = {(uintptr_t)operand->data, operand->element_size};
-  if (!operand->given || !operand->data || operand_is_empty(operand))
-    return (span_t){0, 0};
-  for (int d = 0; d < operand->rank; d++) {
-    const dimension_t *dimension = &operand->dimension[d];
-    const uintptr_t steps = (uintptr_t)(dimension->extent - 1) * operand->element_size;
-    const uintptr_t reach = steps * (uintptr_t)(dimension->stride < 0 ? -dimension->stride : dimension->stride);
-    if (steps == 0)
-      continue;
-    span.lowest -= dimension->stride < 0 ? reach : 0;
-    span.bytes += reach;
-  }
-  return span;
+  if (!data)
+    return;
+  *array = operand_vector(name, OPERAND_OUTPUT, 0, &entries, (extent_t){"count", count}, 1, size);
+  memory_add(memory, array, (span_t){(uintptr_t)data, (uintptr_t)count * size});
 }
 
 static int is_apart(span_t x, span_t y) { return x.lowest + x.bytes <= y.lowest || y.lowest + y.bytes <= x.lowest; }
@@ -126,18 +108,28 @@ static int shares_memory(const operand_t *x, span_t of_x, const operand_t *y, sp
 
 static int is_output(const operand_t *operand) { return operand->role == OPERAND_OUTPUT; }
 
-svdgrad_status_t overlap_check(const char *function, const operand_t *const *operands, int count) {
-  const operand_t *given[OVERLAP_MOST_OPERANDS];
-  span_t spans[OVERLAP_MOST_OPERANDS];
-  int last = 0;
+/* Operands that lie one behind the other, as most do: none reaches the next one up. */
+static int all_are_apart(const span_t *spans, int count) {
+  span_t sorted[OVERLAP_MOST_OPERANDS];
   for (int i = 0; i < count; i++) {
-    spans[last] = span_of(operands[i]);
-    given[last] = operands[i];
-    last += spans[last].bytes > 0;
+    int place = i;
+    for (; place > 0 && sorted[place - 1].lowest > spans[i].lowest; place--)
+      sorted[place] = sorted[place - 1];
+    sorted[place] = spans[i];
   }
-  for (int i = 0; i < last; i++)
+  for (int i = 1; i < count; i++)
+    if (sorted[i - 1].lowest + sorted[i - 1].bytes > sorted[i].lowest)
+      return 0;
+  return 1;
+}
+
+svdgrad_status_t overlap_check(const char *function, const memory_t *memory) {
+  const span_t *spans = memory->span;
+  if (all_are_apart(spans, memory->count))
+    return SVDGRAD_STATUS_SUCCESS;
+  for (int i = 0; i < memory->count; i++)
     for (int j = 0; j < i; j++) {
-      const operand_t *x = given[i], *y = given[j];
+      const operand_t *x = memory->operand[i], *y = memory->operand[j];
       if ((is_output(x) || is_output(y)) && !is_apart(spans[i], spans[j]) && shares_memory(x, spans[i], y, spans[j]))
         return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "%s: %s overlaps %s, must not", function,
                             (is_output(x) ? x : y)->name, (is_output(x) ? y : x)->name);

@@ -212,29 +212,33 @@ void *validate_aligned(void *work) {
 
 /* Operands without elements may come with any pointers and strides.  Others of an empty problem, such as U of an m-by-0
  * matrix with full_matrices, are written where there is memory. */
-static svdgrad_status_t check_operands(const char *function, const problem_t *p, const operand_t *operands, int count) {
+static svdgrad_status_t check_operands(const char *function, const problem_t *p, const operand_t *operands, int count,
+                                       memory_t *memory) {
+  const int empty = validate_is_empty(p);
   svdgrad_status_t status;
-  for (int i = 0; i < count; i++)
-    if ((!validate_is_empty(p) || operands[i].data) && (status = operand_check_strides(function, &operands[i])))
+  span_t span;
+  for (int i = 0; i < count; i++) {
+    if (!operands[i].given || (empty && !operands[i].data))
+      continue;
+    if ((status = operand_check_strides(function, &operands[i], &span)))
       return status;
-  for (int i = 0; i < count && !validate_is_empty(p); i++)
+    memory_add(memory, &operands[i], span);
+  }
+  for (int i = 0; i < count && !empty; i++)
     if ((status = operand_check_pointer(function, &operands[i])))
       return status;
   return SVDGRAD_STATUS_SUCCESS;
 }
 
-static svdgrad_status_t check_overlap(const char *function, const problem_t *p, const operand_t *operands, int count,
-                                      arrays_t arrays) {
-  const operand_t *all[OVERLAP_MOST_OPERANDS];
+static svdgrad_status_t check_overlap(const char *function, const problem_t *p, const arrays_t *arrays,
+                                      memory_t *memory) {
+  operand_t info, report, work;
   if (p->batch_count == 0)
     return SVDGRAD_STATUS_SUCCESS;
-  const operand_t info = operand_array("info", arrays.info, p->batch_count, sizeof *arrays.info);
-  const operand_t report = operand_array("report", arrays.report, p->batch_count, sizeof *arrays.report);
-  const operand_t work = operand_array("work", arrays.work_bytes > 0 ? arrays.work : NULL, 1, arrays.work_bytes);
-  for (int i = 0; i < count; i++)
-    all[i] = &operands[i];
-  all[count++] = &info, all[count++] = &report, all[count++] = &work;
-  return overlap_check(function, all, count);
+  memory_add_array(memory, &info, "info", arrays->info, p->batch_count, sizeof *arrays->info);
+  memory_add_array(memory, &report, "report", arrays->report, p->batch_count, sizeof *arrays->report);
+  memory_add_array(memory, &work, "work", arrays->work_bytes > 0 ? arrays->work : NULL, 1, arrays->work_bytes);
+  return overlap_check(function, memory);
 }
 
 static svdgrad_status_t check_stream(const char *function, svdgrad_handle_t handle, const void *stream) {
@@ -267,9 +271,11 @@ static svdgrad_status_t check_info(const char *function, const problem_t *p, con
 
 svdgrad_status_t validate_operands(const char *function, svdgrad_handle_t handle, svdgrad_op_t op, const problem_t *p,
                                    const operand_t *operands, int count, arrays_t arrays) {
-  svdgrad_status_t status = check_operands(function, p, operands, count);
+  memory_t memory;
+  memory.count = 0;
+  svdgrad_status_t status = check_operands(function, p, operands, count, &memory);
   if (status || ((operations[op].traits & HAS_INFO) && (status = check_info(function, p, arrays.info))))
     return status;
   status = check_workspace(function, handle, op, p, arrays.work, arrays.work_bytes, &arrays.work_bytes);
-  return status ? status : check_overlap(function, p, operands, count, arrays);
+  return status ? status : check_overlap(function, p, &arrays, &memory);
 }

@@ -83,15 +83,16 @@ static batch_t lanes_backward_batch(const context_t *context, const problem_t *p
 }
 
 static size_t cpu_workspace_size(const context_t *context, svdgrad_op_t op, const problem_t *p) {
-  if (cpu_choose(op, p) == CPU_POWER_ITERATION)
+  const cpu_algorithm_t algorithm = cpu_choose(op, p);
+  if (algorithm == CPU_POWER_ITERATION)
     return op == SVDGRAD_OP_SPECTRAL_NORMALIZE_BACKWARD ? 0 : cpu_power_workspace(lanes_of(context, p), p);
-  if (cpu_choose(op, p) == CPU_LANES_BACKWARD) {
+  if (algorithm == CPU_LANES_BACKWARD) {
     const batch_t batch = lanes_backward_batch(context, p);
     return batch_workspace(&batch);
   }
   if (op == SVDGRAD_OP_SVD_BACKWARD)
     return cpu_blas_backward_workspace(context, p);
-  if (cpu_choose(op, p) == CPU_LANES) {
+  if (algorithm == CPU_LANES) {
     const batch_t batch = lanes_batch(context, op, p, NULL);
     return batch_workspace(&batch);
   }

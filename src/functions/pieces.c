@@ -15,23 +15,25 @@ static void run_piece(const void *argument, int64_t first, int64_t count, arena_
   (void)job->staged->run(&job->context, job->staged, first, count, scratch.base); /* CPU backends do not fail */
 }
 
-/* A group has some memory of its own, and some for each matrix. */
-static int matrices_of_piece(const context_t *context, const staged_t *staged, int group) {
-  const size_t one = staged->bytes(context, staged, group), two = staged->bytes(context, staged, 2 * (int64_t)group);
-  if (one >= PIECE_BYTES)
-    return group;
+/* How many groups, of which the first takes `one` bytes: a group has some memory of its own, and some for each matrix.  To
+ * measure takes long beside a small matrix, so the only group of a batch is measured once. */
+static int groups_of_piece(const context_t *context, const staged_t *staged, int group, size_t one) {
+  if (one >= PIECE_BYTES || staged->p->batch_count <= group)
+    return 1;
+  const size_t two = staged->bytes(context, staged, 2 * (int64_t)group);
   const size_t more = two > one ? (PIECE_BYTES - one) / (two - one) : PIECE_BYTES / (size_t)group - 1;
-  return group * (int)(1 + more);
+  return 1 + (int)more;
 }
 
 static batch_t batch_of(const context_t *context, const staged_t *staged, int group) {
   const problem_t *p = staged->p;
-  const int piece = matrices_of_piece(context, staged, group);
+  const size_t one = staged->bytes(context, staged, group);
+  const int groups = groups_of_piece(context, staged, group, one), piece = groups * group;
   return (batch_t){.task = run_piece,
                    .batch_count = p->batch_count,
                    .group = piece,
                    .matrix_cost = 200 + 2.0 * (double)p->m * (double)p->n * (double)p->mn,
-                   .scratch = staged->bytes(context, staged, piece)};
+                   .scratch = groups > 1 ? staged->bytes(context, staged, piece) : one};
 }
 
 size_t pieces_workspace(const context_t *context, const staged_t *staged, int group) {

@@ -45,6 +45,6 @@ rest_t rest_factorize(stages_t *stages, const rest_call_t *call, svdgrad_algo_t 
   rest.info = stages_words(stages);
   stages_program(stages, (program_t){call->function, p, &task, rest_program});
   stages_svd(stages, SVDGRAD_OP_SVD,
-             (svd_call_t){.p = rest.thin, .A = task.R, .U = rest.U, .Vh = rest.Vh, .S = rest.S, .info = rest.info});
+             &(svd_call_t){.p = rest.thin, .A = task.R, .U = rest.U, .Vh = rest.Vh, .S = rest.S, .info = rest.info});
   return rest;
 }

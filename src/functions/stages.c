@@ -22,18 +22,18 @@ static size_t bytes_of_call(const stages_t *stages, svdgrad_op_t op, const probl
 
 static int makes_calls(const stages_t *stages) { return !stages->measuring && !stages->status; }
 
-void stages_svd(stages_t *stages, svdgrad_op_t op, svd_call_t call) {
-  call.stream = stages->stream;
-  call.work = stages_other(stages, bytes_of_call(stages, op, &call.p));
+void stages_svd(stages_t *stages, svdgrad_op_t op, svd_call_t *call) {
+  call->stream = stages->stream;
+  call->work = stages_other(stages, bytes_of_call(stages, op, &call->p));
   if (makes_calls(stages))
-    stages->status = stages->context->backend->svd(stages->context, &call);
+    stages->status = stages->context->backend->svd(stages->context, call);
 }
 
-void stages_svd_backward(stages_t *stages, svd_backward_call_t call) {
-  call.stream = stages->stream;
-  call.work = stages_other(stages, bytes_of_call(stages, SVDGRAD_OP_SVD_BACKWARD, &call.p));
+void stages_svd_backward(stages_t *stages, svd_backward_call_t *call) {
+  call->stream = stages->stream;
+  call->work = stages_other(stages, bytes_of_call(stages, SVDGRAD_OP_SVD_BACKWARD, &call->p));
   if (makes_calls(stages))
-    stages->status = stages->context->backend->svd_backward(stages->context, &call);
+    stages->status = stages->context->backend->svd_backward(stages->context, call);
 }
 
 void stages_program(stages_t *stages, program_t program) {
@@ -51,14 +51,14 @@ scaled_svd_t stages_scaled_svd(stages_t *stages, svdgrad_matrix_t A, int vectors
   svd.U = stages_matrix(stages, vectors ? p->m : 0, p->mn);
   svd.Vh = stages_matrix(stages, vectors ? p->mn : 0, p->n);
   stages_svd(stages, vectors ? SVDGRAD_OP_SVD : SVDGRAD_OP_SVDVALS,
-             (svd_call_t){.p = svd.thin,
-                          .A = A,
-                          .U = svd.U,
-                          .Vh = svd.Vh,
-                          .S = svd.S,
-                          .info = info,
-                          .exponent = svd.exponent,
-                          .keep_small = keep_small});
+             &(svd_call_t){.p = svd.thin,
+                           .A = A,
+                           .U = svd.U,
+                           .Vh = svd.Vh,
+                           .S = svd.S,
+                           .info = info,
+                           .exponent = svd.exponent,
+                           .keep_small = keep_small});
   return svd;
 }
 

@@ -45,8 +45,8 @@ static inline int32_t *stages_words(stages_t *stages) { return layout_take(&stag
 
 /* ---- calls; stream and workspace of each are filled in ---- */
 
-void stages_svd(stages_t *stages, svdgrad_op_t op, svd_call_t call);
-void stages_svd_backward(stages_t *stages, svd_backward_call_t call);
+void stages_svd(stages_t *stages, svdgrad_op_t op, svd_call_t *call);
+void stages_svd_backward(stages_t *stages, svd_backward_call_t *call);
 void stages_program(stages_t *stages, program_t program);
 
 /* A call of another kind: its bytes, while measuring, and its workspace, else NULL. */

@@ -143,16 +143,16 @@ static void second_stages(stages_t *stages, const void *argument) {
   task.sb = stages_reals(stages, p->k);
   stages_program(stages, (program_t){"svdgrad_svd_backward_backward", p, &task, second_program});
   if (stages->measuring || call->gA.data)
-    stages_svd_backward(stages, (svd_backward_call_t){.p = *p,
-                                                      .U = call->U,
-                                                      .Vh = call->Vh,
-                                                      .S = call->S,
-                                                      .gU = task.Ub,
-                                                      .gVh = task.Vbh,
-                                                      .gS = task.sb,
-                                                      .gA = call->gA,
-                                                      .alpha = call->alpha,
-                                                      .beta = call->beta});
+    stages_svd_backward(stages, &(svd_backward_call_t){.p = *p,
+                                                       .U = call->U,
+                                                       .Vh = call->Vh,
+                                                       .S = call->S,
+                                                       .gU = task.Ub,
+                                                       .gVh = task.Vbh,
+                                                       .gS = task.sb,
+                                                       .gA = call->gA,
+                                                       .alpha = call->alpha,
+                                                       .beta = call->beta});
 }
 
 static const composition_t composition = {
