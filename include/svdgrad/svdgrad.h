@@ -449,9 +449,8 @@ SVDGRAD_API svdgrad_status_t svdgrad_power_iteration(svdgrad_handle_t handle, vo
                                                      const svdgrad_vector_t *sigma, const svdgrad_vector_t *residual,
                                                      int32_t *info, void *work, size_t work_bytes);
 
-/** svdgrad_power_iteration(), and Y = A / sigma (Miyato et al., ICLR 2018); Y = 0 where sigma is 0.  On the CPU and the
- *  reference backend Y is as exact where sigma overflows or is a subnormal number of few bits: what is divided by is not
- *  rounded to them.
+/** svdgrad_power_iteration(), and Y = A / sigma (Miyato et al., ICLR 2018); Y = 0 where sigma is 0.  Y is as
+ *  exact where sigma overflows or is a subnormal number of few bits: what is divided by is not rounded to them.
  *  @param[out] Y     m-by-n
  *  @param      work  svdgrad_workspace_size(handle, SVDGRAD_OP_SPECTRAL_NORMALIZE, ...) bytes */
 SVDGRAD_API svdgrad_status_t svdgrad_spectral_normalize(svdgrad_handle_t handle, void *stream,
@@ -462,8 +461,8 @@ SVDGRAD_API svdgrad_status_t svdgrad_spectral_normalize(svdgrad_handle_t handle,
                                                         int32_t *info, void *work, size_t work_bytes);
 
 /** gA = alpha * (gY / sigma - Re<gY, A> / sigma^2 u v^H) + beta * gA: the gradient of A / Re(u^H A v) with u and v held,
- *  which is that of A / s_1 where they have converged.  The gradient is 0 where sigma is 0.  On the CPU and the reference
- *  backend a sigma that is infinite or subnormal is taken anew from A, u and v.
+ *  which is that of A / s_1 where they have converged.  The gradient is 0 where sigma is 0.  A sigma that is infinite or
+ *  subnormal is taken anew from A, u and v.
  *  @param[in] A,u,v,sigma  as svdgrad_spectral_normalize() left them
  *  @param[in] gY           m-by-n
  *  @param     gA           m-by-n

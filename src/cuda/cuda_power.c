@@ -23,17 +23,21 @@ static power_args_t take_iteration(batch_layout_t *layout, const problem_t *p) {
   a.v_work = layout_take(layout, p->n, T);
   a.exponent = layout_take(layout, 1, sizeof(int32_t));
   a.state = layout_take(layout, 1, sizeof(int32_t));
+  a.u_exponent = layout_take(layout, 1, sizeof(int32_t));
+  a.v_exponent = layout_take(layout, 1, sizeof(int32_t));
+  a.sigma_value = layout_take(layout, 1, R);
+  a.sigma_exponent = layout_take(layout, 1, sizeof(int32_t));
   return a;
 }
 
 static normalize_gradient_args_t take_gradient(batch_layout_t *layout, const problem_t *p) {
+  const size_t R = cuda_kernels_of(p->dtype)->real_size;
   const int64_t rows = chunk_rows_of(p), chunks = (p->m + rows - 1) / rows;
-  return (normalize_gradient_args_t){.batch_count = p->batch_count,
-                                     .m = p->m,
-                                     .n = p->n,
-                                     .chunk_rows = rows,
-                                     .chunks = chunks,
-                                     .along_parts = layout_take(layout, chunks, cuda_kernels_of(p->dtype)->real_size)};
+  normalize_gradient_args_t a = {
+      .batch_count = p->batch_count, .m = p->m, .n = p->n, .chunk_rows = rows, .chunks = chunks};
+  a.along_parts = layout_take(layout, chunks, R);
+  a.sigma_parts = layout_take(layout, chunks, R);
+  return a;
 }
 
 size_t cuda_power_workspace(svdgrad_op_t op, const problem_t *p) {

@@ -252,9 +252,12 @@ typedef struct power_args {
   int32_t *info;
   int32_t iterations;
   int first_pass, last_pass;
-  void *w_parts, *largest_parts; /* of every chunk: n; one real */
-  void *y, *w, *v_work;          /* m: A v; n: A^H y, or A^H u; n: v */
-  int32_t *exponent, *state;     /* per matrix: A is scaled by 2^-exponent after the first pass; CUDA_POWER_* */
+  void *w_parts, *largest_parts;    /* of every chunk: n; one real */
+  void *y, *w, *v_work;             /* m: A v; n: A^H y, or A^H u; n: v */
+  int32_t *exponent, *state;        /* per matrix: A is scaled by 2^-exponent after the first pass; CUDA_POWER_* */
+  int32_t *u_exponent, *v_exponent; /* per matrix: the start is scaled by 2^-exponent, nearly always 1 */
+  void *sigma_value; /* per matrix, one real: sigma = value 2^exponent, not rounded to an end of the range */
+  int32_t *sigma_exponent;
 } power_args_t;
 
 typedef struct normalize_gradient_args {
@@ -262,7 +265,7 @@ typedef struct normalize_gradient_args {
   svdgrad_matrix_t A, gY, gA;
   svdgrad_vector_t u, v, sigma;
   double alpha, beta;
-  void *along_parts; /* of every chunk: one real */
+  void *along_parts, *sigma_parts; /* of every chunk: one real each */
 } normalize_gradient_args_t;
 
 typedef struct cuda_kernels {

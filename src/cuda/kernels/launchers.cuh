@@ -171,7 +171,8 @@ template <class T> cudaError_t form_determinant_launch(const form_args_t *args, 
 
 /* Few threads for few elements: a block beside thousands of others. */
 template <class T> cudaError_t power_begin_launch(const power_args_t *args, cudaStream_t stream) {
-  return SIMT_LAUNCH(power_begin_kernel<T>, grid_of(args->batch_count), dim3(threads_for(args->n)), 0, stream, *args);
+  const dim3 block(threads_for(args->m > args->n ? args->m : args->n));
+  return SIMT_LAUNCH(power_begin_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
 }
 
 template <class T> cudaError_t power_pass_launch(const power_args_t *args, cudaStream_t stream) {

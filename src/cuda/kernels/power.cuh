@@ -6,6 +6,8 @@
  * A pass makes y = A v for the rows of its chunk and the chunk's share of A^H y, so that one reading of A serves both
  * halves of an iteration; the chunk is read twice, the second time from the cache.  The first pass makes A^H u and finds
  * the largest part of A, whose power of two scales what follows: the norms of iterates and their products are numbers.
+ * The first pass itself is in the units of A, but for chunks near an end of the range, or a start u that is: there a
+ * block makes its share again, scaled, as soon as it knows the largest part of its chunk.
  *
  * A block per chunk; y of the chunk in shared memory (chunk_rows T), and for matrices whose columns are contiguous one T
  * per thread.  Sums over chunks are taken in their order: no atomics, the same bits under every schedule. */
@@ -17,10 +19,32 @@ template <class T> __device__ inline T *component(const svdgrad_vector_t &x, int
   return (T *)x.data + (b * x.batch_stride + i * x.stride);
 }
 
+/* exponent: of the largest entry of a scaled matrix; its square times 2^46 elements is finite.
+ * ordinary, ordinary_start: exponents of A and of a start u or v that need no scale; 2^46 times both is finite, and what
+ * underflows in a product of the largest entries is far below its last bit. */
 template <class R> struct power_limits;
-/* Of the largest entry of a scaled matrix: its square times 2^46 elements is finite. */
-template <> struct power_limits<float> { static const int exponent = 40; };
-template <> struct power_limits<double> { static const int exponent = 400; };
+template <> struct power_limits<float> {
+  static const int exponent = 40, ordinary = 60, ordinary_start = 20, infinite = FLT_MAX_EXP;
+  static __device__ constexpr float smallest_normal() { return FLT_MIN; }
+};
+template <> struct power_limits<double> {
+  static const int exponent = 400, ordinary = 480, ordinary_start = 160, infinite = DBL_MAX_EXP;
+  static __device__ constexpr double smallest_normal() { return DBL_MIN; }
+};
+
+/* e with x in [2^(e-1), 2^e); `otherwise` where x is 0, Inf or NaN. */
+template <class R> __device__ inline int exponent_of(R x, int otherwise) {
+  int exponent = otherwise;
+  if (x > 0 && x - x == 0)
+    (void)frexp(x, &exponent);
+  return exponent;
+}
+
+/* The first pass takes a chunk, whose largest part is given, times 2^-exponent. */
+template <class R> __device__ inline int chunk_exponent(R largest) {
+  const int exponent = exponent_of(largest, 0), limit = power_limits<R>::ordinary;
+  return exponent < -limit || exponent > limit ? exponent - power_limits<R>::exponent : 0;
+}
 
 template <class T> __device__ inline bool rows_are_contiguous(const power_args_t &args) {
   return args.A.col_stride <= args.A.row_stride || args.m == 1;
@@ -92,6 +116,39 @@ __device__ inline real_t<T> columns_of_chunk(const power_args_t &args, int64_t b
   return largest;
 }
 
+/* y = A v for the rows of the chunk, in shared memory and in y_out. */
+template <class T>
+__device__ inline void rows_of_chunk(const power_args_t &args, int64_t b, int64_t first, int count, int exponent,
+                                     T *y) {
+  const T *v = (const T *)args.v_work + b * args.n;
+  T *y_out = (T *)args.y + b * args.m + first;
+  if (rows_are_contiguous<T>(args))
+    rows_by_warps(args, b, first, count, exponent, v, y);
+  else
+    rows_by_lanes(args, b, first, count, exponent, v, y, y + args.chunk_rows);
+  for (int r = threadIdx.x; r < count; r += blockDim.x)
+    y_out[r] = y[r];
+}
+
+/* The chunk's share of A^H u 2^-u_exponent and its largest part; returns its exponent. */
+template <class T>
+__device__ inline int first_columns(const power_args_t &args, int64_t item, int64_t b, int64_t first, int count, T *w,
+                                    real_t<T> *scratch) {
+  typedef real_t<T> R;
+  const int u_exponent = args.u_exponent[b];
+  R largest = columns_of_chunk<T>(
+      args, b, first, count, 0, [&](int r) { return *component<T>(args.u, b, first + r); }, w);
+  largest = block_reduce<max_of<R>>(largest, scratch);
+  if (threadIdx.x == 0)
+    ((R *)args.largest_parts)[item] = largest;
+  const int exponent = chunk_exponent(largest);
+  if (exponent != 0 || u_exponent != 0)
+    (void)columns_of_chunk<T>(
+        args, b, first, count, exponent,
+        [&](int r) { return times_power(*component<T>(args.u, b, first + r), -u_exponent); }, w);
+  return exponent;
+}
+
 template <class T> __global__ void power_pass_kernel(power_args_t args) {
   typedef real_t<T> R;
   __shared__ R scratch[WARP];
@@ -99,38 +156,49 @@ template <class T> __global__ void power_pass_kernel(power_args_t args) {
   for (int64_t item = blockIdx.x; item < args.batch_count * args.chunks; item += gridDim.x) {
     const int64_t b = item / args.chunks, chunk = item % args.chunks, first = chunk * args.chunk_rows;
     const int count = (int)(args.m - first < args.chunk_rows ? args.m - first : args.chunk_rows);
-    const int exponent = args.first_pass ? 0 : args.exponent[b];
-    T *y = shared, *w = (T *)args.w_parts + item * args.n, *y_out = (T *)args.y + b * args.m + first;
-    const T *v = (const T *)args.v_work + b * args.n;
-    if (!args.first_pass || args.iterations == 0) {
-      if (rows_are_contiguous<T>(args))
-        rows_by_warps(args, b, first, count, exponent, v, y);
-      else
-        rows_by_lanes(args, b, first, count, exponent, v, y, y + args.chunk_rows);
-      for (int r = threadIdx.x; r < count; r += blockDim.x)
-        y_out[r] = y[r];
-    }
-    R largest = 0;
-    if (args.first_pass)
-      largest = columns_of_chunk<T>(
-          args, b, first, count, 0, [&](int r) { return *component<T>(args.u, b, first + r); }, w);
-    else
+    T *y = shared, *w = (T *)args.w_parts + item * args.n;
+    const int exponent = args.first_pass ? first_columns<T>(args, item, b, first, count, w, scratch) : args.exponent[b];
+    if (!args.first_pass || args.iterations == 0)
+      rows_of_chunk<T>(args, b, first, count, exponent, y);
+    if (!args.first_pass)
       (void)columns_of_chunk<T>(
           args, b, first, count, exponent, [&](int r) { return y[r]; }, w);
-    if (args.first_pass) {
-      largest = block_reduce<max_of<R>>(largest, scratch);
-      if (threadIdx.x == 0)
-        ((R *)args.largest_parts)[item] = largest;
-    }
     __syncthreads();
   }
 }
 
-/* v is read only where there is no iteration, or none that moves it. */
+/* Power of two that makes the largest part of a start about 1, if that is not ordinary; 0 where it is not finite, too. */
+template <class R> __device__ inline int start_exponent(R largest) {
+  const int exponent = exponent_of(largest, 0), limit = power_limits<R>::ordinary_start;
+  return exponent < -limit || exponent > limit ? exponent : 0;
+}
+
+template <class T>
+__device__ inline real_t<T> largest_of_start(const svdgrad_vector_t &x, int64_t b, int64_t count, real_t<T> *scratch) {
+  typedef real_t<T> R;
+  R largest = 0;
+  for (int64_t i = threadIdx.x; i < count; i += blockDim.x)
+    largest = max_of<R>::combine(largest_part(*component<T>(x, b, i)), largest);
+  return block_reduce<max_of<R>>(largest, scratch);
+}
+
+/* The scales of the start, and whether it is finite; v is read only where there is no iteration, or none that moves it. */
 template <class T> __global__ void power_begin_kernel(power_args_t args) {
-  for (int64_t b = blockIdx.x; b < args.batch_count; b += gridDim.x)
+  typedef real_t<T> R;
+  __shared__ R scratch[WARP];
+  for (int64_t b = blockIdx.x; b < args.batch_count; b += gridDim.x) {
+    const R of_u = largest_of_start<T>(args.u, b, args.m, scratch),
+            of_v = largest_of_start<T>(args.v, b, args.n, scratch);
+    const int v_exponent = start_exponent(of_v);
     for (int64_t j = threadIdx.x; j < args.n; j += blockDim.x)
-      ((T *)args.v_work)[b * args.n + j] = *component<T>(args.v, b, j);
+      ((T *)args.v_work)[b * args.n + j] = times_power(*component<T>(args.v, b, j), -v_exponent);
+    if (threadIdx.x != 0)
+      continue;
+    const bool bad = of_u - of_u != 0 || (args.iterations == 0 && of_v - of_v != 0);
+    args.u_exponent[b] = start_exponent(of_u);
+    args.v_exponent[b] = v_exponent;
+    args.state[b] = bad ? CUDA_POWER_NONFINITE : CUDA_POWER_MOVES;
+  }
 }
 
 /* |x| = value 2^exponent with a value that is no more than 2 sqrt(count): no square over- or underflows. */
@@ -155,21 +223,52 @@ template <class T, class At> __device__ inline long_norm<real_t<T>> norm_of(int6
   return {(R)sqrt(block_reduce<sum_of<R>>(square, scratch)), exponent};
 }
 
-/* w = A^H y, or A^H u, from its parts; returns the largest part of A in the first pass. */
-template <class T>
-__device__ inline real_t<T> collect_parts(const power_args_t &args, int64_t b, T *w, real_t<T> *scratch) {
-  typedef real_t<T> R;
+/* w = A^H y from its parts. */
+template <class T> __device__ inline void collect_parts(const power_args_t &args, int64_t b, T *w) {
   const T *parts = (const T *)args.w_parts + b * args.chunks * args.n;
-  R largest = 0;
   for (int64_t j = threadIdx.x; j < args.n; j += blockDim.x) {
     T sum = parts[j];
     for (int64_t c = 1; c < args.chunks; c++)
       sum = sum + parts[c * args.n + j];
     w[j] = sum;
   }
-  for (int64_t c = threadIdx.x; c < args.chunks && args.first_pass; c += blockDim.x)
-    largest = max_of<R>::combine(((const R *)args.largest_parts)[b * args.chunks + c], largest);
-  return block_reduce<max_of<R>>(largest, scratch);
+  __syncthreads();
+}
+
+/* The same of chunks that have powers of two of their own, times 2^-exponent. */
+template <class T>
+__device__ inline void collect_scaled_parts(const power_args_t &args, int64_t b, int exponent, T *w) {
+  typedef real_t<T> R;
+  const T *parts = (const T *)args.w_parts + b * args.chunks * args.n;
+  const R *largest = (const R *)args.largest_parts + b * args.chunks;
+  for (int64_t j = threadIdx.x; j < args.n; j += blockDim.x) {
+    T sum = from_real<T>(0);
+    for (int64_t c = 0; c < args.chunks; c++)
+      sum = sum + times_power(parts[c * args.n + j], chunk_exponent(largest[c]) - exponent);
+    w[j] = sum;
+  }
+  __syncthreads();
+}
+
+/* w = A^H u 2^-exponent of the first pass; returns the largest part of A, and the exponent. */
+template <class T>
+__device__ inline real_t<T> collect_first(const power_args_t &args, int64_t b, T *w, int *exponent,
+                                          real_t<T> *scratch) {
+  typedef real_t<T> R;
+  R largest = 0, scaled = 0;
+  for (int64_t c = threadIdx.x; c < args.chunks; c += blockDim.x) {
+    const R part = ((const R *)args.largest_parts)[b * args.chunks + c];
+    largest = max_of<R>::combine(part, largest);
+    scaled = chunk_exponent(part) != 0 ? 1 : scaled;
+  }
+  largest = block_reduce<max_of<R>>(largest, scratch);
+  scaled = block_reduce<max_of<R>>(scaled, scratch);
+  *exponent = chunk_exponent(largest);
+  if (scaled != 0)
+    collect_scaled_parts(args, b, *exponent, w);
+  else
+    collect_parts(args, b, w);
+  return largest;
 }
 
 /* to(i) <- x_i / |x|, i < count. */
@@ -193,32 +292,61 @@ template <class T> __device__ inline void store_power_nan(const power_args_t &ar
   args.info[b] = SVDGRAD_INFO_NONFINITE;
 }
 
-/* sigma and residual, given as numbers of a matrix times 2^-exponent. */
+/* value 2^exponent */
+template <class R> struct long_number {
+  R value;
+  int exponent;
+};
+
+/* sigma is kept for A / sigma as well: rounded to R it may be Inf, or have few bits left. */
 template <class R>
-__device__ inline void store_sigma(const power_args_t &args, int64_t b, R sigma, R residual, int exponent) {
+__device__ inline void store_sigma(const power_args_t &args, int64_t b, long_number<R> sigma, long_number<R> residual) {
   if (threadIdx.x != 0)
     return;
-  *entry<R>(args.sigma, b, 0) = times_power(sigma, exponent);
+  const R stored = ldexp(sigma.value, sigma.exponent);
+  *entry<R>(args.sigma, b, 0) = stored;
   if (args.residual.data)
-    *entry<R>(args.residual, b, 0) = times_power(residual, exponent);
+    *entry<R>(args.residual, b, 0) = ldexp(residual.value, residual.exponent);
+  ((R *)args.sigma_value)[b] = sigma.value;
+  args.sigma_exponent[b] = sigma.exponent;
+  args.info[b] = fabs(stored) == (R)INFINITY ? SVDGRAD_INFO_OVERFLOW : SVDGRAD_INFO_OK;
 }
 
-/* Without iterations: y = A v and w = A^H u of the caller's u and v, of any length, in the caller's units. */
+/* Without iterations, y = A v and w = A^H u of the caller's u and v, of any length: y and w in units of a matrix whose
+ * largest part is about 1, times 2^unit that of A. */
 template <class T>
-__device__ inline void finish_given(const power_args_t &args, int64_t b, const T *w, int exponent, real_t<T> *scratch) {
-  typedef real_t<T> R;
-  const T *y = (const T *)args.y + b * args.m;
-  const int unit = exponent + power_limits<R>::exponent; /* the largest part of A is about 1 */
-  R sigma = 0;
+__device__ inline void scale_given(const power_args_t &args, int64_t b, T *y, T *w, int w_exponent, int unit) {
+  const real_t<T> *largest = (const real_t<T> *)args.largest_parts + b * args.chunks;
   for (int64_t i = threadIdx.x; i < args.m; i += blockDim.x)
-    sigma += re(conj(*component<T>(args.u, b, i)) * times_power(y[i], -unit));
+    y[i] = times_power(y[i], chunk_exponent(largest[i / args.chunk_rows]) - unit);
+  for (int64_t j = threadIdx.x; j < args.n; j += blockDim.x)
+    w[j] = times_power(w[j], w_exponent - unit);
+}
+
+/* Their sigma and residual.  u and v are taken times 2^-p and 2^-q, so that sigma u has 2^2p in it, which what it is
+ * subtracted from must not: both are taken times 2^-2p if that is large. */
+template <class T>
+__device__ inline void finish_given(const power_args_t &args, int64_t b, T *w, int w_exponent, int unit,
+                                    real_t<T> *scratch) {
+  typedef real_t<T> R;
+  T *y = (T *)args.y + b * args.m;
+  const int p = args.u_exponent[b], q = args.v_exponent[b], of_p = p > 0 ? 2 * p : 0, of_q = q > 0 ? 2 * q : 0;
+  const auto u = [&](int64_t i) { return times_power(*component<T>(args.u, b, i), -p); };
+  const auto v = [&](int64_t j) { return ((const T *)args.v_work)[b * args.n + j]; };
+  R sigma = 0;
+  scale_given(args, b, y, w, w_exponent, unit);
+  for (int64_t i = threadIdx.x; i < args.m; i += blockDim.x)
+    sigma += re(conj(u(i)) * y[i]);
   sigma = block_reduce<sum_of<R>>(sigma, scratch);
-  const auto left = [&](int64_t i) { return times_power(y[i], -unit) - sigma * *component<T>(args.u, b, i); };
-  const auto right = [&](int64_t j) { return times_power(w[j], -unit) - sigma * *component<T>(args.v, b, j); };
-  const long_norm<R> of_left = norm_of<T>(args.m, left, scratch), of_right = norm_of<T>(args.n, right, scratch);
-  const R residual =
-      hypot(times_power(of_left.value, of_left.exponent), times_power(of_right.value, of_right.exponent));
-  store_sigma(args, b, sigma, residual, unit);
+  const R of_u = times_power(sigma, 2 * p - of_p), of_v = times_power(sigma, 2 * q - of_q);
+  const long_norm<R> left = norm_of<T>(
+      args.m, [&](int64_t i) { return times_power(y[i], -of_p) - of_u * u(i); }, scratch);
+  const long_norm<R> right = norm_of<T>(
+      args.n, [&](int64_t j) { return times_power(w[j], -of_q) - of_v * v(j); }, scratch);
+  const int of_left = q + of_p, of_right = p + of_q, larger = of_left > of_right ? of_left : of_right;
+  const R residual = hypot(times_power(left.value, left.exponent + of_left - larger),
+                           times_power(right.value, right.exponent + of_right - larger));
+  store_sigma<R>(args, b, {sigma, unit + p + q}, {residual, unit + larger});
 }
 
 /* After the first pass: the exponent, what state the matrix is in, and the first v. */
@@ -227,30 +355,22 @@ template <class T> __global__ void power_start_kernel(power_args_t args) {
   __shared__ R scratch[WARP];
   for (int64_t b = blockIdx.x; b < args.batch_count; b += gridDim.x) {
     T *w = (T *)args.w + b * args.n, *v = (T *)args.v_work + b * args.n;
-    const R largest = collect_parts(args, b, w, scratch);
-    int exponent = power_limits<R>::exponent;
-    if (largest > 0 && largest - largest == 0)
-      (void)frexp(largest, &exponent);
-    exponent -= power_limits<R>::exponent;
+    const bool start_is_bad = args.state[b] == CUDA_POWER_NONFINITE;
+    int w_exponent;
+    const R largest = collect_first(args, b, w, &w_exponent, scratch);
+    const int unit = exponent_of(largest, power_limits<R>::exponent);
     const long_norm<R> norm = norm_of<T>(
         args.n, [&](int64_t j) { return w[j]; }, scratch);
-    const long_norm<R> of_u = norm_of<T>(
-        args.m, [&](int64_t i) { return *component<T>(args.u, b, i); }, scratch);
-    const long_norm<R> of_v = args.iterations
-                                  ? norm
-                                  : norm_of<T>(
-                                        args.n, [&](int64_t j) { return *component<T>(args.v, b, j); }, scratch);
-    const bool bad = largest - largest != 0 || of_u.value != of_u.value || of_v.value != of_v.value;
+    const bool bad = start_is_bad || largest - largest != 0;
     const int state = bad ? CUDA_POWER_NONFINITE : norm.value > 0 ? CUDA_POWER_MOVES : CUDA_POWER_STUCK;
     if (threadIdx.x == 0) {
       args.state[b] = largest == 0 && !bad ? CUDA_POWER_ZERO : state;
-      args.exponent[b] = exponent;
-      args.info[b] = SVDGRAD_INFO_OK;
+      args.exponent[b] = unit - power_limits<R>::exponent;
     }
     if (bad)
       store_power_nan<T>(args, b);
     else if (args.iterations == 0)
-      finish_given(args, b, w, exponent, scratch);
+      finish_given(args, b, w, w_exponent, unit, scratch);
     else if (state == CUDA_POWER_MOVES)
       store_unit<T>(args.n, w, norm, [&](int64_t j, T x) { v[j] = *component<T>(args.v, b, j) = x; });
     __syncthreads();
@@ -279,7 +399,7 @@ template <class T> __global__ void power_finish_kernel(power_args_t args) {
     const int state = args.state[b];
     if (state == CUDA_POWER_NONFINITE)
       continue;
-    (void)collect_parts(args, b, w, scratch);
+    collect_parts(args, b, w);
     const long_norm<R> of_y = norm_of<T>(
         args.m, [&](int64_t i) { return y[i]; }, scratch);
     if (state == CUDA_POWER_MOVES && of_y.value > 0)
@@ -288,7 +408,8 @@ template <class T> __global__ void power_finish_kernel(power_args_t args) {
       const R sigma = state == CUDA_POWER_MOVES ? times_power(of_y.value, of_y.exponent) : 0;
       const R stuck = state == CUDA_POWER_STUCK ? times_power(of_y.value, of_y.exponent) : 0;
       const R residual = state == CUDA_POWER_MOVES ? residual_of(args, w, v, of_y, scratch) : stuck;
-      store_sigma(args, b, sigma, residual, args.exponent[b]);
+      const int exponent = args.exponent[b], of_v = state == CUDA_POWER_STUCK ? args.v_exponent[b] : 0;
+      store_sigma<R>(args, b, {sigma, exponent}, {residual, exponent + of_v});
     } else if (state == CUDA_POWER_MOVES) {
       const long_norm<R> of_w = norm_of<T>(
           args.n, [&](int64_t j) { return w[j]; }, scratch);
@@ -313,53 +434,127 @@ template <class T> __global__ void power_clear_kernel(power_args_t args) {
   }
 }
 
+/* x / sigma is (scale x) / number: scale is a power of two. */
+template <class R> struct divisor { R number, scale; };
+
+/* At an end of the range: then the sigma that is divided by is not the stored one. */
+template <class R> __device__ inline bool has_lost_bits(R sigma) {
+  const R size = fabs(sigma);
+  return size == (R)INFINITY || (size > 0 && size < power_limits<R>::smallest_normal());
+}
+
+/* Of a sigma that has lost bits; `exact` is what was rounded to it. */
+template <class R> __device__ inline divisor<R> exact_divisor(R sigma, long_number<R> exact) {
+  const int shift = fabs(sigma) == (R)INFINITY ? -64 : 64;
+  return {(R)ldexp(exact.value, exact.exponent + shift), (R)ldexp((R)1, shift)};
+}
+
+template <class T> __device__ inline T quotient(T x, divisor<real_t<T>> sigma) {
+  if (sigma.number == 0)
+    return from_real<T>(0);
+  return make<T>::of(sigma.scale * re(x) / sigma.number, sigma.scale * im(x) / sigma.number);
+}
+
 /* Y = A / sigma, 0 where sigma is. */
 template <class T> __global__ void power_quotient_kernel(power_args_t args) {
   typedef real_t<T> R;
   for (int64_t item = blockIdx.x; item < args.batch_count * args.chunks; item += gridDim.x) {
     const int64_t b = item / args.chunks, first = item % args.chunks * args.chunk_rows;
     const int64_t rows = args.m - first < args.chunk_rows ? args.m - first : args.chunk_rows;
-    const R sigma = *entry<R>(args.sigma, b, 0);
+    const R stored = *entry<R>(args.sigma, b, 0);
+    divisor<R> sigma = {stored, 1};
+    if (has_lost_bits(stored))
+      sigma = exact_divisor<R>(stored, {((const R *)args.sigma_value)[b], args.sigma_exponent[b]});
     visit_elements(args.Y, rows, args.n, [&](int64_t i, int64_t j) {
-      const T a = *element<T>(args.A, b, first + i, j);
-      *element<T>(args.Y, b, first + i, j) = sigma == 0 ? from_real<T>(0) : make<T>::of(re(a) / sigma, im(a) / sigma);
+      *element<T>(args.Y, b, first + i, j) = quotient(*element<T>(args.A, b, first + i, j), sigma);
     });
   }
 }
 
-/* A chunk's share of Re<gY, A / sigma>. */
-template <class T> __global__ void normalize_along_kernel(normalize_gradient_args_t args) {
+/* Blocks of the most threads that a launch has, of which as many are resident as registers for what is done away from
+ * the ends of the range allow. */
+enum { POWER_THREADS = 256 };
+template <class T> constexpr int along_blocks() { return sizeof(T) == 4 ? 6 : sizeof(T) == 8 ? 5 : 4; }
+template <class T> constexpr int gradient_blocks() { return sizeof(real_t<T>) == 4 ? 5 : 3; }
+
+/* Half of the exponent of a sigma that has lost bits. */
+template <class R> __device__ inline int half_exponent(R sigma) {
+  return exponent_of((R)fabs(sigma), power_limits<R>::infinite) / 2;
+}
+
+/* A chunk's share of Re<gY, A> and of sigma = Re(u^H A v), both times 2^-2h with h half of the exponent of sigma: A
+ * takes one half of that, gY and u the other one, so that all of them stay numbers.  Two visits, which need fewer
+ * registers than one. */
+template <class T>
+__device__ inline void along_anew(const normalize_gradient_args_t &args, int64_t b, int64_t first, int64_t rows,
+                                  real_t<T> stored, real_t<T> *along, real_t<T> *sigma) {
+  typedef real_t<T> R;
+  const R half = ldexp((R)1, -half_exponent(stored));
+  visit_elements(args.A, rows, args.n, [&](int64_t i, int64_t j) {
+    const T a = half * *element<T>(args.A, b, first + i, j), g = half * *element<T>(args.gY, b, first + i, j);
+    *along += re(conj(g) * a);
+  });
+  visit_elements(args.A, rows, args.n, [&](int64_t i, int64_t j) {
+    const T av = half * *element<T>(args.A, b, first + i, j) * *component<T>(args.v, b, j);
+    *sigma += re(conj(half * *component<T>(args.u, b, first + i)) * av);
+  });
+}
+
+/* A chunk's share of Re<gY, A / sigma>; along_anew() where sigma has lost bits. */
+template <class T>
+__global__ void __launch_bounds__(POWER_THREADS, along_blocks<T>())
+    normalize_along_kernel(normalize_gradient_args_t args) {
   typedef real_t<T> R;
   __shared__ R scratch[WARP];
   for (int64_t item = blockIdx.x; item < args.batch_count * args.chunks; item += gridDim.x) {
     const int64_t b = item / args.chunks, first = item % args.chunks * args.chunk_rows;
     const int64_t rows = args.m - first < args.chunk_rows ? args.m - first : args.chunk_rows;
     const R sigma = *entry<R>(args.sigma, b, 0);
-    R along = 0;
-    visit_elements(args.A, sigma == 0 ? 0 : rows, args.n, [&](int64_t i, int64_t j) {
+    const bool anew = has_lost_bits(sigma);
+    R along = 0, of_sigma = 0;
+    if (anew)
+      along_anew<T>(args, b, first, rows, sigma, &along, &of_sigma);
+    visit_elements(args.A, sigma == 0 || anew ? 0 : rows, args.n, [&](int64_t i, int64_t j) {
       const T a = *element<T>(args.A, b, first + i, j), g = *element<T>(args.gY, b, first + i, j);
       along += re(conj(g) * make<T>::of(re(a) / sigma, im(a) / sigma));
     });
     along = block_reduce<sum_of<R>>(along, scratch);
-    if (threadIdx.x == 0)
-      ((R *)args.along_parts)[item] = along;
+    if (anew)
+      of_sigma = block_reduce<sum_of<R>>(of_sigma, scratch);
+    if (threadIdx.x != 0)
+      continue;
+    ((R *)args.along_parts)[item] = along;
+    ((R *)args.sigma_parts)[item] = of_sigma;
   }
 }
 
+template <class R>
+__device__ inline R sum_of_parts(const normalize_gradient_args_t &args, const void *parts, int64_t b) {
+  R sum = 0;
+  for (int64_t c = 0; c < args.chunks; c++)
+    sum += ((const R *)parts)[b * args.chunks + c];
+  return sum;
+}
+
 /* gA = alpha (gY - Re<gY, A / sigma> u v^H) / sigma + beta gA: no square of sigma is formed. */
-template <class T> __global__ void normalize_gradient_kernel(normalize_gradient_args_t args) {
+template <class T>
+__global__ void __launch_bounds__(POWER_THREADS, gradient_blocks<T>())
+    normalize_gradient_kernel(normalize_gradient_args_t args) {
   typedef real_t<T> R;
   for (int64_t item = blockIdx.x; item < args.batch_count * args.chunks; item += gridDim.x) {
     const int64_t b = item / args.chunks, first = item % args.chunks * args.chunk_rows;
     const int64_t rows = args.m - first < args.chunk_rows ? args.m - first : args.chunk_rows;
-    const R sigma = *entry<R>(args.sigma, b, 0), *parts = (const R *)args.along_parts + b * args.chunks;
-    R along = 0;
-    for (int64_t c = 0; c < args.chunks; c++)
-      along += parts[c];
+    const R stored = *entry<R>(args.sigma, b, 0);
+    divisor<R> sigma = {stored, 1};
+    R along = sum_of_parts<R>(args, args.along_parts, b);
+    if (has_lost_bits(stored)) {
+      const R anew = sum_of_parts<R>(args, args.sigma_parts, b);
+      along = anew == 0 ? 0 : along / anew;
+      sigma = exact_divisor<R>(stored, {anew, 2 * half_exponent(stored)});
+    }
     visit_elements(args.gA, rows, args.n, [&](int64_t i, int64_t j) {
       const T uv = *component<T>(args.u, b, first + i) * conj(*component<T>(args.v, b, j));
-      const T g = *element<T>(args.gY, b, first + i, j) - along * uv;
-      const T gradient = sigma == 0 ? from_real<T>(0) : make<T>::of(re(g) / sigma, im(g) / sigma);
+      const T gradient = quotient(*element<T>(args.gY, b, first + i, j) - along * uv, sigma);
       T *gA = element<T>(args.gA, b, first + i, j);
       *gA = args.beta == 0 ? (R)args.alpha * gradient : (R)args.alpha * gradient + (R)args.beta * *gA;
     });
