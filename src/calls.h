@@ -31,7 +31,7 @@ typedef struct svd_call {
   /* Output, one per matrix: S holds the singular values times 2^-exponent.  The largest is then neither subnormal nor Inf for
    * any finite A, and SVDGRAD_INFO_OVERFLOW does not occur.  NULL: S holds the singular values themselves. */
   int32_t *exponent;
-  int keep_small; /* the caller takes logarithms: values that may be rounding noise are computed again, more exactly */
+  int keep_small; /* the caller takes logarithms: values that may be rounding noise need more accuracy */
 } svd_call_t;
 
 typedef struct svd_backward_call {
