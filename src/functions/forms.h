@@ -32,8 +32,8 @@ typedef struct jvp_form {
   values_t values;
   tensor_t E;          /* in: U^H dA V */
   tensor_t K, N;       /* out */
-  reals_t dS, inverse; /* out: Re diag(E); the factors 1/s_j of the parts outside the spans of U and V, which */
-  reals_t step;        /* lack this factor, one per matrix, nearly always 1: their product may overflow */
+  reals_t dS, inverse; /* out: Re diag(E); inverse_j * step is 1/s_j for the parts outside the spans of U and V */
+  reals_t step;        /* out: one per matrix, nearly always 1; the product may overflow */
   int outside;         /* non-zero: such parts exist */
   /* Truncated rank, else empty.  rest: singular values of the discarded part, scaled like s.  In its singular bases: p, q
    * (in) are the parts outside the spans, x, y (out) the solution (backward_core.h). */
@@ -51,8 +51,8 @@ typedef struct second_form {
   tensor_t D;       /* in: its diagonal, divided by s_j^2, is subtracted from sb; or none */
   tensor_t M, K, N; /* out: M of the first pass; K and N of the JVP along ggA */
   reals_t dS, sb;   /* out */
-  reals_t inverse;  /* out: 1/s_j, which */
-  reals_t step;     /* lacks this factor, as above */
+  reals_t inverse;  /* out: inverse_j * step is 1/s_j, */
+  reals_t step;     /* out: as above */
   int outside;      /* m != n */
   svdgrad_report_t *report;
 } second_form_t;
@@ -71,8 +71,8 @@ typedef struct function_form {
   reals_t result; /* values: out, f(s_i) */
   reals_t points; /* pairs: scratch, 2 k */
   tensor_t P, M;  /* pairs: in, U^H gY V or V^H herm(gY) V; out */
-  reals_t factor; /* pairs: out, the factors of the parts outside the spans, which */
-  reals_t step;   /* lack this factor, as above */
+  reals_t factor; /* pairs: out, factor_j * step is the factor of the parts outside the spans */
+  reals_t step;   /* pairs: out, as above */
   int outside;    /* non-zero: such parts exist */
   svdgrad_report_t *report;
 } function_form_t;

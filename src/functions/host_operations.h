@@ -110,7 +110,7 @@ static void load_reals(machine_t *machine, svdgrad_vector_t from, reals_t to) {
       real_at(h, to, i)[lane] = from.data ? (compute_real_t)*entry(&from, h->b + lane, i) : 0;
 }
 
-/* Factors of 2^exponent have at most this exponent, so that their products with quotients by normalized values are finite. */
+/* 2^POWER_LIMIT times a quotient by a normalized value is finite. */
 enum { POWER_LIMIT = sizeof(R) == sizeof(float) ? 100 : 960, ANY_EXPONENT = 1 << 20 };
 
 /* 2^exponent as a product of two factors, since it may over- or underflow; the second is nearly always 1. */
