@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a backend is: a const table of typed function pointers that get the calls of calls.h.  A new backend adds one table
- * to backends.c.  See src/ref for the plainest implementation. */
+/* What a backend is: a const table of function pointers, which receive the calls of calls.h.  A new backend adds its table
+ * to backends.c.  src/ref is the simplest implementation. */
 #ifndef SVDGRAD_BACKEND_H
 #define SVDGRAD_BACKEND_H
 #include "calls.h"
@@ -8,23 +8,23 @@
 
 typedef struct svdgrad_context context_t;
 
-/* What functions of the SVD are made of (functions/machine.h). */
+/* A sequence of operations on packed matrices (functions/machine.h). */
 typedef struct program program_t;
 
-/* An operation that is several calls of the backend (functions/stages.h), for any part of its batch. */
+/* An operation made of several backend calls (functions/stages.h); it can run on any part of its batch. */
 typedef struct staged staged_t;
 struct staged {
   const problem_t *p;
-  /* Workspace for so many matrices; SIZE_MAX if it does not fit. */
+  /* Bytes of workspace for `count` matrices; SIZE_MAX if they do not fit a size_t. */
   size_t (*bytes)(const context_t *context, const staged_t *staged, int64_t count);
   /* Matrices first..first+count-1 of the batch. */
   svdgrad_status_t (*run)(const context_t *context, const staged_t *staged, int64_t first, int64_t count, void *work);
 };
 
-/* A norm with its gradient at once and without workspace. */
+/* A norm and its gradient in one call, without workspace. */
 typedef svdgrad_status_t fused_norm_t(const context_t *context, const norm_call_t *call);
 
-/* What the front room must know of a backend. */
+/* What src/api must know about a backend. */
 typedef struct backend_traits {
   int takes_stream; /* calls are enqueued on the caller's stream */
   int has_threads;  /* context->parallel is used, and may be the caller's pool */
@@ -33,26 +33,26 @@ typedef struct backend_traits {
 typedef struct backend {
   const char *name;
   const backend_traits_t *traits;
-  /* Sets context->state.  May allocate; sets the error message where it fails. */
+  /* Sets context->state.  May allocate.  A failure sets the error message. */
   svdgrad_status_t (*create)(context_t *context, int device);
   void (*destroy)(context_t *context);
-  /* Name of the algorithm, or NULL with a message if this backend has none for (op, problem). */
+  /* Name of the algorithm for (op, problem); NULL if this backend has none. */
   const char *(*algorithm_name)(const context_t *context, svdgrad_op_t op, const problem_t *problem);
-  /* What the problem exceeds where that is NULL, for the message; NULL where there is no word for it. */
+  /* Where algorithm_name() is NULL: the limit that the problem exceeds, for the error message; or NULL. */
   const char *(*limit)(svdgrad_op_t op, const problem_t *problem);
   int (*is_capturable)(const context_t *context, svdgrad_op_t op, const problem_t *problem);
-  /* Of SVD, SVDVALS, SVD_BACKWARD and the power iteration.  Bytes, SIZE_MAX if they do not fit a size_t; pure, growing with
-   * batch_count by at most so much for each matrix.  algorithm_name() was not NULL. */
+  /* Bytes for SVD, SVDVALS, SVD_BACKWARD and the power iteration; SIZE_MAX if they do not fit a size_t.  A pure function, at
+   * most a constant plus a fixed number for each matrix.  Not called where algorithm_name() is NULL. */
   size_t (*workspace_size)(const context_t *context, svdgrad_op_t op, const problem_t *problem);
   svdgrad_status_t (*svd)(const context_t *context, const svd_call_t *call);
   svdgrad_status_t (*svd_backward)(const context_t *context, const svd_backward_call_t *call);
-  /* A program for the whole batch; its workspace is as above, and none for an empty batch. */
+  /* Runs a program for the whole batch.  The rules of workspace_size() hold; an empty batch needs 0 bytes. */
   size_t (*program_workspace)(const context_t *context, const program_t *program);
   svdgrad_status_t (*program_run)(const context_t *context, const program_t *program, void *stream, void *work);
-  /* The whole batch of it, at once or in parts. */
+  /* Runs a staged operation for the whole batch, at once or in parts. */
   size_t (*staged_workspace)(const context_t *context, const staged_t *staged);
   svdgrad_status_t (*staged_run)(const context_t *context, const staged_t *staged, void *work);
-  /* NULL where a norm of the problem takes its stages like any other operation. */
+  /* NULL where the norm runs in stages (functions/norm.c). */
   fused_norm_t *(*fused_norm)(const context_t *context, const problem_t *problem);
   svdgrad_status_t (*power_iteration)(const context_t *context, const power_call_t *call);
   svdgrad_status_t (*normalize_backward)(const context_t *context, const normalize_backward_call_t *call);
@@ -60,7 +60,7 @@ typedef struct backend {
 
 struct svdgrad_context {
   const backend_t *backend;
-  parallel_t parallel; /* of a backend with threads */
+  parallel_t parallel; /* only if traits->has_threads */
   void *state;         /* the backend's own */
 };
 
@@ -73,7 +73,7 @@ extern const backend_t ref_backend, cpu_backend;
  * loaded. */
 const backend_t *cuda_backend_find(void);
 
-/* What an SVD left can be used: its info code is OK, or values overflowed. */
+/* The factors of an SVD can be used: its info code is OK or OVERFLOW. */
 static inline int svd_is_valid(int32_t info) { return info == SVDGRAD_INFO_OK || info == SVDGRAD_INFO_OVERFLOW; }
 
 #endif

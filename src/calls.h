@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The calls of every operation, as the backends and functions/ get them: every argument is checked, and an operand that the
- * caller left out has data == NULL.  Matrices of a call stand together, and so do vectors of real numbers (call_fields_t). */
+/* The arguments of every operation, as backends and functions/ receive them: all are checked, and an operand that the caller
+ * left out has data == NULL.  The matrices of a call are adjacent members, and so are its real vectors (call_fields_t). */
 #ifndef SVDGRAD_CALLS_H
 #define SVDGRAD_CALLS_H
 #include <svdgrad/svdgrad.h>
 
 #include <stddef.h>
 
-/* The descriptor, checked, with what follows from it. */
+/* The checked descriptor, and sizes derived from it. */
 typedef struct problem {
   svdgrad_dtype_t dtype;
   svdgrad_algo_t algo;
@@ -28,10 +28,10 @@ typedef struct svd_call {
   svdgrad_vector_t S;
   int32_t *info; /* NULL only if m, n or batch_count is 0 */
   void *work;
-  /* Per matrix, out: what is stored in S is 2^-exponent times the singular values, of which the largest is then neither
-   * subnormal nor Inf, whatever A; SVDGRAD_INFO_OVERFLOW does not occur.  NULL: S is the singular values. */
+  /* Output, one per matrix: S holds the singular values times 2^-exponent.  The largest is then neither subnormal nor Inf for
+   * any finite A, and SVDGRAD_INFO_OVERFLOW does not occur.  NULL: S holds the singular values themselves. */
   int32_t *exponent;
-  int keep_small; /* logarithms of the values are asked for: those within rounding noise are worth more time */
+  int keep_small; /* the caller takes logarithms: values that may be rounding noise need more accuracy */
 } svd_call_t;
 
 typedef struct svd_backward_call {
@@ -80,7 +80,7 @@ typedef struct norm_call {
   void *stream;
   int gradient; /* gA is wanted */
   svdgrad_norm_kind_t kind;
-  double exponent; /* of SCHATTEN */
+  double exponent; /* p of SCHATTEN */
   svdgrad_matrix_t A, gA;
   svdgrad_vector_t value, g;
   double alpha, beta;
@@ -88,7 +88,7 @@ typedef struct norm_call {
   void *work;
 } norm_call_t;
 
-/* Numbers of the element type come as 1-by-1 matrices. */
+/* Scalars of the element type are 1-by-1 matrices. */
 typedef struct determinant_call {
   problem_t p;
   void *stream;
@@ -121,13 +121,13 @@ typedef struct normalize_backward_call {
 
 /* ---- parts of a call ---- */
 
-/* What all calls begin with. */
+/* The first members of every call. */
 typedef struct call_head {
   problem_t p;
   void *stream;
 } call_head_t;
 
-/* Those that can be run for a part of the batch. */
+/* The calls that can run on a part of their batch. */
 typedef union any_call {
   call_head_t head;
   svd_backward_call_t svd_backward;
@@ -137,19 +137,19 @@ typedef union any_call {
   determinant_call_t determinant;
 } any_call_t;
 
-/* Where a call has what belongs to single matrices of the batch, in bytes from its start; 0: nothing of that kind. */
+/* Byte offsets of the operands of a call that have one entry per matrix; 0: the call has none of that kind. */
 typedef struct call_fields {
   size_t size, matrices, reals, info, report;
   size_t matrix_count, reals_count;
 } call_fields_t;
 
-/* Of a type whose matrices are A to Z, and whose vectors are s to z. */
+/* For a call type whose matrices are the members A to Z, and whose real vectors are s to z. */
 #define CALL_FIELDS(type, A, Z, s, z)                                                                                  \
   .size = sizeof(type), .matrices = offsetof(type, A), .reals = offsetof(type, s),                                     \
   .matrix_count = (offsetof(type, Z) - offsetof(type, A)) / sizeof(svdgrad_matrix_t) + 1,                              \
   .reals_count = (offsetof(type, z) - offsetof(type, s)) / sizeof(svdgrad_vector_t) + 1
 
-/* Matrices first..first+count-1 of the batch of a call. */
+/* *part = the same call for matrices first..first+count-1 of its batch. */
 void call_part(const call_fields_t *fields, const void *call, int64_t first, int64_t count, any_call_t *part);
 
 #endif

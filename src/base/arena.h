@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A bump carver.  A layout function takes its arrays from an arena; run over base NULL it measures the workspace,
- * run over memory it hands the arrays out, so that the two can never disagree. */
+/* A bump allocator.  A layout function takes its arrays from an arena.  Run with base NULL it measures the workspace; run
+ * with memory it returns the arrays.  Size and layout come from the same code and cannot disagree. */
 #ifndef SVDGRAD_ARENA_H
 #define SVDGRAD_ARENA_H
 #include <stdint.h>
@@ -13,7 +13,7 @@ typedef struct arena {
   size_t used;         /* SIZE_MAX: more than a size_t can count */
 } arena_t;
 
-/* `count` elements of `size` bytes; NULL while measuring, and for none. */
+/* `count` elements of `size` bytes; NULL while measuring, and for count <= 0. */
 static inline void *arena_take(arena_t *arena, int64_t count, size_t size) {
   const size_t room = SIZE_MAX - ARENA_ALIGNMENT - arena->used, start = arena->used;
   if (count <= 0 || start == SIZE_MAX)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Carves a workspace into packed arrays of the whole batch.  Run without memory it measures; the size is exactly linear
- * in the batch: alignment of the arrays is paid for per matrix. */
+/* Divides a workspace into packed arrays for a whole batch; with base NULL it only measures.  Each matrix is charged the
+ * worst-case padding, which keeps the size exactly linear in the batch. */
 #ifndef SVDGRAD_BATCH_LAYOUT_H
 #define SVDGRAD_BATCH_LAYOUT_H
 #include <stddef.h>
@@ -15,7 +15,7 @@ typedef struct batch_layout {
   int overflow;
 } batch_layout_t;
 
-/* `count` elements of `size` bytes for every matrix; NULL while measuring, and for none. */
+/* `count` elements of `size` bytes for every matrix; NULL while measuring, and for count <= 0. */
 static inline void *layout_take(batch_layout_t *layout, int64_t count, size_t size) {
   const size_t batch = (size_t)(layout->batch_count > 0 ? layout->batch_count : 1);
   const size_t most = SIZE_MAX / 4 / batch / size - LAYOUT_ARRAY_ALIGNMENT;

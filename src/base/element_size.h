@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Bytes of an element and of its real type, whether it is complex, and numbers of elements. */
+/* Sizes of the element types, and element counts that cannot overflow. */
 #ifndef SVDGRAD_ELEMENT_SIZE_H
 #define SVDGRAD_ELEMENT_SIZE_H
 #include <svdgrad/svdgrad.h>
@@ -14,8 +14,8 @@ static inline size_t element_size(svdgrad_dtype_t dtype) {
 
 static inline int type_is_complex(svdgrad_dtype_t dtype) { return dtype == SVDGRAD_C64 || dtype == SVDGRAD_C128; }
 
-/* Of a matrix; INT64_MAX, for which nobody has memory, if they cannot be counted: a function of A^H A is n-by-n where
- * only m * n was checked. */
+/* Elements of a matrix; INT64_MAX, more than any memory holds, on overflow.  The checks bound only m * n, but a function of
+ * A^H A is n-by-n. */
 static inline int64_t element_count(int64_t rows, int64_t columns) {
   if (rows <= 0 || columns <= 0)
     return 0;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* The last error message, one for each thread, and the names of the status codes. */
 #include "base/error.h"
 
 #include <stdarg.h>

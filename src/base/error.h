@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The thread's last error message. */
+/* The last error message, one for each thread. */
 #ifndef SVDGRAD_ERROR_H
 #define SVDGRAD_ERROR_H
 #include <svdgrad/svdgrad.h>

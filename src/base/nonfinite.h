@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the outputs of a matrix with a NaN or Inf become.  A typed file (type.h). */
+/* The outputs of a matrix that contains NaN or Inf.  A typed file (type.h). */
 #ifndef SVDGRAD_NONFINITE_H
 #define SVDGRAD_NONFINITE_H
 #include "backend.h"

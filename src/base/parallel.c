@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* How a batch is cut into pieces for the threads, and where the scratch memory of each piece lies. */
 #include "base/parallel.h"
 
 #include "base/fp_environment.h"
@@ -11,22 +12,22 @@
 #include <omp.h>
 #endif
 
-/* Scratch of a group up to TINY_SCRATCH lies on the stack.  Up to SMALL_SCRATCH it does so on the built-in threads, and on
- * those of a caller's pool: a workspace for each matrix of a batch of many small ones would be larger than the batch.  The
- * calling thread, whose stack may be small, has that of one group in the workspace. */
+/* Tiny scratch (bytes per group) lies on the stack.  Small scratch lies on the stacks of built-in threads and of a caller's
+ * pool: workspace for every small matrix would be larger than the batch itself.  The calling thread may have little stack;
+ * its small scratch of one group lies in the workspace. */
 enum { TINY_SCRATCH = 16384, SMALL_SCRATCH = 131072, SLOT_ALIGNMENT = 256 };
 
 static int is_tiny(const batch_t *batch) { return batch->scratch <= TINY_SCRATCH; }
 static int is_small(const batch_t *batch) { return batch->scratch <= SMALL_SCRATCH; }
 
-/* Bytes of workspace per matrix where scratch is not small. */
+/* Bytes of workspace per matrix where the scratch is not small. */
 static size_t slot_size(const batch_t *batch) {
   const size_t group = (size_t)batch->group, unit = group * SLOT_ALIGNMENT;
   return batch->scratch > SIZE_MAX - unit ? SIZE_MAX : (batch->scratch + unit - 1) / unit * SLOT_ALIGNMENT;
 }
 
-/* Slots of workspace.  A group of few matrices needs as much as a full one: behind the slots of the batch are those of one
- * more group, unless the batch is not even one. */
+/* Slots in the workspace.  A partial group needs as much as a full one.  The slots of one more group therefore follow those
+ * of the batch, unless the batch is at most one group. */
 static uint64_t slots(const batch_t *batch) {
   const uint64_t count = (uint64_t)batch->batch_count, group = (uint64_t)batch->group;
   return count <= group ? group : group > 1 ? count + group : count;
@@ -49,10 +50,10 @@ static unsigned char *slot_of(const batch_t *batch, int64_t matrix) {
 
 typedef struct team {
   const batch_t *batch;
-  int64_t grain; /* matrices of a piece, whole groups */
+  int64_t grain; /* matrices per piece: whole groups */
   atomic_int_fast64_t pieces;
-  int is_one_piece;          /* nobody takes any: all is run at once, or a caller's parallel_for hands them out; */
-  pthread_mutex_t one_group; /* then who has this has the scratch that belongs to no piece */
+  int is_one_piece; /* take_piece() gives none: one thread runs all, or a caller's parallel_for calls run_piece() */
+  pthread_mutex_t one_group; /* caller's parallel_for: its holder may use the scratch that belongs to no piece */
 } team_t;
 
 static int take_piece(team_t *team, int64_t *first, int64_t *last) {
@@ -69,7 +70,7 @@ static void run_groups(const batch_t *batch, int64_t first, int64_t last, unsign
     batch->task(batch->call, b, last - b < batch->group ? last - b : batch->group, (arena_t){scratch, 0});
 }
 
-/* This piece and the next ones. */
+/* Runs this piece, then every piece that this thread can take. */
 static void run_pieces(team_t *team, int64_t first, int64_t last, unsigned char *scratch) {
   do
     run_groups(team->batch, first, last, scratch);
@@ -86,10 +87,10 @@ static __attribute__((noinline)) void run_on_large_stack(team_t *team, int64_t f
   run_pieces(team, first, last, stack);
 }
 
-/* ---- built-in threads: whoever is free takes the next piece ---- */
+/* ---- built-in threads: a free thread takes the next piece ---- */
 
-/* A thread uses the slots of its first piece, which are its own, for all its pieces: they stay in its cache.  They are those
- * of a whole group, since one more follows the last of the batch. */
+/* A thread uses the slots of its first piece for all its pieces, so that they stay in its cache.  The slots of one more
+ * group follow the batch, and so there is room for a whole group behind any first matrix. */
 static void run_from(team_t *team, int64_t first, int64_t last, int is_caller) {
   if (is_tiny(team->batch))
     run_on_little_stack(team, first, last);
@@ -134,7 +135,7 @@ static void run_team(const batch_t *batch, int64_t grain, int num_threads) {
 #endif
 }
 
-/* ---- a caller's parallel_for: pieces are as it likes, on threads that are not known ---- */
+/* ---- a caller's parallel_for: it chooses the pieces and the threads ---- */
 
 static void run_small_piece(team_t *team, int64_t first, int64_t last) {
   if (pthread_mutex_trylock(&team->one_group)) {
@@ -145,7 +146,7 @@ static void run_small_piece(team_t *team, int64_t first, int64_t last) {
   (void)pthread_mutex_unlock(&team->one_group);
 }
 
-/* The slots of the piece, or the last ones where it is less than a group. */
+/* Uses the slots of the piece.  A piece smaller than a group uses the slots of the extra group. */
 static void run_large_piece(team_t *team, int64_t first, int64_t last) {
   const batch_t *batch = team->batch;
   if (last - first >= batch->group) {
@@ -174,9 +175,10 @@ static void run_lent(const parallel_t *parallel, const batch_t *batch, int64_t g
   (void)pthread_mutex_destroy(&team.one_group);
 }
 
-/* ---- either ---- */
+/* ---- both ---- */
 
-/* Matrices handed to a thread at once: whole groups, long beside handing a piece out, short beside a core that waits. */
+/* Matrices per piece: whole groups.  A piece is long compared with the cost of taking it, and short enough that the threads
+ * finish at about the same time. */
 static int64_t grain_of(const batch_t *batch) {
   const double piece_cost = 1e5; /* 0.1 ms */
   const double matrices = piece_cost / batch->matrix_cost;

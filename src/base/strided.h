@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Elements of the caller's strided batches.  A typed file (type.h). */
+/* Addresses of elements in the caller's strided batches.  A typed file (type.h). */
 #ifndef SVDGRAD_STRIDED_H
 #define SVDGRAD_STRIDED_H
 #include "type.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* A list of jobs that workers may join.  A caller offers its job, computes its own part, and waits for those who joined. */
 #define _GNU_SOURCE /* sched_getaffinity */
 #include "base/thread_pool.h"
 
@@ -9,26 +10,26 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* A worker's stack has its scratch (parallel.c) and LAPACK's local arrays.  After some 50 microseconds of looking for work
- * a worker sleeps. */
+/* A worker's stack holds the scratch (parallel.c) and LAPACK's local arrays.  A worker without work spins SPINS times, about
+ * 50 microseconds, then sleeps. */
 enum { MOST_WORKERS = 1023, WORKER_STACK = 2 << 20, SPINS = 1000 };
 
 typedef struct job {
   thread_pool_part_t part;
   void *argument;
-  int wanted;        /* workers that may still come; 0: it is in no list */
-  atomic_int active; /* workers that are at it */
+  int wanted;        /* workers that may still join; 0: the job is not in the list */
+  atomic_int active; /* workers that are computing it */
   struct job *next;
 } job_t;
 
-/* All of it belongs to who has the mutex; the atomic numbers may be looked at by all. */
+/* The mutex protects all of these; the atomic ones may be read without it. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t offered = PTHREAD_COND_INITIALIZER, finished = PTHREAD_COND_INITIALIZER;
-static job_t *jobs; /* that want workers */
+static job_t *jobs; /* those that still accept workers */
 static atomic_int job_count, is_closing;
 static int sleeping;
 
-/* Held while workers start or end; comes before the mutex. */
+/* Held while workers start or end.  Locked before `mutex` where both are needed. */
 static pthread_mutex_t lifetime = PTHREAD_MUTEX_INITIALIZER;
 static int handles;
 static atomic_int worker_count;
@@ -63,7 +64,7 @@ static void take_out(job_t *job) {
 
 /* ---- workers ---- */
 
-/* The next worker goes to another job, if there is one. */
+/* The job goes to the end of the list, so that the next worker joins another one. */
 static void help(job_t *job) {
   take_out(job);
   if (--job->wanted > 0)
@@ -102,7 +103,7 @@ static void *work(void *unused) {
   return unused;
 }
 
-/* All but those that a fault of the thread itself raises. */
+/* All signals except those that a fault of the thread itself raises. */
 static sigset_t signals_of_others(void) {
   static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
   sigset_t set;
@@ -112,7 +113,7 @@ static sigset_t signals_of_others(void) {
   return set;
 }
 
-/* Fewer, if the system gives no more. */
+/* Starts fewer if the system refuses more. */
 static void start_workers(int count) {
   const sigset_t blocked = signals_of_others();
   sigset_t before;
@@ -120,7 +121,7 @@ static void start_workers(int count) {
   if (pthread_attr_init(&attributes))
     return;
   (void)pthread_attr_setstacksize(&attributes, WORKER_STACK);
-  (void)pthread_sigmask(SIG_SETMASK, &blocked, &before); /* a new thread has its creator's */
+  (void)pthread_sigmask(SIG_SETMASK, &blocked, &before); /* a new thread inherits its creator's mask */
   (void)pthread_mutex_lock(&lifetime);
   int started = atomic_load(&worker_count);
   while (started < count && pthread_create(&workers[started], &attributes, work, NULL) == 0)
@@ -131,7 +132,7 @@ static void start_workers(int count) {
   (void)pthread_attr_destroy(&attributes);
 }
 
-/* With `lifetime` held, and nobody in a call. */
+/* The caller holds `lifetime`, and no call is running. */
 static void end_workers(void) {
   (void)pthread_mutex_lock(&mutex);
   atomic_store(&is_closing, 1);
@@ -185,7 +186,7 @@ void thread_pool_run(int threads, thread_pool_part_t part, void *argument) {
 
 /* ---- the pool ---- */
 
-/* In a forked child, whose one thread is no worker, nobody else has or will give back what the parent's threads had. */
+/* A forked child has one thread and no workers.  Locks that the parent's other threads held would never be released. */
 static void forget_workers(void) {
   (void)pthread_mutex_init(&mutex, NULL);
   (void)pthread_mutex_init(&lifetime, NULL);
@@ -215,7 +216,7 @@ void thread_pool_close(void) {
   (void)pthread_mutex_unlock(&lifetime);
 }
 
-/* The first number of a list, which OMP_NUM_THREADS may be; 0: there is none. */
+/* The first number of the variable (OMP_NUM_THREADS may be a list); 0: there is none. */
 static int number_in(const char *variable) {
   const char *text = getenv(variable);
   const long number = text ? strtol(text, NULL, 10) : 0;
@@ -229,7 +230,7 @@ int thread_pool_default_threads(void) {
     threads = number_in("OMP_NUM_THREADS");
   if (threads == 0 && sched_getaffinity(0, sizeof set, &set) == 0)
     threads = CPU_COUNT(&set);
-  if (threads == 0) /* more processors than the set has room for */
+  if (threads == 0) /* more processors than a cpu_set_t holds */
     threads = (int)sysconf(_SC_NPROCESSORS_ONLN);
   return threads > 0 ? threads : 1;
 }

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The element type of a typed file.  A typed file is compiled once for each element type (cmake/SvdgradTyped.cmake),
- * with SVDGRAD_TYPE defined as f32, f64, c64 or c128. A typed file that is opened alone, by an editor, is that of f64.
+ * with SVDGRAD_TYPE defined as f32, f64, c64 or c128.  Without that definition, as in an editor, the type is f64.
  *
  *   T, R            element type, and its real type
- *   W, WR           the same one precision wider, with an exponent range that holds the square of every T (where
- *                   long double is wider than double): the reference backend computes in these
+ *   W, WR           the same types one precision wider; their range holds the square of every T (where long double
+ *                   is wider than double).  The reference backend computes in them
  *   IS_COMPLEX      0 or 1
  *   IS_DOUBLE       0 or 1: R is double
  *   EPSILON         relative spacing of R;  W_EPSILON that of WR
  *   CONJ, RE, IM    of a T or a W;  ABS2(x) = |x|^2
- *   TYPED(name)     name_f32, name_f64, name_c64, name_c128: for the few names that other files link to
+ *   TYPED(name)     name_f32, name_f64, name_c64, name_c128: for the few names that are visible to other files
  *   LAPACK(name)    sname_, dname_, cname_, zname_;  REAL_LAPACK(name) sname_, dname_, sname_, dname_
  * (lapack_names.h) */
 #ifndef SVDGRAD_TYPE_H
@@ -95,7 +95,7 @@ typedef WR W;
 #define ABS2(x) ((x) * (x))
 #endif
 
-/* For the .inc files that files with each_type.h include, too. */
+/* For .inc files that each_type.h includes too, with a suffix for each type. */
 #define FN(name) name
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Which BLAS was linked is known at run time at best (distributions swap them behind libblas.so), so the thread
- * controls of the known ones are weak symbols. */
+/* Sets the number of BLAS threads.  Which BLAS is linked is known only at run time, since distributions exchange them behind
+ * libblas.so.  The thread controls of the known ones are therefore weak symbols. */
 #include "blas_threads.h"
 
 #include "lapack_names.h"
@@ -23,7 +23,7 @@ typedef struct thread_control {
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static int holders, saved;
 static int
-    is_inherited; /* a child was forked while others held: the BLAS is at one thread, and `saved` still to come */
+    is_inherited; /* this is a child forked while a thread held: the BLAS is still set to one thread, `saved` is valid */
 
 static void forget_holders(void) {
   (void)pthread_mutex_init(&mutex, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The CPU backend: small matrices one per SIMD lane, others by LAPACK one by one; threads over the batch. */
+/* The CPU backend: small matrices one per SIMD lane; others one at a time, by our bidiagonalization with LAPACK's bdsdc, or by
+ * gesdd.  Threads share the batch. */
 #include "empty.h"
 #include "base/error.h"
 #include "functions/functions.h"
@@ -55,7 +56,7 @@ static batch_t lanes_batch(const context_t *context, svdgrad_op_t op, const prob
 
 static cpu_svd_plan_t plan_svd(const context_t *context, svdgrad_op_t op, const problem_t *p, const svd_call_t *call) {
   const int vectors = op == SVDGRAD_OP_SVD;
-  const int64_t mx = p->m < p->n ? p->n : p->m; /* what is solved is tall */
+  const int64_t mx = p->m < p->n ? p->n : p->m; /* the solved matrix is tall: A or A^H */
   const reflector_ops_t *bidiagonal = cpu_choose(op, p) == CPU_BIDIAGONAL ? lanes_of(context, p)->reflectors : NULL;
   const reflector_ops_t *tall = cpu_is_beyond_lapack(p) ? lanes_of(context, p)->reflectors : NULL;
   const int rows = (int)(tall ? p->mn : mx), full = p->full_matrices && !tall;
@@ -131,7 +132,7 @@ static svdgrad_status_t cpu_svd_backward(const context_t *context, const svd_bac
   return SVDGRAD_STATUS_SUCCESS;
 }
 
-/* Small matrices in lanes, others one by one. */
+/* Small matrices in groups of lanes, others one at a time. */
 static host_program_t plan_program(const context_t *context, const program_t *program) {
   const problem_t *p = program->p;
   const int in_lanes = cpu_choose(SVDGRAD_OP_SVD_JVP, p) == CPU_PROGRAM_LANES;
@@ -161,7 +162,7 @@ static svdgrad_status_t cpu_program_run(const context_t *context, const program_
   return SVDGRAD_STATUS_SUCCESS;
 }
 
-/* Matrices that cpu_svd() takes at once. */
+/* Number of matrices that cpu_svd() computes at once. */
 static int svd_group(const context_t *context, const problem_t *p) {
   return cpu_choose(SVDGRAD_OP_SVD, p) == CPU_LANES ? lanes_of(context, p)->lanes : 1;
 }

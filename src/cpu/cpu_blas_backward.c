@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Truncated rank takes two stages, the first of which finds the discarded part of the spectrum: by whatever algorithm an SVD
- * of that size takes, and so in lanes where it is small. */
+/* The backward pass by the BLAS.  Truncated rank takes two stages; the first is the SVD of the discarded part, by the
+ * algorithm that any SVD of that size takes, in lanes where it is small. */
 #include "cpu_blas_backward.h"
 
 #include "cpu_kernels.h"
@@ -28,7 +28,7 @@ static void find_gradient(const context_t *context, const svd_backward_call_t *c
 
 /* ---- truncated rank ---- */
 
-/* LAPACK's, or what is best: not every size fits lanes. */
+/* VENDOR stays VENDOR.  JACOBI becomes AUTO, since not every size fits lanes. */
 static svdgrad_algo_t rest_algo(const problem_t *p) {
   return p->algo == SVDGRAD_ALGO_VENDOR ? SVDGRAD_ALGO_VENDOR : SVDGRAD_ALGO_AUTO;
 }
@@ -46,7 +46,7 @@ static const composition_t truncated = {
     truncated_stages,
     {CALL_FIELDS(svd_backward_call_t, A, gA, S, gS), .report = offsetof(svd_backward_call_t, report)}};
 
-/* ---- either ---- */
+/* ---- both ---- */
 
 size_t cpu_blas_backward_workspace(const context_t *context, const problem_t *p) {
   const svd_backward_call_t call = {.p = *p};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The backward pass of what does not go into lanes: one matrix at a time, by the BLAS. */
+/* The backward pass of matrices that are not computed in lanes: one at a time, by the BLAS. */
 #ifndef SVDGRAD_CPU_BLAS_BACKWARD_H
 #define SVDGRAD_CPU_BLAS_BACKWARD_H
 #include "backend.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Which algorithm the cpu backend takes: a pure function of (op, dtype, m, n). */
+/* Which algorithm the cpu backend takes: a pure function of the operation and the descriptor. */
 #ifndef SVDGRAD_CPU_CHOICE_H
 #define SVDGRAD_CPU_CHOICE_H
 #include "backend.h"
@@ -17,8 +17,9 @@ typedef enum cpu_algorithm {
 } cpu_algorithm_t;
 
 cpu_algorithm_t cpu_choose(svdgrad_op_t op, const problem_t *problem);
-int cpu_is_beyond_lapack(const problem_t *problem); /* QR by our own panels comes first (dense/tall.h) */
-const char *cpu_limit_string(svdgrad_op_t op, const problem_t *problem); /* what an unsupported problem exceeds */
-const char *cpu_algorithm_string(cpu_algorithm_t algorithm);             /* NULL for CPU_NONE */
+int cpu_is_beyond_lapack(const problem_t *problem); /* needs our own QR factorization first (dense/tall.h) */
+const char *cpu_limit_string(svdgrad_op_t op,
+                             const problem_t *problem);      /* the limit that an unsupported problem exceeds */
+const char *cpu_algorithm_string(cpu_algorithm_t algorithm); /* NULL for CPU_NONE */
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* The table of the kernels in dense/ by element type, and how batches of them run. */
 #include "cpu_kernels.h"
 
 #include "blas_threads.h"

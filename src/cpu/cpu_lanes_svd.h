@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The SVD of a group of matrices in lanes, and of those among them by the reference algorithm whose smallest singular values
- * are out of the reach of the lanes (dense/lost_values.h). */
+/* The SVD of a group of matrices in lanes.  A matrix whose smallest singular values may have been lost there is solved again
+ * by the reference algorithm (dense/lost_values.h). */
 #ifndef SVDGRAD_CPU_LANES_SVD_H
 #define SVDGRAD_CPU_LANES_SVD_H
 #include "simd/kernels.h"
 
-/* The argument of the task. */
+/* The call of the task. */
 typedef struct cpu_lanes_svd {
   const lane_kernels_t *kernels;
   const svd_call_t *call;
 } cpu_lanes_svd_t;
 
-/* Bytes for a group. */
+/* Bytes for one group. */
 size_t cpu_lanes_svd_scratch(const lane_kernels_t *kernels, const problem_t *p, int vectors);
 
 /* A batch_task_t. */

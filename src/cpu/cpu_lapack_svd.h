@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The SVD of one matrix by LAPACK or the bidiagonal path, right to c eps s_1; and by the reference algorithm where a
- * logarithm of smaller singular values is asked for (svd_call_t.keep_small). */
+/* The SVD of one matrix by LAPACK or the bidiagonal path, whose singular values are right to c eps s_1.  Where the caller takes
+ * logarithms of smaller ones (svd_call_t.keep_small), the reference algorithm solves the matrix again. */
 #ifndef SVDGRAD_CPU_LAPACK_SVD_H
 #define SVDGRAD_CPU_LAPACK_SVD_H
 #include "cpu_kernels.h"
@@ -8,7 +8,7 @@
 /* Bytes per matrix. */
 size_t cpu_lapack_svd_scratch(const cpu_svd_plan_t *plan);
 
-/* A batch_task_t, whose argument is a cpu_svd_plan_t. */
+/* A batch_task_t; its call is a cpu_svd_plan_t. */
 void cpu_lapack_svd(const void *argument, int64_t first, int64_t count, arena_t scratch);
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* The table of the cpu backend's program operations by element type. */
 #include "cpu_machine.h"
 
 extern const machine_ops_t cpu_machine_f32, cpu_machine_f64, cpu_machine_c64, cpu_machine_c128; /* dense/machine.c */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The operations of programs on the cpu backend. */
+/* The operations of programs (functions/machine.h) on the cpu backend. */
 #ifndef SVDGRAD_CPU_MACHINE_H
 #define SVDGRAD_CPU_MACHINE_H
 #include "functions/host_machine.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* How the power iteration is shared among threads: over the matrices of a batch, or over chunks of one matrix. */
 #include "cpu_power.h"
 
 #include "base/arena.h"
@@ -7,8 +8,8 @@
 #include <math.h>
 #include <string.h>
 
-/* How the elements of an operand are walked: M is A, or A^T where the columns of A are the neighbours in memory, so that
- * a row of M is what lies together. */
+/* The order in which the elements of an operand are read: M is A, or A^T where the columns of A are contiguous, so that the
+ * rows of M are contiguous. */
 typedef struct walk {
   int transposed;
   int64_t rows, columns;
@@ -17,7 +18,8 @@ typedef struct walk {
 
 enum { CHUNK_BYTES = 1 << 18, CHUNK_ROWS = 32, MOST_CHUNKS = 256, ROW_GROUP = 8 };
 
-/* Chunks are long beside handing one out, and of so many rows that the sums of all chunks are few beside M. */
+/* A chunk takes long compared with handing it to a thread, and has so many rows that the sums of all chunks are small
+ * compared with M. */
 static walk_t walk_make(svdgrad_dtype_t dtype, int transposed, int64_t rows, int64_t columns) {
   const double bytes = (double)rows * (double)columns * (double)element_size(dtype);
   int64_t chunks = rows / CHUNK_ROWS < MOST_CHUNKS ? rows / CHUNK_ROWS : MOST_CHUNKS;
@@ -34,7 +36,7 @@ static walk_t walk_of(const problem_t *p, const svdgrad_matrix_t *X) {
   return walk_make(p->dtype, transposed, transposed ? p->n : p->m, transposed ? p->m : p->n);
 }
 
-/* Strides of X as M. */
+/* X with the strides of M. */
 static svdgrad_matrix_t as_walked(const walk_t *walk, svdgrad_matrix_t X) {
   if (walk->transposed)
     return (svdgrad_matrix_t){X.data, X.col_stride, X.row_stride, X.batch_stride};
@@ -48,7 +50,7 @@ static int64_t last_row(const walk_t *walk, int64_t chunk) {
   return last < walk->rows ? last : walk->rows;
 }
 
-/* Parallel over the chunks of one matrix after the other, or over matrices: over what there is more of. */
+/* Parallel over the matrices, or over the chunks of one matrix after the other: whichever are more. */
 static const parallel_t serial = {.num_threads = 1};
 
 typedef struct sharing {
@@ -86,21 +88,21 @@ typedef struct gradient_plan {
   const parallel_t *chunks;
 } gradient_plan_t;
 
-/* One pass over M, of which the last two say what is special about it. */
+/* What one pass over M computes; the last two are modifiers. */
 enum {
   PASS_PRODUCTS = 1, /* s = M x */
-  PASS_SUMS = 2,     /* w = M^H s, */
-  PASS_GIVEN = 4,    /* or M^H y */
+  PASS_SUMS = 2,     /* w = M^H s */
+  PASS_GIVEN = 4,    /* w = M^H y instead, for a given y */
   PASS_FIRST = 8     /* the scale of M is not known yet */
 };
 
-/* What came of a matrix. */
+/* How the iteration of a matrix ended. */
 typedef enum outcome { ITERATED, STILL, ZERO, NONFINITE } outcome_t;
 
-/* In place of the exponent of the largest entry. */
+/* Special values of the exponent of the largest entry. */
 enum { EXPONENT_OF_ZERO = INT32_MIN, EXPONENT_OF_NAN = INT32_MAX };
 
-/* Of a number in [2^(e-1), 2^e): e, or what is as good as a scale and has a power of two on either side. */
+/* e of a number in [2^(e-1), 2^e), clamped so that 2^e and 2^-e are finite. */
 static int exponent_of(double largest, int limit) {
   int exponent;
   if (largest == 0 || isnan(largest))
@@ -122,14 +124,14 @@ static const struct {
     [SVDGRAD_C128] = {power_scratch_c128, power_matrix_c128, gradient_matrix_c128},
 };
 
-/* In lanes, as long as a group stays in the cache. */
+/* Largest m and n computed in lanes: a group stays in the cache. */
 enum { LANES_MOST = 16 };
 
 static int in_lanes(const problem_t *p) { return p->m <= LANES_MOST && p->n <= LANES_MOST; }
 
 static size_t larger(size_t x, size_t y) { return x > y ? x : y; }
 
-/* For either layout of A and any number of iterations. */
+/* Enough for both layouts of A and any number of iterations. */
 static size_t scratch_of(const lane_kernels_t *kernels, const problem_t *p) {
   const walk_t by_rows = walk_make(p->dtype, 0, p->m, p->n), by_columns = walk_make(p->dtype, 1, p->n, p->m);
   const size_t alone = larger(tasks[p->dtype].scratch(&by_rows), tasks[p->dtype].scratch(&by_columns));
@@ -159,7 +161,7 @@ static void one_by_one(const void *argument, int64_t first, int64_t count, arena
     tasks[plan->call->p.dtype].iterate(plan, first + l, 1, scratch);
 }
 
-/* Nanoseconds of one matrix, roughly. */
+/* Rough nanoseconds per matrix. */
 static double cost_of(const problem_t *p, double passes) {
   return 100 + passes * (50 + (double)p->m * (double)p->n / 4);
 }

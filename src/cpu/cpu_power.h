@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Power iteration and spectral normalization on the cpu backend.  A small matrix is the work of one thread; the rows of
- * a large one are cut into chunks, whose sums are added in a fixed order, so that threads can share it. */
+/* Power iteration and spectral normalization on the cpu backend.  One thread computes a small matrix.  Threads
+ * share a large one: its rows are cut into chunks, whose sums are added in a fixed order. */
 #ifndef SVDGRAD_CPU_POWER_H
 #define SVDGRAD_CPU_POWER_H
 #include "calls.h"

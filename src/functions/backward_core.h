@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The k-by-k elementwise steps of the backward pass, in the compute type (compute.h).
  *
- * Singular values come normalized, s = 2^-exponent S with 1 <= s_1 < 2 (gap_rules.inc). What is divided by one of them
- * is multiplied by 2^-exponent last, so that nothing in between over- or underflows.  That power of two is given as a
- * product of two, since 2^-exponent may overflow; the second factor is nearly always 1. */
+ * Singular values are normalized, s = 2^-exponent S with 1 <= s_1 < 2 (rules/gap.inc).  A quotient by a normalized value is
+ * multiplied by 2^-exponent last, so that no intermediate result over- or underflows.  2^-exponent itself may overflow, and
+ * is therefore a product of two factors; the second is nearly always 1. */
 #ifndef SVDGRAD_BACKWARD_CORE_H
 #define SVDGRAD_BACKWARD_CORE_H
 #include "backend.h"
@@ -27,14 +27,14 @@ static double magnitude(compute_t x) {
 #endif
 }
 
-/* What a complex loss does under a phase of (u_i, v_i), Im diag(U^H gU + V^H gV), is not defined by A. */
+/* Im diag(U^H gU + V^H gV) is the change of a complex loss under a common phase of (u_i, v_i), which A does not determine. */
 static void tally_phases(int64_t k, const compute_t *UhgU, const compute_t *VhgV, double norm, gap_policy_t *policy) {
   for (int64_t i = 0; i < k && IS_COMPLEX; i++)
     gap_gauge(policy, fabs((double)IM(UhgU[i * k + i] + VhgV[i * k + i])), norm);
 }
 
 /* M_ij = ((X+Y)_ij / (s_j - s_i) + (X-Y)_ij / (s_i + s_j)) / 2 + delta_ij gS_i, with X = U^H gU - gU^H U and
- * Y = V^H gV - gV^H V: a Hermitian and a skew-Hermitian part, of which i <= j determines the rest. */
+ * Y = V^H gV - gV^H V: a Hermitian and a skew-Hermitian part, so that i <= j determines both. */
 static void form_M(int64_t k, const compute_t *UhgU, const compute_t *VhgV, const compute_real_t *s,
                    const compute_real_t *gS, scale_t scale, gap_policy_t *policy, compute_t *M) {
   for (int64_t j = 0; j < k; j++) {
@@ -55,8 +55,8 @@ static void form_M(int64_t k, const compute_t *UhgU, const compute_t *VhgV, cons
   }
 }
 
-/* Truncated: X_ S - R Y_ = gU', Y_ S - R^H X_ = gV' for one kept value s_j in the singular basis of the discarded part
- * R = A - U S Vh, where p and q stand for gU' and gV': for each of its values r_i two equations for x_i and y_i. */
+/* Truncated rank: solves X_ S - R Y_ = gU', Y_ S - R^H X_ = gV' for one kept value s_j.  In the singular basis of the
+ * discarded part R = A - U S Vh, each value r_i gives two equations for x_i and y_i; p and q are gU' and gV' in that basis. */
 static void solve_discarded(int64_t count, const compute_real_t *r, compute_real_t s_j, const compute_t *p,
                             const compute_t *q, scale_t scale, gap_policy_t *policy, compute_t *x, compute_t *y) {
   for (int64_t i = 0; i < count; i++) {
@@ -68,7 +68,7 @@ static void solve_discarded(int64_t count, const compute_real_t *r, compute_real
   }
 }
 
-/* Norm without over- or underflow of squares. */
+/* The 2-norm; squares cannot over- or underflow. */
 static double column_norm(int64_t m, const compute_t *x) {
   double sum = 0;
   for (int64_t i = 0; i < m; i++)
@@ -81,7 +81,7 @@ static double column_norm(int64_t m, const compute_t *x) {
   return norm;
 }
 
-/* Of an absent cotangent (NULL): zero. */
+/* Norms of a cotangent; zero for an absent one (NULL). */
 static cotangent_size_t cotangent_size(int64_t m, int64_t columns, const compute_t *g) {
   cotangent_size_t size = {0, 0};
   if (!g)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The determinant with its sign, log |det|, and their gradients U diag(w) Vh (svdgrad.h): the backend's SVD into the
- * workspace, and a program that finds the phase of det(U Vh) and multiplies the singular values. */
+/* det, sign and log |det|, and their gradients U diag(w) Vh (svdgrad.h).  The backend's SVD goes into the workspace; a program
+ * then computes the phase of det(U Vh) and the product of the singular values. */
 #include "functions/functions.h"
 #include "functions/stages.h"
 
@@ -23,7 +23,7 @@ static void store_results(machine_t *machine, const determinant_call_t *call, co
   ops->store_reals(machine, form->log_abs, call->log_abs);
 }
 
-/* U Vh, then gA, share their memory. */
+/* `square` holds U Vh, later gA. */
 static void determinant_program(machine_t *machine, const void *argument) {
   const determinant_task_t *task = argument;
   const determinant_call_t *call = task->call;

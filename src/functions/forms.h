@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The operands of programs (machine.h), and their forms: k-by-k hearts that no product does.  For C and CUDA. */
+/* The operands of programs (machine.h), and the arguments of their forms: the k-by-k elementwise steps that are not matrix
+ * products.  For C and CUDA. */
 #ifndef SVDGRAD_FORMS_H
 #define SVDGRAD_FORMS_H
 #include <svdgrad/svdgrad.h>
 
-/* A column-major matrix in scratch memory, or some columns of one; data NULL: there is none, and operations leave it
- * out. */
+/* A column-major matrix in scratch memory, or some columns of one.  data NULL: absent, operations skip it. */
 typedef struct tensor {
   void *data;
   int64_t rows, columns;
-  int64_t first, all; /* the columns are first..first+columns-1 of `all` */
+  int64_t first, all; /* these are columns first..first+columns-1 of `all` */
 } tensor_t;
 
 /* Real numbers in scratch memory. */
@@ -18,8 +18,8 @@ typedef struct reals {
   int64_t count;
 } reals_t;
 
-/* Singular values s = 2^-exponent S such that 1 <= s_1 < 2 (rules/gap.inc).  Forms multiply what they divide by a
- * singular value by the power of two it lacks. */
+/* Normalized singular values s = 2^-exponent S, 1 <= s_1 < 2 (rules/gap.inc).  After a division by s, a form multiplies the
+ * quotient by 2^-exponent. */
 typedef struct values {
   reals_t s;
   void *exponent; /* one int per matrix */
@@ -27,37 +27,37 @@ typedef struct values {
 
 typedef enum machine_operation { PLAIN, HERMITIAN } machine_operation_t;
 
-/* The k-by-k heart of the JVP (svdgrad.h). */
+/* The k-by-k step of the JVP (svdgrad.h). */
 typedef struct jvp_form {
   values_t values;
   tensor_t E;          /* in: U^H dA V */
   tensor_t K, N;       /* out */
-  reals_t dS, inverse; /* out: Re diag(E); what stands for 1/s_j before the parts outside the spans of U and V, */
-  reals_t step;        /* but for this factor, one per matrix and 1 nearly always: the product may overflow */
-  int outside;         /* there are such parts */
-  /* Truncated rank: the singular values of the discarded part, in units of s; in p, q the parts outside in its singular
-   * bases, in x, y out the solution there (backward_core.h). */
+  reals_t dS, inverse; /* out: Re diag(E); inverse_j * step is 1/s_j for the parts outside the spans of U and V */
+  reals_t step;        /* out: one per matrix, nearly always 1; the product may overflow */
+  int outside;         /* non-zero: such parts exist */
+  /* Truncated rank, else empty.  rest: singular values of the discarded part, scaled like s.  In its singular bases: p, q
+   * (in) are the parts outside the spans, x, y (out) the solution (backward_core.h). */
   reals_t rest;
   tensor_t p, q, x, y;
-  const int32_t *failed; /* per matrix: non-zero if the discarded part could not be had; or NULL */
+  const int32_t *failed; /* info codes of the SVD of the discarded part; or NULL */
   svdgrad_report_t *report;
 } jvp_form_t;
 
-/* The same of the second backward pass (functions/svd_backward_backward.c). */
+/* The k-by-k step of the second backward pass (svd_backward_backward.c). */
 typedef struct second_form {
   values_t values;
   tensor_t P, Q, Z; /* in: U^H gU, V^H gV, U^H ggA V */
   reals_t gS;       /* in */
-  tensor_t D;       /* in: its diagonal is divided by s_j^2 and taken from sb; or none */
-  tensor_t M, K, N; /* out: of the first pass, and of the JVP along ggA */
+  tensor_t D;       /* in: its diagonal, divided by s_j^2, is subtracted from sb; or none */
+  tensor_t M, K, N; /* out: M of the first pass; K and N of the JVP along ggA */
   reals_t dS, sb;   /* out */
-  reals_t inverse;  /* out: what stands for 1/s_j, */
-  reals_t step;     /* but for this factor, as above */
+  reals_t inverse;  /* out: inverse_j * step is 1/s_j, */
+  reals_t step;     /* out: as above */
   int outside;      /* m != n */
   svdgrad_report_t *report;
 } second_form_t;
 
-/* f(S), or its divided differences (src/rules/function.inc). */
+/* f(S) (form_values), or its divided differences (form_pairs): src/rules/function.inc. */
 typedef struct function_form {
   svdgrad_function_kind_t kind;
   svdgrad_form_t form;
@@ -66,14 +66,14 @@ typedef struct function_form {
   int64_t larger; /* max(m, n) */
   values_t values;
   reals_t f, df;  /* CUSTOM: the caller's */
-  tensor_t phase; /* ROTATION: that of det(U Vh), 1-by-1 */
-  tensor_t turn;  /* ROTATION of complex types: out, e^(i theta_j), k-by-1; or none */
+  tensor_t phase; /* ROTATION: the phase of det(U Vh), 1-by-1 */
+  tensor_t turn;  /* out, ROTATION of complex types: e^(i theta_j), k-by-1; or none */
   reals_t result; /* values: out, f(s_i) */
   reals_t points; /* pairs: scratch, 2 k */
   tensor_t P, M;  /* pairs: in, U^H gY V or V^H herm(gY) V; out */
-  reals_t factor; /* pairs: out, what is before the parts outside the spans, */
-  reals_t step;   /* but for this factor, as above */
-  int outside;    /* there are such parts */
+  reals_t factor; /* pairs: out, factor_j * step is the factor of the parts outside the spans */
+  reals_t step;   /* pairs: out, as above */
+  int outside;    /* non-zero: such parts exist */
   svdgrad_report_t *report;
 } function_form_t;
 
@@ -88,11 +88,11 @@ typedef struct norm_form {
   int32_t *info;  /* in and out, per matrix: OK becomes OVERFLOW where the value is too large */
 } norm_form_t;
 
-/* The determinant of U diag(s) Vh and what its gradients are made of (src/rules/determinant.inc); 1-by-1 but for the
- * weights. */
+/* The determinant of U diag(s) Vh and the weights of its gradient (src/rules/determinant.inc).  All but the weights are
+ * 1-by-1. */
 typedef struct determinant_form {
   values_t values;
-  tensor_t phase;         /* in: that of det(U Vh) */
+  tensor_t phase;         /* in: the phase of det(U Vh) */
   tensor_t g_det, g_sign; /* in */
   reals_t g_log_abs;      /* in */
   tensor_t det, sign;     /* out */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The functions of the SVD that are made of a backend's svd, svd_backward and of programs (machine.h). */
+/* The operations composed of backend calls: svd, svd_backward and programs (machine.h). */
 #ifndef SVDGRAD_FUNCTIONS_H
 #define SVDGRAD_FUNCTIONS_H
 #include "backend.h"
@@ -21,7 +21,7 @@ svdgrad_status_t matrix_function_backward(const context_t *context, const functi
 svdgrad_status_t norm(const context_t *context, const norm_call_t *call);
 svdgrad_status_t determinant(const context_t *context, const determinant_call_t *call);
 
-/* backend_t.fused_norm of a backend without: NULL. */
+/* backend_t.fused_norm of a backend that has no fused norms: returns NULL. */
 fused_norm_t *no_fused_norm(const context_t *context, const problem_t *p);
 
 #endif

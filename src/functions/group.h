@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The operations of a program that pay in SIMD lanes (cpu/simd/many/programs.c): `count` matrices, first..first+count-1 of the
- * batch, at most `lanes` of them.  Real number r of a packed array (two for a complex element) lies for all of them at
- * r * lanes; what the lanes hold that are left over does not matter. */
+/* The operations of programs that are worth a SIMD kernel (cpu/simd/many/programs.c).  A group is matrices
+ * first..first+count-1 of the batch, count <= lanes, one per SIMD lane.  Real number r of a packed array (a complex element
+ * has two) is stored for all lanes at r * lanes.  The contents of unused lanes do not matter. */
 #ifndef SVDGRAD_GROUP_H
 #define SVDGRAD_GROUP_H
 #include <svdgrad/svdgrad.h>
@@ -18,7 +18,7 @@ typedef struct group_product {
   int64_t lda, ldb, ldc;
 } group_product_t;
 
-/* op(from) in, alpha op(from) + beta to out. */
+/* load: packed = op(matrix).  store: matrix = alpha op(packed) + beta matrix. */
 typedef struct group_copy {
   svdgrad_matrix_t matrix; /* the caller's */
   void *packed;            /* rows-by-columns */

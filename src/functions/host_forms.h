@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The forms of machine.h on the CPU, lane after lane: the k-by-k elementwise steps that are not matrix products. */
+/* The forms of machine.h on the CPU, one lane after the other: the k-by-k elementwise steps that are not matrix products. */
 #ifndef SVDGRAD_HOST_FORMS_H
 #define SVDGRAD_HOST_FORMS_H
 #include "rules/function_rules.h"
@@ -19,7 +19,7 @@ static double value_at(const host_machine_t *h, values_t values, int64_t lane, i
   return (double)real_at(h, values.s, i)[lane];
 }
 
-/* The policy of one lane, with no cotangents to compare with: nothing is gauge-dependent or noise. */
+/* The gap policy of one lane.  There are no cotangents to compare with, so that no term counts as gauge or as noise. */
 static gap_policy_t policy_in_lane(const host_machine_t *h, values_t values, int64_t lane) {
   const problem_t *p = h->base.p;
   const double s1 = values.s.count > 0 ? value_at(h, values, lane, 0) : 0;
@@ -33,7 +33,7 @@ static void report_lane(const host_machine_t *h, const gap_policy_t *policy, val
     report[h->b + lane] = gap_report(policy, *exponent_at(values, lane));
 }
 
-/* What stands for 1/s_j, which is inverse_j times step. */
+/* Used in place of 1/s_j: inverse_j times step. */
 static void form_inverse(const host_machine_t *h, values_t values, int64_t lane, int outside, power_t scale,
                          gap_policy_t *policy, reals_t inverse, reals_t step) {
   real_at(h, step, 0)[lane] = scale.second;
@@ -42,7 +42,7 @@ static void form_inverse(const host_machine_t *h, values_t values, int64_t lane,
         outside ? (compute_real_t)gap_outside(policy, value_at(h, values, lane, j), 1) * scale.first : 0;
 }
 
-/* Hermitian and skew-Hermitian part of X at (i, j). */
+/* Hermitian and skew-Hermitian part of a matrix at (i, j). */
 typedef struct parts {
   compute_t hermitian, skew;
 } parts_t;
@@ -66,7 +66,7 @@ static void form_tangents(const host_machine_t *h, tensor_t E, int64_t lane, int
   set(h, N, lane, j, i, -CONJ(x - y));
 }
 
-/* For each value r_i of the discarded spectrum: x_i s_j - r_i y_i = p_i, y_i s_j - r_i x_i = q_i. */
+/* Solves, for each discarded value r_i: x_i s_j - r_i y_i = p_i, y_i s_j - r_i x_i = q_i. */
 static void solve_rest(const host_machine_t *h, const jvp_form_t *form, int64_t lane, int64_t j, power_t scale,
                        gap_policy_t *policy) {
   const double s = value_at(h, form->values, lane, j);
@@ -90,7 +90,7 @@ static void jvp_pair(const host_machine_t *h, const jvp_form_t *form, int64_t la
   form_tangents(h, form->E, lane, i, j, f, scale, form->K, form->N);
 }
 
-/* What the pairs leave. */
+/* The steps after all pairs. */
 static void finish_jvp(const host_machine_t *h, const jvp_form_t *form, int64_t lane, power_t scale,
                        gap_policy_t *policy) {
   const int64_t k = form->values.s.count;
@@ -105,7 +105,7 @@ static void finish_jvp(const host_machine_t *h, const jvp_form_t *form, int64_t 
   report_lane(h, policy, form->values, lane, form->report);
 }
 
-/* 2^-exponent; NaN where there is no result, since nothing else can say so. */
+/* 2^-exponent; NaN where the SVD of the discarded part failed: the JVP has no info to say so. */
 static power_t jvp_scale(const host_machine_t *h, const jvp_form_t *form, int64_t lane) {
   const int failed = form->failed && !svd_is_valid(form->failed[h->b + lane]);
   return failed ? (power_t){(compute_real_t)NAN, 1} : power_of(-*exponent_at(form->values, lane));
@@ -127,14 +127,14 @@ static void form_jvp(machine_t *machine, const jvp_form_t *form) {
     finish_jvp(h, form, lane, scale[lane], &policy[lane]);
 }
 
-/* LORENTZ: with x = s_j - s_i and w = gap_param s_1, what stands for 1/x is L = x/(x^2 + w^2). This is w/(x^2 + w^2),
- * by which dL/dx = bend^2 - L^2 and dL/dw = -2 L bend; 0 under every other policy. */
+/* LORENTZ replaces 1/x, x = s_j - s_i, by L = x/(x^2 + w^2), w = gap_param s_1.  Returns bend = w/(x^2 + w^2), with which
+ * dL/dx = bend^2 - L^2 and dL/dw = -2 L bend; 0 under every other policy. */
 static double bend_of(const gap_policy_t *policy, double x, double minus) {
   return policy->policy == SVDGRAD_GAP_LORENTZ && minus != 0 ? minus * (policy->width / x) : 0;
 }
 
-/* One pair i <= j of the second backward pass: K and N along ggA, M of the first pass, and what the divisors in M say
- * of the singular values. */
+/* One pair i <= j of the second backward pass: K and N along ggA, M of the first pass, and the contribution of M's divisors
+ * to sb. */
 static void second_pair(const host_machine_t *h, const second_form_t *form, int64_t lane, int64_t i, int64_t j,
                         power_t scale, gap_policy_t *policy) {
   const parts_t p = parts_at(h, form->P, lane, i, j), q = parts_at(h, form->Q, lane, i, j);
@@ -152,7 +152,7 @@ static void second_pair(const host_machine_t *h, const second_form_t *form, int6
                   bent = bend / 2 * sum * second;
   const compute_t x = CONJ(minus * z.hermitian) * second, y = CONJ(plus * z.skew) * second;
   set(h, form->M, lane, i, j, hermitian + skew);
-  /* d/ds of 1/(s_j - s_i) and of 1/(s_i + s_j), for (i, j) and (j, i) together; squares of divisors might overflow. */
+  /* Derivatives of 1/(s_j - s_i) and 1/(s_i + s_j), for (i, j) and (j, i) together; no squares of divisors, which may overflow. */
   const compute_real_t both = i == j ? 1 : 2;
   const compute_real_t along = both * (compute_real_t)RE(x * hermitian - CONJ(bend * z.hermitian) * second * bent);
   const compute_real_t across = both * (compute_real_t)RE(y * skew);
@@ -198,12 +198,12 @@ static void form_second(machine_t *machine, const second_form_t *form) {
     finish_second(h, form, lane, scale[lane], &policy[lane]);
 }
 
-/* What a function is in one lane. */
+/* A function in one lane. */
 typedef struct lane_function {
   function_rule_t rule;
   gap_policy_t tally;
-  double value_scale, pair_scale; /* from normalized values to the caller's units: of f, of its differences */
-  compute_real_t pair_rest;       /* what is left of the latter, 1 nearly always: the product need not be a number */
+  double value_scale, pair_scale; /* factors to the caller's units: of f, of its divided differences */
+  compute_real_t pair_rest;       /* second factor of the latter, nearly always 1: the product may overflow */
 } lane_function_t;
 
 /* function_scale(power, exponent) as first times rest. */
@@ -226,7 +226,7 @@ static lane_function_t function_in_lane(const host_machine_t *h, const function_
   return f;
 }
 
-/* f at value i, in normalized units. */
+/* f(s_i) in normalized units. */
 static function_point_t evaluate(const host_machine_t *h, const function_form_t *form, const lane_function_t *f,
                                  int64_t lane, int64_t i) {
   const int custom = form->kind == SVDGRAD_FUNCTION_CUSTOM, rotation = form->kind == SVDGRAD_FUNCTION_ROTATION;
@@ -250,7 +250,7 @@ static turn_t turn_in_lane(const host_machine_t *h, const function_form_t *form,
   return turn;
 }
 
-/* e^(i theta_j), of which the sum of the angles is the negative phase of det(U Vh). */
+/* e^(i theta_j); the sum of the angles is -arg det(U Vh). */
 static void form_turns(const host_machine_t *h, const function_form_t *form, const turn_t *turn, int64_t lane) {
   const int64_t k = form->values.s.count;
   const double sign = IM(get(h, form->phase, lane, 0, 0)) < 0 ? 1 : -1;
@@ -262,7 +262,7 @@ static void form_turns(const host_machine_t *h, const function_form_t *form, con
 
 /* M = D L, with Z = skew(D^* P), D = diag(e^(i theta)):
  *   L_ij = 2 Z_ij / (h_i + h_j),   L_ii = (Z_ii - mu) / h_i with mu such that the trace of L is zero,
- * where the small h_n is never divided by: L_nn = sum_c (Z_nn - Z_cc) / h_c / (1 + h_n sum_c 1 / h_c), c < n. */
+ * without any division by the small h_n: L_nn = sum_c (Z_nn - Z_cc) / h_c / (1 + h_n sum_c 1 / h_c), c < n. */
 static double height_at(const host_machine_t *h, const function_form_t *form, const turn_t *turn, int64_t lane,
                         int64_t j) {
   const double s = value_at(h, form->values, lane, j);
@@ -277,7 +277,7 @@ static void rotation_diagonal(const host_machine_t *h, const function_form_t *fo
                               lane_function_t *f, int64_t lane) {
   const int64_t last = form->values.s.count - 1;
   const double z_last = (double)IM(turned(h, form, lane, last, last)), h_last = turn->last * turn->cosine;
-  double sum = 0, weighted = 0; /* of 1 / h_c and of Z_cc / h_c */
+  double sum = 0, weighted = 0; /* sums of 1 / h_c and of Z_cc / h_c */
   for (int64_t c = 0; c < last; c++) {
     const double inverse = function_divide(&f->rule, 1, height_at(h, form, turn, lane, c), &f->tally);
     sum += inverse;
@@ -327,7 +327,7 @@ static void form_values(machine_t *machine, const function_form_t *form) {
   }
 }
 
-/* Every value once: f(s_i), and whether it is kept. */
+/* Stores f(s_i) and `kept` of every value, so that pairs need not evaluate f again. */
 static void evaluate_all(const host_machine_t *h, const function_form_t *form, const lane_function_t *f, int64_t lane) {
   const int64_t k = form->values.s.count;
   for (int64_t i = 0; i < k; i++) {
@@ -346,7 +346,7 @@ static function_point_t point_at(const host_machine_t *h, const function_form_t 
   return point;
 }
 
-/* M at (i, j) and (j, i), i <= j: of U f(S) Vh. */
+/* U f(S) Vh: M at (i, j) and (j, i), i <= j. */
 static void pair_of_both(const host_machine_t *h, const function_form_t *form, lane_function_t *f, int64_t lane,
                          int64_t i, int64_t j) {
   const function_point_t a = point_at(h, form, lane, i), b = point_at(h, form, lane, j);
@@ -363,7 +363,7 @@ static void pair_of_both(const host_machine_t *h, const function_form_t *form, l
     set(h, form->M, lane, j, i, CONJ(hermitian) - CONJ(skew));
 }
 
-/* Of V f(S) Vh, where P is Hermitian: 2 s_i (f(s_i) - f(s_j)) / (s_i^2 - s_j^2) P_ij. */
+/* V f(S) Vh, with a Hermitian P: M_ij = 2 s_i (f(s_i) - f(s_j)) / (s_i^2 - s_j^2) P_ij. */
 static void pair_of_one(const host_machine_t *h, const function_form_t *form, lane_function_t *f, int64_t lane,
                         int64_t i, int64_t j) {
   const function_point_t a = point_at(h, form, lane, i), b = point_at(h, form, lane, j);
@@ -375,12 +375,12 @@ static void pair_of_one(const host_machine_t *h, const function_form_t *form, la
     set(h, form->M, lane, j, i, (compute_real_t)(phi * b.s) * CONJ(P) * f->pair_rest);
 }
 
-/* Of V f(S) Vh with f(0) = null_value, factors are in the caller's units, and have an exponent of their own. */
+/* V f(S) Vh with f(0) = null_value: the factors are computed in the caller's units, with their own exponent. */
 static int has_null_ratio(const function_form_t *form) {
   return form->form != SVDGRAD_FORM_UVH && form->null_value != 0;
 }
 
-/* What is before the parts outside the spans, but for a power of two: form_factor. */
+/* Factor of the part outside the spans, up to the power of two that form_factor() stores in `step`. */
 static double factor_at(const host_machine_t *h, const function_form_t *form, lane_function_t *f, int64_t lane,
                         int64_t j, int exponent) {
   const function_point_t point = point_at(h, form, lane, j);
@@ -399,7 +399,7 @@ static void form_factor(const host_machine_t *h, const function_form_t *form, la
     real_at(h, form->factor, j)[lane] = (compute_real_t)factor_at(h, form, f, lane, j, first);
 }
 
-/* What a threshold that moves with s_1 adds: the derivative by s_1 on the diagonal, where the first values are. */
+/* A threshold that moves with s_1 adds the derivative with respect to s_1 to the diagonal, shared by the values tied with s_1. */
 static void form_moving(const host_machine_t *h, const function_form_t *form, const lane_function_t *f, int64_t lane) {
   const int64_t k = form->values.s.count;
   const double s1 = k > 0 ? value_at(h, form->values, lane, 0) : 0;
@@ -465,7 +465,7 @@ static void form_norm(machine_t *machine, const norm_form_t *form) {
   }
 }
 
-/* A number in two parts, which the C of complex arithmetic might multiply to a NaN where one part is infinite. */
+/* re + im i.  Complex arithmetic in C could give NaN where one part is infinite. */
 static compute_t from_parts(double re, double im) {
 #if IS_COMPLEX
   return CMPLX_OF((compute_real_t)re, (compute_real_t)im);
@@ -475,10 +475,10 @@ static compute_t from_parts(double re, double im) {
 #endif
 }
 
-/* In the type of the operands, which may be narrower. */
+/* x overflows the type of the operands, which may be narrower. */
 static int overflows(compute_t x) { return isinf((double)(R)RE(x)) || isinf((double)(R)IM(x)); }
 
-/* What the gradient of the determinant has before u_i v_i^H. */
+/* The factor of u_i v_i^H in the gradient of the determinant. */
 static compute_t determinant_weight(const host_machine_t *h, const determinant_form_t *form, int64_t lane, int64_t i,
                                     const determinant_t *product, const gap_policy_t *policy) {
   const int exponent = *exponent_at(form->values, lane);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Runs a program on the CPU machine: once without memory to measure its scratch, or for a group of matrices. */
 #include "functions/host_machine.h"
 
 static host_machine_t machine_of(const host_program_t *plan, int64_t first, int64_t count, arena_t scratch,

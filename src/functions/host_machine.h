@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The machine of the CPU backends: runs a program for a group of matrices, each in a lane.  Real number r of an array
- * (two for a complex element) lies for lane l at r * lanes + l; with one lane that is a plain packed matrix, which a
- * BLAS understands.  A group of few has as many lanes as any other, of which the first `count` are computed. */
+/* The machine of the CPU backends: runs a program for a group of matrices, one per SIMD lane.  Real number r of an array (a
+ * complex element has two) is stored for lane l at r * lanes + l.  With one lane this is a packed matrix as the BLAS takes
+ * it.  A partial group has all lanes, too; only the first `count` are computed. */
 #ifndef SVDGRAD_HOST_MACHINE_H
 #define SVDGRAD_HOST_MACHINE_H
 #include "base/arena.h"
@@ -17,17 +17,17 @@ typedef struct host_machine {
   arena_t arena;
 } host_machine_t;
 
-/* What a backend brings: the operations of an element type, and how many matrices it takes at once. */
+/* A program with the operations of a backend and element type. */
 typedef struct host_program {
   const program_t *program;
   const machine_ops_t *ops;
   const group_ops_t *group; /* NULL: one matrix at a time */
 } host_program_t;
 
-/* Bytes of scratch for a group. */
+/* Bytes of scratch for one group. */
 size_t host_program_scratch(const host_program_t *plan);
 
-/* A batch_task_t of which the call is a host_program_t. */
+/* A batch_task_t; its call is a host_program_t. */
 void host_program_task(const void *argument, int64_t first, int64_t count, arena_t scratch);
 
 #endif

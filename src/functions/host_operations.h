@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The operations of machine.h on the CPU, for one element type and one compute type (compute.h).
  *
- * The product of one matrix is that of host_product.h, or what the including file defines as MULTIPLY beforehand. */
+ * With one lane, products are those of host_product.h, or of the function MULTIPLY that the including file defines. */
 #ifndef SVDGRAD_HOST_OPERATIONS_H
 #define SVDGRAD_HOST_OPERATIONS_H
 #include "base/compute.h"
@@ -22,7 +22,7 @@ static host_machine_t *host(machine_t *machine) { return (host_machine_t *)machi
 
 enum { MACHINE_PARTS = 1 + IS_COMPLEX };
 
-/* Lanes that are left over start as zeros: memory may hold denormals, which are slow. */
+/* Unused lanes start as zeros: memory may hold denormal numbers, which are slow. */
 static void *take_array(host_machine_t *h, int64_t count, size_t size) {
   const size_t bytes = size * (size_t)h->lanes;
   void *data = arena_take(&h->arena, count, bytes);
@@ -45,7 +45,7 @@ static values_t take_values(machine_t *machine, int64_t count) {
   return (values_t){s, take_array(host(machine), 1, sizeof(int))};
 }
 
-/* Element (i, j) of the first lane. */
+/* Address of element (i, j) in lane 0. */
 static inline compute_real_t *place(const host_machine_t *h, tensor_t X, int64_t i, int64_t j) {
   return (compute_real_t *)X.data + ((X.first + j) * X.rows + i) * h->lanes * MACHINE_PARTS;
 }
@@ -110,10 +110,10 @@ static void load_reals(machine_t *machine, svdgrad_vector_t from, reals_t to) {
       real_at(h, to, i)[lane] = from.data ? (compute_real_t)*entry(&from, h->b + lane, i) : 0;
 }
 
-/* A power of two up to this one is finite times what a normalized singular value is divided by. */
+/* 2^POWER_LIMIT times a quotient by a normalized value is finite. */
 enum { POWER_LIMIT = sizeof(R) == sizeof(float) ? 100 : 960, ANY_EXPONENT = 1 << 20 };
 
-/* 2^exponent as a product of two numbers, which it need not be one of; the second one is 1 nearly always. */
+/* 2^exponent as a product of two factors, since it may over- or underflow; the second is nearly always 1. */
 typedef struct power {
   compute_real_t first, second;
 } power_t;
@@ -227,7 +227,7 @@ static void scale_columns_by(machine_t *machine, tensor_t factor, tensor_t X) {
 #endif
 }
 
-/* In two steps: 2^-exponent itself may overflow. */
+/* In two steps, since 2^-exponent itself may overflow. */
 static void normalize(machine_t *machine, values_t values, tensor_t X) {
   const host_machine_t *h = host(machine);
   for (int64_t lane = 0; lane < h->count; lane++) {
@@ -262,7 +262,7 @@ static compute_t phase_of(compute_t x) {
 #endif
 }
 
-/* Gaussian elimination with partial pivoting in one lane. */
+/* The phase of det(X), by Gaussian elimination with partial pivoting in one lane. */
 static compute_t phase_in_lane(const host_machine_t *h, tensor_t X, int64_t lane) {
   compute_t phase = 1;
   for (int64_t p = 0; p < X.rows; p++) {

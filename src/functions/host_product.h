@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The product of group.h for one matrix, in the compute type (compute.h), by plain loops. */
+/* The matrix product of group.h for one lane: plain loops in the compute type (compute.h). */
 #ifndef SVDGRAD_HOST_PRODUCT_H
 #define SVDGRAD_HOST_PRODUCT_H
 #include "base/compute.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The table of the operations of machine.h on the CPU, for one element type and one compute type.  The including
- * file names the table, HOST_TABLE. */
+/* The table of the operations of machine.h on the CPU, for one element type and one compute type.  The including file
+ * defines its name, HOST_TABLE. */
 #ifndef SVDGRAD_HOST_TABLE_H
 #define SVDGRAD_HOST_TABLE_H
 #include "host_forms.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Y = U f(S) Vh or V f(S) Vh, and the backward pass of either (svdgrad.h). */
+/* Y = U f(S) Vh or V f(S) Vh, and its backward pass (svdgrad.h). */
 #include "base/element_size.h"
 #include "functions/functions.h"
 #include "functions/machine.h"
@@ -23,7 +23,7 @@ static void load_factors(machine_t *machine, const function_call_t *call, const 
   ops->load_values(machine, call->S, f->values);
 }
 
-/* The caller's f and f', and the phase that ROTATION wants. */
+/* The caller's f and f' (CUSTOM), and the phase and angles of ROTATION. */
 static function_form_t take_form(machine_t *machine, const function_call_t *call, const factors_t *f) {
   const problem_t *p = machine->p;
   const machine_ops_t *ops = machine->ops;
@@ -54,12 +54,12 @@ static void load_form(machine_t *machine, const function_call_t *call, const fac
   }
 }
 
-/* f(0) of what lies outside the rows, where anything does. */
+/* f(0), for the space outside the rows of A; 0 where that space is empty. */
 static double null_value(const problem_t *p, const function_call_t *call) {
   return call->function.form == SVDGRAD_FORM_VVH && p->k < p->n ? call->function.null_value : 0;
 }
 
-/* The left factor times f(S), and the right one; with a value f(0) for the rest V (f(S) - f(0)) Vh + f(0) I. */
+/* The left factor times f(S) times the right factor; with f(0) != 0: V (f(S) - f(0)) Vh + f(0) I. */
 static void forward_program(machine_t *machine, const void *argument) {
   const function_call_t *call = argument;
   const problem_t *p = machine->p;
@@ -88,8 +88,8 @@ static void forward_program(machine_t *machine, const void *argument) {
   ops->store(machine, Y, PLAIN, 1, 0, call->Y);
 }
 
-/* X <- (X - basis inside) factor + basis M: what lies outside the span of the basis, and what the form made of the rest.
- * Where nothing lies outside, X is not looked at. */
+/* X <- (X - basis inside) factor + basis M: the part outside the span of the basis, scaled, plus the part inside.  Where the
+ * span is the whole space, X is not read. */
 static void complete_side(machine_t *machine, const function_form_t *form, tensor_t basis, tensor_t inside,
                           machine_operation_t op, tensor_t X) {
   const machine_ops_t *ops = machine->ops;
@@ -100,7 +100,7 @@ static void complete_side(machine_t *machine, const function_form_t *form, tenso
   ops->multiply(machine, 1, PLAIN, basis, op, form->M, form->outside, X);
 }
 
-/* U f(S) Vh of a tall or square matrix; X has the shape of U. */
+/* U f(S) Vh for m >= n; X has the shape of U. */
 static void tall_gradient(machine_t *machine, const factors_t *f, const function_form_t *form, tensor_t G, tensor_t X,
                           tensor_t gA) {
   const machine_ops_t *ops = machine->ops;
@@ -111,7 +111,7 @@ static void tall_gradient(machine_t *machine, const factors_t *f, const function
   ops->multiply(machine, 1, PLAIN, X, HERMITIAN, f->V, 0, gA);
 }
 
-/* Of a wide one; X has the shape of V. */
+/* U f(S) Vh for m < n; X has the shape of V. */
 static void wide_gradient(machine_t *machine, const factors_t *f, const function_form_t *form, tensor_t G, tensor_t X,
                           tensor_t gA) {
   const machine_ops_t *ops = machine->ops;
@@ -122,7 +122,7 @@ static void wide_gradient(machine_t *machine, const factors_t *f, const function
   ops->multiply(machine, 1, PLAIN, f->U, HERMITIAN, X, 0, gA);
 }
 
-/* V f(S) Vh: only the Hermitian part of G acts. */
+/* V f(S) Vh: depends only on the Hermitian part of G. */
 static void square_gradient(machine_t *machine, const factors_t *f, const function_form_t *form, tensor_t G, tensor_t X,
                             tensor_t gA) {
   const machine_ops_t *ops = machine->ops;
@@ -160,9 +160,9 @@ static void backward_program(machine_t *machine, const void *argument) {
   ops->store(machine, gA, PLAIN, call->alpha, call->beta, call->gA);
 }
 
-/* The larger of what the two forms need. */
+/* The larger need of the two forms. */
 static size_t workspace(const context_t *context, const problem_t *p, void (*run)(machine_t *, const void *)) {
-  function_call_t call = {.p = *p, .function = {.kind = SVDGRAD_FUNCTION_ROTATION}}; /* which takes most */
+  function_call_t call = {.p = *p, .function = {.kind = SVDGRAD_FUNCTION_ROTATION}}; /* the kind that takes most */
   size_t most = 0;
   for (int form = SVDGRAD_FORM_UVH; form <= SVDGRAD_FORM_VVH; form++) {
     call.function.form = (svdgrad_form_t)form;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* A program computes R = A - U S Vh, and the backend its SVD. */
 #include "functions/rest.h"
 
 typedef struct rest_task {
@@ -26,7 +27,7 @@ static void rest_program(machine_t *machine, const void *argument) {
   ops->store(machine, R, PLAIN, 1, 0, w->R);
 }
 
-/* R has min(m, n) - k singular values that are not zero.  A limit of sweeps is meant for the caller's own SVD. */
+/* R has at most min(m, n) - k non-zero singular values.  The caller's max_sweeps does not apply to this SVD. */
 static problem_t thin_problem(const problem_t *p, svdgrad_algo_t algo) {
   problem_t thin = stages_thin(p);
   thin.k = thin.u_cols = thin.vh_rows = p->mn - p->k;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* The calls of a staged operation, and how one text measures and runs the operation for any part of a batch. */
 #include "functions/stages.h"
 
 /* ---- calls ---- */
 
-/* Close behind the arrays, which may take less than the layout_bytes() that they are charged. */
+/* Directly behind the arrays, which may take fewer bytes than the layout_bytes() they are charged. */
 static void *behind_arrays(const batch_layout_t *layout) {
   const size_t used = (layout->used + LAYOUT_SLOT_ALIGNMENT - 1) / LAYOUT_SLOT_ALIGNMENT * LAYOUT_SLOT_ALIGNMENT;
   return layout->base ? layout->base + used : NULL;
@@ -64,7 +65,7 @@ scaled_svd_t stages_scaled_svd(stages_t *stages, svdgrad_matrix_t A, int vectors
 
 /* ---- the whole operation, or a part of its batch ---- */
 
-/* What the backend gets (backend.h). */
+/* The staged operation that the backend gets (backend.h). */
 typedef struct job {
   staged_t base;
   const composition_t *composition;
@@ -97,7 +98,7 @@ static svdgrad_status_t run_part(const context_t *context, const staged_t *stage
 }
 
 static job_t job_of(const composition_t *composition, const void *call) {
-  return (job_t){{call, bytes_of, run_part}, composition, call}; /* a call begins with its problem */
+  return (job_t){{call, bytes_of, run_part}, composition, call}; /* a call begins with its problem_t */
 }
 
 size_t stages_workspace(const context_t *context, const composition_t *composition, const void *call) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Operations made of several calls of the backend, one after the other.  One text of each both measures its workspace and
- * runs: it takes the arrays that lie between the calls, and then makes the calls, which measure or run.  The arrays come
- * first in the workspace; behind them is what the calls use, each the same memory again. */
+/* Operations made of several backend calls, one after the other.  The same text measures the workspace and runs: it takes the
+ * arrays that pass results between the calls, then makes the calls, which measure or run.  In the workspace the arrays come
+ * first.  All calls share the memory behind them. */
 #ifndef SVDGRAD_STAGES_H
 #define SVDGRAD_STAGES_H
 #include "base/batch_layout.h"
@@ -16,22 +16,22 @@ typedef struct stages {
   int measuring;
   batch_layout_t layout;   /* of the arrays */
   size_t shared;           /* measuring: bytes of the largest call; SIZE_MAX: too many */
-  svdgrad_status_t status; /* of the first call that failed; no other is made then */
+  svdgrad_status_t status; /* of the first call that failed; no more calls are made then */
 } stages_t;
 
-/* What makes an operation of its call, and where the operands are in that (calls.h). */
+/* The text of an operation, and where its call struct has the operands (calls.h). */
 typedef struct composition {
   void (*run)(stages_t *stages, const void *call);
   call_fields_t fields;
 } composition_t;
 
-/* Bytes, SIZE_MAX if they do not fit; of the call only what decides them need be filled in. */
+/* Bytes; SIZE_MAX if they do not fit a size_t.  Only those members of the call that affect the size are read. */
 size_t stages_workspace(const context_t *context, const composition_t *composition, const void *call);
 svdgrad_status_t stages_run(const context_t *context, const composition_t *composition, const void *call, void *work);
 
-/* ---- for the text of an operation: arrays, all of them before the first call ---- */
+/* ---- arrays, for the text of an operation: all are taken before the first call ---- */
 
-/* A packed column-major matrix, a vector of real numbers, and a word for each matrix of the batch. */
+/* For each matrix of the batch: a packed column-major matrix, a vector of real numbers, a 32-bit word. */
 static inline svdgrad_matrix_t stages_matrix(stages_t *stages, int64_t rows, int64_t columns) {
   void *data = layout_take(&stages->layout, element_count(rows, columns), element_size(stages->p->dtype));
   return (svdgrad_matrix_t){data, 1, rows > 0 ? rows : 1, rows * columns};
@@ -43,13 +43,13 @@ static inline svdgrad_vector_t stages_reals(stages_t *stages, int64_t count) {
 
 static inline int32_t *stages_words(stages_t *stages) { return layout_take(&stages->layout, 1, sizeof(int32_t)); }
 
-/* ---- calls; stream and workspace of each are filled in ---- */
+/* ---- calls; these functions fill in stream and workspace ---- */
 
 void stages_svd(stages_t *stages, svdgrad_op_t op, svd_call_t *call);
 void stages_svd_backward(stages_t *stages, svd_backward_call_t *call);
 void stages_program(stages_t *stages, program_t program);
 
-/* A call of another kind: its bytes, while measuring, and its workspace, else NULL. */
+/* Workspace for a call of another kind: `bytes` counts while measuring, and NULL is returned then. */
 void *stages_other(stages_t *stages, size_t bytes);
 
 /* The same problem for a plain SVD: thin factors of full rank. */
@@ -60,11 +60,11 @@ static inline problem_t stages_thin(const problem_t *p) {
   return thin;
 }
 
-/* The SVD of A with values times 2^-exponent: in the caller's units they might be Inf, or have lost digits.  It takes its
- * arrays and makes its call. */
+/* The SVD of A with S times 2^-exponent: unscaled, S might overflow or lose digits.  stages_scaled_svd() takes the arrays and
+ * makes the call. */
 typedef struct scaled_svd {
   problem_t thin;
-  int vectors; /* otherwise no U and Vh */
+  int vectors; /* 0: no U and Vh */
   svdgrad_matrix_t U, Vh;
   svdgrad_vector_t S;
   int32_t *exponent;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Second order: the backward pass of the backward pass.  With gA = U M Vh + (I - U U^H) gU S^-1 Vh + U S^-1 gV^H (I - V
+/* The backward pass of the backward pass.  With gA = U M Vh + (I - U U^H) gU S^-1 Vh + U S^-1 gV^H (I - V
  * V^H) (svdgrad.h), G = ggA, Z = U^H G V, and Dm, Dp as in the JVP:
  *   gradients of gU, gS, gV: the JVP along G;
  *   of U:  Ub = G V M^H - gU K,  K = herm(Z) Dm + skew(Z) Dp as in the JVP
@@ -17,13 +17,13 @@ typedef struct second_task {
   svdgrad_vector_t sb;
 } second_task_t;
 
-/* What belongs to U, or to V. */
+/* The arrays of U, or of V; comments name those of U. */
 typedef struct side {
   tensor_t basis, g; /* U, gU */
   tensor_t G;        /* ggA V, then the tangent of gU */
   tensor_t inner;    /* U^H gU */
   tensor_t bar;      /* Ub */
-  tensor_t W;        /* where there is an outside: (I - U U^H) gU, then W S^-1 */
+  tensor_t W;        /* for rows > k: (I - U U^H) gU, then W S^-1 */
   tensor_t crossing; /* B^H U */
 } side_t;
 
@@ -52,8 +52,8 @@ static void split_side(machine_t *machine, const side_t *side, svdgrad_matrix_t 
   ops->multiply(machine, 1, HERMITIAN, side->W, PLAIN, side->G, 0, D);
 }
 
-/* bar = G M - g K (M as op says), and where there is an outside bar -= B inner^H + g (B^H basis), B = G / s.  On return
- * G holds the tangent basis K + (G - basis Z) / s. */
+/* bar = G op(M) - g K, and for rows > k also bar -= B inner^H + g (B^H basis), B = G / s.  On return G holds the tangent
+ * basis K + (G - basis Z) / s. */
 static void finish_side(machine_t *machine, const side_t *side, const second_form_t *form, machine_operation_t op,
                         tensor_t K) {
   const machine_ops_t *ops = machine->ops;

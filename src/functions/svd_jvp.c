@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tangents of the factors (formula: svdgrad.h).  What moves out of the spans of U and V solves
+/* Tangents of the factors (formula: svdgrad.h).  Their components X_, Y_ outside the spans of U and V solve
  *   X_ S - R Y_ = (I - U U^H) dA V,   Y_ S - R^H X_ = (I - V V^H) dA^H U,   R = A - U S Vh,
- * the same system as in the backward pass; for full rank R is zero there, and 1/s does.  For truncated rank the SVD of R
- * is the backend's. */
+ * the same system as in the backward pass.  For full rank R = 0, and X_, Y_ are quotients by s.  For truncated rank the
+ * backend computes the SVD of R. */
 #include "functions/functions.h"
 #include "functions/rest.h"
 
@@ -11,12 +11,12 @@ typedef struct jvp_task {
   rest_t rest;
 } jvp_task_t;
 
-/* What belongs to U, or to V: both sides are treated alike. */
+/* The arrays of U, or of V: both are treated alike. */
 typedef struct side {
   tensor_t basis;             /* all columns; the first k belong to S */
-  tensor_t tangent;           /* of those: first dA V, then X_, then dU */
-  tensor_t rest, in, out;     /* truncated: the discarded singular basis (R has mn - k values that are not zero), the
-                               * part outside in it, the solution in it */
+  tensor_t tangent;           /* of the first k: first dA V, then X_, then dU */
+  tensor_t rest, in, out;     /* truncated: mn - k singular vectors of R, the part outside in
+                               * that basis, the solution in that basis */
   tensor_t crossing, further; /* full_matrices: dU^H U2, and dU2 of the further columns U2 */
 } side_t;
 
@@ -35,7 +35,7 @@ static side_t take_side(machine_t *machine, int64_t rows, int64_t columns) {
 
 static int has_outside(const side_t *side) { return side->tangent.rows > side->tangent.columns; }
 
-/* What of dA V (op PLAIN), or dA^H U, lies outside the span of the basis, and that in the basis of the rest. */
+/* The part of dA V (op PLAIN) or dA^H U outside the span of the basis; and its coefficients in the basis of the rest. */
 static void split_side(machine_t *machine, const side_t *side, tensor_t E, machine_operation_t op) {
   const machine_ops_t *ops = machine->ops;
   const tensor_t basis = columns_of(side->basis, 0, machine->p->k);
@@ -46,7 +46,8 @@ static void split_side(machine_t *machine, const side_t *side, tensor_t E, machi
     ops->multiply(machine, 1, HERMITIAN, side->rest, PLAIN, side->tangent, 0, side->in);
 }
 
-/* tangent = basis K + X_, with X_ = rest out + (outside - rest in) / s; further columns stay orthogonal to it. */
+/* tangent = basis K + X_, with X_ = rest out + (outside - rest in) / s.  Further columns move so that they stay
+ * orthogonal. */
 static void finish_side(machine_t *machine, const side_t *side, tensor_t K, const jvp_form_t *form) {
   const machine_ops_t *ops = machine->ops;
   const int64_t k = machine->p->k, further = side->further.columns;
@@ -65,7 +66,7 @@ static void finish_side(machine_t *machine, const side_t *side, tensor_t K, cons
   }
 }
 
-/* From column (row) k of the caller's matrix on. */
+/* The caller's matrix from column (row) k on. */
 static svdgrad_matrix_t from_column(const problem_t *p, svdgrad_matrix_t X, int64_t stride) {
   if (X.data)
     X.data = (unsigned char *)X.data + (size_t)(p->k * stride) * element_size(p->dtype);

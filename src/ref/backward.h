@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Backward pass of one matrix, as the formula stands in svdgrad.h: J. Townsend, "Differentiating the singular value
+/* Backward pass of one matrix, by the formula of svdgrad.h: J. Townsend, "Differentiating the singular value
  * decomposition" (2016); complex: Z.-Q. Wan and S.-X. Zhang, arXiv:1909.02659; truncated: A. Francuz, N. Schuch,
- * B. Vanhecke, Phys. Rev. Research 7, 013237 (2025).  Plain loops over column-major arrays in W; the
- * quotients are those of backward_core.h. */
+ * B. Vanhecke, Phys. Rev. Research 7, 013237 (2025).  Plain loops over column-major arrays in W.  The
+ * divisions by gaps are in functions/backward_core.h. */
 #ifndef SVDGRAD_REF_BACKWARD_H
 #define SVDGRAD_REF_BACKWARD_H
 #include "base/strided.h"
@@ -13,13 +13,13 @@
 
 typedef struct backward {
   int64_t m, n, k, u_cols, v_cols;
-  W *U, *V, *gU, *gV;       /* m-by-u_cols, n-by-v_cols; gU, gV zero where absent */
+  W *U, *V, *gU, *gV;       /* m-by-u_cols, n-by-v_cols; absent cotangents are zero */
   WR *s, *gS;               /* k */
   W *UhgU, *VhgV, *M;       /* k-by-k */
   W *outside_U, *outside_V; /* cotangents outside the spans of U and V: m-by-k, n-by-k; later X_, Y_ */
   W *gA;                    /* m-by-n */
   factors_t rest;           /* truncated: A - U S Vh */
-  W *p, *q, *x, *y;         /* truncated: one kept column in the basis of the rest, mn each */
+  W *p, *q, *x, *y;         /* truncated: one kept column in the singular basis of `rest`, mn each */
   int exponent;             /* of S: s = 2^-exponent S, 1 <= s_1 < 2 */
   scale_t scale;            /* 2^-exponent */
 } backward_t;
@@ -74,9 +74,9 @@ static void load_backward(const svd_backward_call_t *call, int64_t b, backward_t
   }
 }
 
-/* P = U1^H gU1 and the cotangent outside the span of U1 = U(:, 0..k-1), of which there is none for k = m.  Further
- * columns U2 (full_matrices) act only through their component along U1: U2^H dU1 = -(U1^H dU2)^H, so that they add -U2
- * (gU2^H U1); what they have along U2 itself is gauge. */
+/* P = U1^H gU1, U1 = U(:, 0..k-1), and the part of the cotangent outside the span of U1, which is zero for k = m.  Further
+ * columns U2 (full_matrices) move so that they stay orthogonal to U1: U2^H dU1 = -(U1^H dU2)^H.  Their cotangents therefore
+ * add -U2 (gU2^H U1); the component of gU2 along U2 is gauge. */
 static void split_cotangent(int64_t m, int64_t k, int64_t columns, const W *U, const W *gU, W *P, W *outside) {
   for (int64_t j = 0; j < k; j++) {
     for (int64_t i = 0; i < k; i++)
@@ -92,7 +92,7 @@ static void split_cotangent(int64_t m, int64_t k, int64_t columns, const W *U, c
   }
 }
 
-/* Largest entry of the skew-Hermitian matrix U2^H gU2 - gU2^H U2 of the further columns. */
+/* Gauge part of the further columns: largest entry of the skew-Hermitian matrix U2^H gU2 - gU2^H U2. */
 static double extra_gauge(int64_t m, int64_t k, int64_t columns, const W *U, const W *gU) {
   WR largest = 0;
   for (int64_t i = k; i < columns; i++)
@@ -118,7 +118,7 @@ static void scale_outside(const backward_t *w, gap_policy_t *policy, int64_t m, 
   }
 }
 
-/* A - U S Vh and its SVD: the discarded part of the spectrum.  0 if the sweep limit was reached. */
+/* SVD of A - U S Vh: the discarded part of the spectrum.  Returns 0 if the sweep limit was reached. */
 static int factorize_rest(const svd_backward_call_t *call, int64_t b, const backward_t *w) {
   for (int64_t i = 0; i < w->m; i++)
     for (int64_t j = 0; j < w->n; j++) {
@@ -190,14 +190,14 @@ static size_t ref_backward_scratch(const problem_t *p) {
   return arena.used;
 }
 
-/* gS alone: no gap is looked at, under any policy. */
+/* Only gS is given: no gap is used, under any policy. */
 static void gradient_of_values(const backward_t *w) {
   for (int64_t j = 0; j < w->k; j++)
     for (int64_t i = 0; i < w->k; i++)
       w->M[j * w->k + i] = i == j ? w->gS[i] : 0;
 }
 
-/* 0 if the discarded spectrum could not be had. */
+/* Returns 0 if the SVD of the discarded part did not converge. */
 static int gradient_of_vectors(const svd_backward_call_t *call, int64_t b, const backward_t *w, gap_policy_t *policy,
                                double norm) {
   tally_gauge(w, policy, norm);
@@ -228,7 +228,7 @@ static void ref_backward_matrix(const void *argument, int64_t b, int64_t count, 
     gradient_of_values(&w);
   assemble(&w);
   for (int64_t i = 0; i < w.m * w.n && !converged; i++)
-    w.gA[i] = (WR)NAN; /* loud, where nothing else can say so */
+    w.gA[i] = (WR)NAN; /* the backward pass has no info: NaN is the only signal */
   store_gradient(call, b, &w);
   if (call->report)
     call->report[b] = gap_report(&policy, w.exponent);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One-sided Jacobi: rotate pairs of columns of a tall matrix until all are orthogonal; their norms are the singular
- * values, the directions U, and the product of the rotations V.
+/* One-sided Jacobi: pairs of columns of a tall matrix are rotated until all columns are orthogonal.  Their norms are then the
+ * singular values, the normalized columns are U, and the product of the rotations is V.
  *
- * M. R. Hestenes, "Inversion of matrices by biorthogonalization and related results", J. SIAM 6 (1958); the order of
- * the columns of a pair is that of P. P. M. de Rijk, SIAM J. Sci. Stat. Comput. 10 (1989); the stopping rule, which
- * gives tiny singular values of column-scaled matrices to full relative accuracy, that of J. Demmel and K. Veselic,
- * SIAM J. Matrix Anal. Appl. 13 (1992).
+ * M. R. Hestenes, "Inversion of matrices by biorthogonalization and related results", J. SIAM 6 (1958); the order
+ * within a pair is that of P. P. M. de Rijk, SIAM J. Sci. Stat. Comput. 10 (1989).  The convergence test is that of J. Demmel
+ * and K. Veselic, SIAM J. Matrix Anal. Appl. 13 (1992): tiny singular values of column-scaled matrices have full relative
+ * accuracy.
  *
- * Computes in W, one precision wider than the operands, whose squares neither over- nor underflow there: no scaling. */
+ * All is computed in W, one precision wider than the operands.  Squares of operands neither over- nor underflow in W, so that
+ * no scaling is needed. */
 #ifndef SVDGRAD_REF_JACOBI_H
 #define SVDGRAD_REF_JACOBI_H
 #include "base/arena.h"
@@ -47,17 +48,17 @@ static void rotate(int64_t m, W *x, W *y, WR c, WR s, W phase) {
   }
 }
 
-/* Beside a matrix of this norm a shorter column is zero as far as an S of type R can tell.  Parallel columns leave
- * rounding noise, which is parallel again and shrinks by another eps in every sweep: this ends it. */
+/* Columns shorter than this are set to zero: an S of type R cannot represent their norms beside `norm`, the norm of the
+ * matrix.  Without this limit, parallel columns would leave rounding noise that is parallel again, a factor eps smaller in
+ * every sweep. */
 static WR shortest_column(WR norm) {
   const int single = sizeof(R) == sizeof(float);
   const WR range = single ? (WR)FLT_TRUE_MIN / (WR)FLT_MAX : (WR)DBL_TRUE_MIN / (WR)DBL_MAX;
   return W_EPSILON * range * norm;
 }
 
-/* Makes columns p and q of A orthogonal, the longer one first.  0 if they are already and the sweep still tests every
- * pair: a column that comes to p from q without a rotation has yet to meet those between, which it does in the next
- * sweep only. */
+/* Makes columns p and q of A orthogonal, the longer one first.  Returns 0 if nothing is left to do for the pair.  A swap
+ * counts as a change unless q = p + 1: the column that moved from q to p meets those in between only in the next sweep. */
 static int orthogonalize_pair(int64_t m, int64_t n, W *A, W *V, int64_t p, int64_t q, WR tolerance, WR shortest) {
   W *x = A + p * m, *y = A + q * m, *vx = V + p * n, *vy = V + q * n;
   const int swapped = norm(m, x) < norm(m, y);
@@ -71,7 +72,7 @@ static int orthogonalize_pair(int64_t m, int64_t n, W *A, W *V, int64_t p, int64
       y[i] = 0;
   const W d = dot(m, x, y);
   const WR size = fabs(d);         /* its square may underflow */
-  if (!(size > tolerance * a * b)) /* so that NaN ends the sweep too */
+  if (!(size > tolerance * a * b)) /* negated, so that NaN also ends the sweep */
     return swapped && q > p + 1;
   const WR zeta = (a - b) * (a + b) / (2 * size);
   const WR t = -1 / (zeta + sqrt(1 + zeta * zeta));
@@ -81,8 +82,7 @@ static int orthogonalize_pair(int64_t m, int64_t n, W *A, W *V, int64_t p, int64
   return 1;
 }
 
-/* A: m-by-n, m >= n, column-major.  On return A = U diag(s) in the same place, V n-by-n.  0 if the sweep limit was
- * reached. */
+/* A: m-by-n, m >= n, column-major; overwritten by U diag(s).  V: n-by-n.  Returns 0 if the sweep limit was reached. */
 static int jacobi(int64_t m, int64_t n, W *A, W *V, WR *s, int max_sweeps) {
   const WR tolerance = sqrt((WR)m) * W_EPSILON, shortest = shortest_column(norm(m * n, A));
   int changed = 1;
@@ -99,7 +99,7 @@ static int jacobi(int64_t m, int64_t n, W *A, W *V, WR *s, int max_sweeps) {
   return !changed;
 }
 
-/* Unit vector e_r that the columns of Q with known[j] span least. */
+/* Index r of the unit vector e_r that has the smallest projection on the known columns of Q. */
 static int64_t least_covered_row(int64_t m, int64_t columns, const W *Q, const int64_t *known) {
   int64_t best = 0;
   WR least = INFINITY;
@@ -115,7 +115,7 @@ static int64_t least_covered_row(int64_t m, int64_t columns, const W *Q, const i
   return best;
 }
 
-/* Fills the columns of Q (m-by-columns) that are not known such that all are orthonormal: Gram-Schmidt, twice. */
+/* Fills the unknown columns of Q (m-by-columns) such that all are orthonormal: Gram-Schmidt, twice. */
 static void complete_basis(int64_t m, int64_t columns, W *Q, int64_t *known) {
   for (int64_t c = 0; c < columns; c++) {
     if (known[c])
@@ -137,11 +137,11 @@ static void complete_basis(int64_t m, int64_t columns, W *Q, int64_t *known) {
   }
 }
 
-/* Thin factors of a matrix of any shape: U m-by-mn, V n-by-mn, or square where `full`.  Column j of the result is
- * column order[j] of the arrays, whose singular values are unsorted. */
+/* Factors of a matrix of any shape: U m-by-mn, V n-by-mn; if `full` the larger one is square.  The arrays are unsorted:
+ * triplet j of the result is column order[j]. */
 typedef struct factors {
   int64_t m, n, tall_rows, tall_columns, small;
-  W *tall; /* to be filled with A, or A^H if m < n, column-major */
+  W *tall; /* input: A, or A^H if m < n, column-major */
   W *rotations;
   WR *s;
   int64_t *known, *order;
@@ -168,7 +168,7 @@ static void set_element(const factors_t *f, int64_t i, int64_t j, W a) {
     f->tall[j * f->tall_rows + i] = a;
 }
 
-/* Stable: equal values stay in order. */
+/* Insertion sort, stable: equal values stay in order. */
 static void sort(const factors_t *f) {
   for (int64_t j = 0; j < f->tall_columns; j++) {
     int64_t place = j;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The reference kernels of one element type.  They compute one precision wider than the operands. */
+/* The reference kernels of one element type, which compute one precision wider than the operands. */
 #define COMPUTE_WIDE
 #include "ref_kernels.h"
 #include "backward.h"

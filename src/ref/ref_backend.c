@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The reference backend: the plainest code that is right, in one precision more than asked for; the oracle that every
- * other backend is tested against.  Read jacobi.h, svd.h, backward.h, ref_power.inc. */
+/* The reference backend: the simplest correct code, one precision wider than the operands.  The tests compare every other
+ * backend with it.  Read jacobi.h, svd.h, backward.h, ref_power.inc. */
 #include "empty.h"
 #include "base/error.h"
 #include "functions/functions.h"
@@ -92,7 +92,7 @@ static svdgrad_status_t ref_svd_backward(const context_t *context, const svd_bac
   return SVDGRAD_STATUS_SUCCESS;
 }
 
-/* Every operation on each element costs about as much as in the backward pass. */
+/* A program costs about as much as the backward pass. */
 static batch_t ref_program_batch(const host_program_t *plan, void *work) {
   const problem_t *p = plan->program->p;
   return (batch_t){.task = host_program_task,
@@ -126,7 +126,7 @@ static svdgrad_status_t ref_staged_run(const context_t *context, const staged_t 
   return pieces_run(context, staged, 1, work);
 }
 
-/* Passes over A, or over A and gY. */
+/* passes: how often A, or A and gY, is read. */
 static batch_t ref_power_batch(svdgrad_op_t op, const problem_t *p, int64_t passes, batch_task_t task, const void *call,
                                void *work) {
   batch_t batch = ref_batch(op, p, task, call, work);

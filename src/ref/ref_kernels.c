@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* The table of reference kernels by element type. */
 #include "ref_kernels.h"
 
 extern const ref_kernels_t ref_kernels_f32, ref_kernels_f64, ref_kernels_c64, ref_kernels_c128; /* kernels.c */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* The table of the reference backend's program operations by element type. */
 #include "ref_machine.h"
 
 extern const machine_ops_t ref_machine_f32, ref_machine_f64, ref_machine_c64, ref_machine_c128; /* machine.c */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The operations of programs on the reference backend. */
+/* The operations of programs (functions/machine.h) on the reference backend. */
 #ifndef SVDGRAD_REF_MACHINE_H
 #define SVDGRAD_REF_MACHINE_H
 #include "functions/host_machine.h"

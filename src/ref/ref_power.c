@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* The table of the reference power iteration by element type. */
 #include "ref_power.h"
 
 #include "base/arena.h"

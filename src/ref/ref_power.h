@@ -8,8 +8,8 @@
 
 typedef struct ref_power {
   size_t (*scratch)(const problem_t *problem); /* bytes per matrix of `iterate` */
-  batch_task_t iterate;                        /* the call is a power_call_t, */
-  batch_task_t backward;                       /* here a normalize_backward_call_t */
+  batch_task_t iterate;                        /* its call is a power_call_t */
+  batch_task_t backward;                       /* its call is a normalize_backward_call_t */
 } ref_power_t;
 
 extern const ref_power_t ref_power[4]; /* by svdgrad_dtype_t */

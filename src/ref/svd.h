@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Forward pass of one matrix: load, factorize (jacobi.h), fix the gauge, store. */
+/* The SVD of one matrix: load, factorize (jacobi.h), fix the gauge, store. */
 #ifndef SVDGRAD_REF_SVD_H
 #define SVDGRAD_REF_SVD_H
 #include "base/nonfinite.h"
 #include "jacobi.h"
 
-/* 0 if A has a NaN or Inf. */
+/* Returns 0 if A contains NaN or Inf. */
 static int load_factors(const svd_call_t *call, int64_t b, const factors_t *f) {
   int finite = 1;
   for (int64_t i = 0; i < f->m; i++)
@@ -17,7 +17,7 @@ static int load_factors(const svd_call_t *call, int64_t b, const factors_t *f) {
   return finite;
 }
 
-/* Row of the largest entry of a column; the first of equals. */
+/* Row of the largest entry of a column; the first one of equal entries. */
 static int64_t largest_row(int64_t m, const W *u) {
   int64_t largest = 0;
   for (int64_t i = 1; i < m; i++)
@@ -26,7 +26,7 @@ static int64_t largest_row(int64_t m, const W *u) {
   return largest;
 }
 
-/* Multiplies column j of U, and of V where there is one, by the phase that makes the largest entry of U's positive. */
+/* Multiplies column j of U by the phase that makes its largest entry positive; if `paired`, column j of V too. */
 static void fix_gauge(const factors_t *f, int64_t j, int paired) {
   W *u = f->U + j * f->m, *v = f->V + j * f->n;
   const int64_t row = largest_row(f->m, u);
@@ -39,7 +39,7 @@ static void fix_gauge(const factors_t *f, int64_t j, int paired) {
   u[row] = size;
 }
 
-/* 0 if the largest value is too large for R. */
+/* Returns 0 if the largest value overflows R. */
 static int store_values(const svd_call_t *call, int64_t b, const factors_t *f) {
   const WR s1 = f->s[f->order[0]];
   int exponent = 0;

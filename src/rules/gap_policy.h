@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The gap policy of the CPU backends, in double for every element type: the difference of two floats is exact there. */
+/* The gap policy for the CPU backends, in double for every type: differences of float values are not rounded to float. */
 #ifndef SVDGRAD_GAP_POLICY_H
 #define SVDGRAD_GAP_POLICY_H
 #include <svdgrad/svdgrad.h>

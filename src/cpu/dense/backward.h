@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Backward pass of one matrix (formula and sources: svdgrad.h, ref/backward.h) in packed column-major scratch:
- * products by products.h, quotients by backward_core.h.  About 2mnk + 6mk^2 + 4nk^2 flops. */
+/* Backward pass of one matrix (formula and sources: svdgrad.h, ref/backward.h) in packed column-major scratch.  products.h
+ * multiplies, functions/backward_core.h divides by gaps.  About 2mnk + 6mk^2 + 4nk^2 flops. */
 #ifndef SVDGRAD_DENSE_BACKWARD_H
 #define SVDGRAD_DENSE_BACKWARD_H
 #include "cpu/cpu_kernels.h"
@@ -11,17 +11,17 @@
 
 #include <string.h>
 
-/* What belongs to U, or to V: both sides are treated alike. */
+/* The arrays of U, or of V: both are treated alike. */
 typedef struct side {
   int64_t rows, columns; /* of the basis; columns > k with full_matrices */
-  int given;             /* has a cotangent */
+  int given;             /* non-zero: has a cotangent */
   T *basis, *g;          /* rows-by-columns */
   T *projection;         /* basis(:, 0..k-1)^H g(:, 0..k-1), k-by-k */
   T *outside;            /* rows-by-k: the cotangent outside the span, later X_ or Y_; NULL if k = rows */
   T *scratch;            /* rows-by-columns */
 } side_t;
 
-/* Truncated: the discarded triplets (../functions/rest.h), times 2^-exponent. */
+/* Truncated: the discarded triplets (functions/rest.h); S is times 2^-exponent. */
 typedef struct discarded_factors {
   int64_t count;
   const R *S;
@@ -36,7 +36,7 @@ typedef struct cpu_backward {
   T *M;  /* k-by-k */
   T *gA; /* m-by-n */
   discarded_factors_t rest;
-  T *p, *q, *x, *y; /* truncated: the cotangents outside in the basis of the rest, count-by-k */
+  T *p, *q, *x, *y; /* truncated, count-by-k: `outside` of U and V in the basis of the rest; the solution there */
   int exponent;
   scale_t scale; /* 2^-exponent */
 } cpu_backward_t;
@@ -93,8 +93,8 @@ static void load_call(const svd_backward_call_t *call, int64_t b, cpu_backward_t
   }
 }
 
-/* projection = B1^H g1 and outside = g1 - B1 projection - B2 (g2^H B1), where B2 are the further columns of
- * full_matrices, which act through their component along B1 alone; both zero without a cotangent. */
+/* projection = B1^H g1 and outside = g1 - B1 projection - B2 (g2^H B1).  B2 are the further columns of full_matrices; only the
+ * component of g2 along B1 acts.  Both are zero without a cotangent. */
 static void split_side(int64_t k, side_t *side, T *product) {
   const int64_t rows = side->rows, extra = side->columns - k;
   if (!side->given) {
@@ -114,7 +114,7 @@ static void split_side(int64_t k, side_t *side, T *product) {
   }
 }
 
-/* Largest entry of the skew-Hermitian B2^H g2 - g2^H B2 of the further columns: gauge. */
+/* Gauge part of the further columns: largest entry of the skew-Hermitian matrix B2^H g2 - g2^H B2. */
 static double extra_gauge(int64_t k, const side_t *side, T *product) {
   const int64_t rows = side->rows, extra = side->columns - k;
   double largest = 0;
@@ -136,7 +136,7 @@ static void scale_outside(const cpu_backward_t *w, gap_policy_t *policy, const s
   }
 }
 
-/* 0 if its SVD did not converge. */
+/* Returns 0 if the SVD of the discarded part did not converge. */
 static int load_rest(const rest_t *rest, int64_t b, discarded_factors_t *to) {
   if (!svd_is_valid(rest->info[b]))
     return 0;
@@ -146,8 +146,8 @@ static int load_rest(const rest_t *rest, int64_t b, discarded_factors_t *to) {
   return 1;
 }
 
-/* outside <- basis x + (outside - basis p) inverse scale: what the discarded basis solves, and what lies outside it
- * too. */
+/* outside <- basis x + (outside - basis p) inverse scale: the solution in the discarded basis, and the part outside that
+ * basis divided by s. */
 static void expand(int64_t k, int64_t count, const T *basis, const T *p, const T *x, const R *inverse, scale_t scale,
                    const side_t *side) {
   multiply(side->rows, k, count, -1, basis, p, 1, side->outside);
@@ -195,9 +195,9 @@ static void assemble(const cpu_backward_t *w) {
   }
 }
 
-/* 0 if the discarded spectrum could not be had. */
+/* Returns 0 if the SVD of the discarded part did not converge. */
 static int gradient_of_vectors(const rest_t *rest, int64_t b, cpu_backward_t *w, gap_policy_t *policy, double norm) {
-  split_side(w->k, &w->u, w->gA); /* gA has room for what is nobody's yet */
+  split_side(w->k, &w->u, w->gA); /* gA is free until assemble(): scratch for the product */
   split_side(w->k, &w->v, w->gA);
   tally_phases(w->k, w->u.projection, w->v.projection, norm, policy);
   gap_gauge(policy, extra_gauge(w->k, &w->u, w->u.scratch), norm);
@@ -216,7 +216,7 @@ static int gradient_of_vectors(const rest_t *rest, int64_t b, cpu_backward_t *w,
   return converged;
 }
 
-/* gS alone: gA = U diag(gS) Vh; no gap is looked at, under any policy. */
+/* Only gS is given: gA = U diag(gS) Vh; no gap is used, under any policy. */
 static void gradient_of_values(const cpu_backward_t *w) {
   T *left = w->u.scratch;
   for (int64_t j = 0; j < w->k; j++)
@@ -255,7 +255,7 @@ static void cpu_backward_matrix(const void *argument, int64_t b, int64_t count, 
   else
     gradient_of_values(&w);
   for (int64_t i = 0; i < w.m * w.n && !converged; i++)
-    w.gA[i] = not_a_number(); /* loud, where nothing else can say so */
+    w.gA[i] = not_a_number(); /* the backward pass has no info: NaN is the only signal */
   store_gradient(call, b, &w);
   if (call->report)
     call->report[b] = gap_report(&policy, w.exponent);

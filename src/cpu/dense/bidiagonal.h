@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* SVD of one tall matrix by way of bidiagonal form: reduced by the kernel of simd/one/bidiagonal.h, A = Q B P^H, or
- * after a QR factorization if it is much taller than wide (T. F. Chan, ACM Trans. Math. Softw. 8, 1982); B by
- * LAPACK's divide and conquer; its factors multiplied by Q and P in blocks. */
+/* SVD of one tall matrix by reduction to bidiagonal form.  The kernel of simd/one/bidiagonal.h computes A = Q B P^H, after a QR
+ * factorization if A is much taller than wide (T. F. Chan, ACM Trans. Math. Softw. 8, 1982).  LAPACK's divide and conquer
+ * (bdsdc) computes the SVD of B.  Its factors are multiplied by Q and P in blocks. */
 #ifndef SVDGRAD_DENSE_BIDIAGONAL_H
 #define SVDGRAD_DENSE_BIDIAGONAL_H
 #include "gesdd.h"
 #include "qr.h"
 
 typedef struct bidiagonal {
-  int64_t rows; /* of what is reduced: n after a QR factorization, or m */
+  int64_t rows; /* of the reduced matrix: n after a QR factorization, else m */
   reduction_t reduction;
   qr_t qr;
   R *U, *Vh; /* complex types: the factors of B, n-by-n */
@@ -16,8 +16,8 @@ typedef struct bidiagonal {
   block_work_t block;
 } bidiagonal_t;
 
-/* From this ratio of m to n on a QR factorization comes first: at 80, 150 and 300 columns either way takes as long
- * somewhere between 2 and 6. */
+/* From this ratio m / n on, a QR factorization comes first.  Measured at 80, 150 and 300 columns, the crossover lies between 2
+ * and 6. */
 static int is_much_taller(int64_t m, int64_t n) { return m >= 3 * n; }
 
 static bidiagonal_t bidiagonal_take(arena_t *arena, int64_t m, int64_t n, int vectors, int lanes) {
@@ -47,7 +47,7 @@ static bidiagonal_t bidiagonal_take(arena_t *arena, int64_t m, int64_t n, int ve
   return b;
 }
 
-/* w->A, or the upper triangle of it, to the registers of b. */
+/* Copies w->A, or R in its upper triangle, to the SIMD layout of b->reduction.A. */
 static void fill_lanes(const lapack_svd_t *w, const bidiagonal_t *b, int lanes) {
   const reduction_t *r = &b->reduction;
   for (int64_t j = 0; j < r->n; j++) {
@@ -69,7 +69,7 @@ static int solve_bidiagonal(const lapack_svd_t *w, const bidiagonal_t *b) {
   return info == 0;
 }
 
-/* The factors of B into those of A: complex ones, and with zeros below. */
+/* Puts the factors of B where those of A will be: converted to complex, zeros below U. */
 static void spread_factors(const lapack_svd_t *w, const bidiagonal_t *b) {
   for (int64_t j = 0; j < w->n; j++) {
     for (int64_t i = 0; i < w->n && IS_COMPLEX; i++) {
@@ -92,7 +92,7 @@ static void multiply_factors(const lapack_svd_t *w, const bidiagonal_t *b, const
   }
 }
 
-/* SVD of w->A, which is destroyed; 0 if it did not converge. */
+/* SVD of w->A, which is destroyed.  Returns 0 if bdsdc did not converge. */
 static int bidiagonal_svd(const lapack_svd_t *w, const bidiagonal_t *b, const reflector_ops_t *ops) {
   if (b->rows < w->m)
     factor_tall(w->m, w->n, w->A, &b->qr, ops);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Copies between the caller's matrices, whatever their strides, and packed column-major storage. */
+/* Copies between the caller's matrices, of any strides, and packed column-major storage. */
 #ifndef SVDGRAD_DENSE_COPY_H
 #define SVDGRAD_DENSE_COPY_H
 #include "backend.h"
@@ -18,7 +18,7 @@ static place_t place_of(const svdgrad_matrix_t *X, int64_t b) {
 
 static place_t transposed_place(place_t p) { return (place_t){p.x, p.column, p.row}; }
 
-/* One tile; where a stride is known to be 1 the compiler moves several elements at once. */
+/* Copies one tile.  Inlined, so that the compiler vectorizes calls whose row stride is the constant 1. */
 static inline __attribute__((always_inline)) void copy_tile(int64_t rows, int64_t columns, int conjugated, place_t from,
                                                             place_t to) {
   for (int64_t j = 0; j < columns; j++)
@@ -28,9 +28,8 @@ static inline __attribute__((always_inline)) void copy_tile(int64_t rows, int64_
     }
 }
 
-/* Copies in square tiles, one below the other.  Where rows are contiguous on one side and columns on the other, few
- * rows and columns are then in use at a time, and the side of contiguous columns is read or written sequentially, which
- * the prefetcher follows. */
+/* Copies in square tiles, one below the other.  Where one side is row-major and the other column-major, only a few rows and
+ * columns are in use at a time, and the column-major side is accessed sequentially, which the prefetcher follows. */
 static void copy_downwards(int64_t rows, int64_t columns, int conjugated, place_t from, place_t to) {
   enum { TILE = 16 };
   for (int64_t first_j = 0; first_j < columns; first_j += TILE)
@@ -46,7 +45,7 @@ static void copy_downwards(int64_t rows, int64_t columns, int conjugated, place_
     }
 }
 
-/* Between the caller's memory, of which `caller` is one, and packed storage. */
+/* Copies between the caller's memory and packed storage; `caller` is whichever of the two is the caller's. */
 static void copy_matrix(int64_t rows, int64_t columns, int conjugated, place_t from, place_t to, place_t caller) {
   if (caller.row <= caller.column)
     copy_downwards(rows, columns, conjugated, from, to);
@@ -54,7 +53,7 @@ static void copy_matrix(int64_t rows, int64_t columns, int conjugated, place_t f
     copy_downwards(columns, rows, conjugated, transposed_place(from), transposed_place(to));
 }
 
-/* Into packed column-major storage. */
+/* to <- X, packed column-major. */
 static void load_matrix(const svdgrad_matrix_t *X, int64_t b, int64_t rows, int64_t columns, T *to) {
   const place_t from = place_of(X, b);
   copy_matrix(rows, columns, 0, from, (place_t){to, 1, rows}, from);

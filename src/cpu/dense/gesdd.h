@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* LAPACK's SVD of one tall matrix: divide and conquer (M. Gu and S. C. Eisenstat, SIAM J. Matrix Anal. Appl. 16,
- * 1995), and QR iteration for where that does not converge. */
+/* LAPACK's SVD of one tall matrix: divide and conquer (gesdd; M. Gu and S. C. Eisenstat, SIAM J. Matrix Anal. Appl. 16, 1995),
+ * and QR iteration (gesvd) where gesdd does not converge. */
 #ifndef SVDGRAD_DENSE_GESDD_H
 #define SVDGRAD_DENSE_GESDD_H
 #include "base/arena.h"
@@ -16,7 +16,7 @@ typedef struct lapack_svd {
   int *iwork;
 } lapack_svd_t;
 
-/* The sizes below are those of LAPACK 3.7 and later; older ones want less. */
+/* The sizes below are those of LAPACK 3.7 and later; older versions need less. */
 static lapack_svd_t lapack_svd_take(arena_t *arena, int64_t m, int64_t n, int vectors, int lwork) {
   const int64_t mn = m < n ? m : n, mx = m < n ? n : m;
   lapack_svd_t w = {.m = (int)m, .n = (int)n, .mn = (int)mn, .lwork = lwork};
@@ -40,7 +40,7 @@ static int larger_lwork(int lwork, T query) {
   return asked > lwork ? asked : lwork;
 }
 
-/* Optimal workspace of everything that the forward pass calls; by the bidiagonal path or by gesdd. */
+/* Optimal workspace for all LAPACK routines that the SVD calls, on the bidiagonal path or with gesdd. */
 static int svd_lwork(int m, int n, int vectors, int full, int bidiagonal) {
   const int mn = m < n ? m : n, mx = m < n ? n : m, query = -1;
   const char *job = vectors ? "S" : "N";
@@ -63,7 +63,7 @@ static int svd_lwork(int m, int n, int vectors, int full, int bidiagonal) {
   return lwork;
 }
 
-/* SVD of w->A, which is destroyed; 0 if it did not converge. */
+/* SVD of w->A, which is destroyed.  Returns 0 if gesdd did not converge. */
 static int lapack_gesdd(const lapack_svd_t *w) {
   int info = 0;
   LAPACK(gesdd)

@@ -6,6 +6,6 @@
 
 #include <stddef.h>
 
-#include "cpu/lapack.inc" /* for all element types in one file: bench/ */
+#include "cpu/lapack.inc" /* a file of its own, since bench/ includes it once per type */
 
 #endif

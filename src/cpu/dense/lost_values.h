@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Whether a kernel may have lost singular values of a matrix that are not zero.
+/* Whether a kernel may have lost non-zero singular values of a matrix.
  *
- * Where logarithms are asked for (svd_call_t.keep_small), a value that may be rounding noise counts as lost.
+ * The SIMD kernel takes a column for zero if its squared norm is not a normal number.  If a row or a column is that short
+ * relative to the largest entry, S ends with a wrong zero.  The reference algorithm, whose type has a wider range, then solves
+ * the matrix again (cpu_lanes_svd.c).
  *
- * The SIMD kernel takes a column for zero if its squared length is not a normal number.  If a row or a column of the
- * matrix is so much shorter than the largest entry, S ends with a zero that should not be one.  Such a matrix is solved
- * again, by the reference algorithm, whose type has a wider range (cpu_lanes_svd.c). */
+ * Where the caller takes logarithms (svd_call_t.keep_small), values that may be rounding noise count as lost, too. */
 #ifndef SVDGRAD_DENSE_LOST_VALUES_H
 #define SVDGRAD_DENSE_LOST_VALUES_H
 #include "backend.h"
 #include "base/type.h"
 #include "base/strided.h"
 
-/* A row or a column is that short below about 2^-71 of the largest entry in float, 2^-685 in double; with a margin. */
+/* Rows and columns are that short below about 2^-71 of the largest entry in float, 2^-685 in double.  These have a margin. */
 enum { SHORT_EXPONENT = sizeof(R) == sizeof(float) ? -60 : -660 };
 
 static R largest_of(const svdgrad_matrix_t *A, int64_t b, int64_t i, int64_t j, int64_t rows, int64_t columns) {
@@ -33,7 +33,7 @@ static int cpu_lost_values(const svd_call_t *call, int64_t b) {
   if (call->keep_small)
     return first > 0 && last <= 4 * (R)(p->m < p->n ? p->n : p->m) * EPSILON * first;
   if (last != 0)
-    return 0; /* nearly always */
+    return 0; /* the usual case */
   const R all = largest_of(&call->A, b, 0, 0, p->m, p->n);
   for (int64_t i = 0; i < p->m; i++)
     if (is_short(largest_of(&call->A, b, i, 0, 1, p->n), all))

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Programs in the type of the operands: products of one large matrix by the BLAS, of a group of small ones in lanes. */
+/* The operations of programs in the type of the operands.  Products of one large matrix use the BLAS; groups of small matrices
+ * are multiplied in lanes. */
 #include "functions/host_product.h"
 #include "lapack.h"
 
-/* Fewer multiplications than this cost less than a call of the BLAS (products.h). */
+/* Up to so many multiplications, plain loops are faster than a BLAS call (products.h). */
 enum { SMALL_PRODUCT = 2000 };
 
 static void multiply_by_blas(const group_product_t *p) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Products with many Householder reflectors at once, by the BLAS: H_j .. H_(j+b-1) = I - V T V^H with T upper
- * triangular (R. Schreiber and C. Van Loan, SIAM J. Sci. Stat. Comput. 10, 1989). */
+/* Products with blocks of Householder reflectors, by the BLAS: H_j .. H_(j+b-1) = I - V T V^H with T upper triangular
+ * (R. Schreiber and C. Van Loan, SIAM J. Sci. Stat. Comput. 10, 1989). */
 #ifndef SVDGRAD_DENSE_REFLECTORS_H
 #define SVDGRAD_DENSE_REFLECTORS_H
 #include "base/arena.h"
@@ -11,17 +11,17 @@
 
 enum { BLOCK = 32 };
 
-/* I - tau_j v_j v_j^H, j = 0 .. count - 1; v_j is zero above row j + shift and 1 there. */
+/* I - tau_j v_j v_j^H, j = 0 .. count - 1; v_j is zero above row j + shift and 1 in that row. */
 typedef struct reflectors {
   int64_t rows, count, shift;
-  const T *tau;               /* or NULL: */
-  const T *triangles;         /* BLOCK-by-count: T of each block beside the one before */
-  const void *V;              /* column j: the rest of v_j; what lies above does not matter */
-  int64_t stride;             /* reals from a column to the next */
-  const reflector_ops_t *ops; /* whose lanes V has; NULL: V is packed, and there is no tau */
+  const T *tau;               /* NULL: `triangles` is given */
+  const T *triangles;         /* BLOCK-by-count: T of each block, side by side */
+  const void *V;              /* column j: the rest of v_j; entries above it are ignored */
+  int64_t stride;             /* reals from one column to the next */
+  const reflector_ops_t *ops; /* V has the SIMD layout of these kernels; NULL: V is packed, tau is NULL */
 } reflectors_t;
 
-/* For products of `count` reflectors of at most `rows` rows with at most `others` rows or columns. */
+/* Work arrays for products of `count` reflectors, at most `rows` long, with at most `others` rows or columns. */
 typedef struct block_work {
   T *V, *gram, *triangle, *product, *turned;
 } block_work_t;
@@ -35,13 +35,13 @@ static block_work_t block_work_take(arena_t *arena, int64_t rows, int64_t count,
                         .turned = arena_take(arena, others * block, sizeof(T))};
 }
 
-/* Where row i of a column begins, in reals; an imaginary part lies `lanes` behind. */
+/* Offset of row i in a column of SIMD registers, in reals; the imaginary part is `lanes` reals further. */
 static inline int64_t lane_place(int64_t i, int64_t lanes) {
   return (i & -lanes) * (1 + IS_COMPLEX) + (i & (lanes - 1));
 }
 
-/* `count` entries to a column of registers with zeros behind them, `stride` reals in all; and from entry `first` of
- * it. */
+/* Copies `count` entries to a column of SIMD registers, padded with zeros to `stride` reals; from_lanes() copies `count`
+ * entries back, from entry `first` on. */
 static void to_lanes(R *to, int64_t stride, const T *from, int64_t count, int64_t lanes) {
   memset(to, 0, (size_t)stride * sizeof(R));
 #if IS_COMPLEX
@@ -67,13 +67,13 @@ static void from_lanes(T *to, const R *from, int64_t first, int64_t count, int64
 #endif
 }
 
-/* A column of reduction_t and panel_t: registers, an odd number of them, so that neighbours do not fall on the same
- * lines of a cache. */
+/* Length in reals of a column of reduction_t and panel_t: an odd number of registers, so that neighbouring columns do not map
+ * to the same cache sets. */
 static int64_t lane_stride(int64_t rows, int lanes) {
   return ((rows + lanes - 1) / lanes | 1) * lanes * (1 + IS_COMPLEX);
 }
 
-/* C = alpha op(A) op(B) + beta C; packed but for the leading dimensions. */
+/* C = alpha op(A) op(B) + beta C, by gemm. */
 static void block_product(const char *op_a, const char *op_b, int64_t m, int64_t n, int64_t k, R alpha, const T *A,
                           int64_t lda, const T *B, int64_t ldb, R beta, T *C, int64_t ldc) {
   const int mi = (int)m, ni = (int)n, ki = (int)k, la = (int)lda, lb = (int)ldb, lc = (int)ldc;
@@ -81,7 +81,7 @@ static void block_product(const char *op_a, const char *op_b, int64_t m, int64_t
   LAPACK(gemm)(op_a, op_b, &mi, &ni, &ki, &a, A, &la, B, &lb, &b, C, &lc, 1, 1);
 }
 
-/* T of reflectors first .. first + count - 1. */
+/* w->triangle = T of reflectors first .. first + count - 1. */
 static void make_triangle(const reflectors_t *r, int64_t first, int64_t count, const block_work_t *w) {
   const T *tau = r->tau + first;
   const gram_t gram = {first + r->shift, r->rows, count, r->stride, (const R *)r->V + first * r->stride, w->gram};
@@ -98,7 +98,7 @@ static void make_triangle(const reflectors_t *r, int64_t first, int64_t count, c
   }
 }
 
-/* The same, from row first + shift on: V and T. */
+/* w->V and w->triangle of the same reflectors; V begins at row first + shift. */
 static void make_block(const reflectors_t *r, int64_t first, int64_t count, const block_work_t *w) {
   const int64_t top = first + r->shift, rows = r->rows - top;
   for (int64_t j = 0; j < count; j++) {
@@ -114,7 +114,7 @@ static void make_block(const reflectors_t *r, int64_t first, int64_t count, cons
     memcpy(w->triangle + j * count, r->triangles + (first + j) * BLOCK, (size_t)count * sizeof(T));
 }
 
-/* C <- (I - V op(T) V^H) C of a block, `rows` by `columns`. */
+/* C <- (I - V op(T) V^H) C for one block of reflectors; C is rows-by-columns. */
 static void reflect_block(int64_t rows, int64_t count, int64_t columns, const char *op, T *C, int64_t ldc,
                           const block_work_t *w) {
   block_product(CONJUGATE, "N", count, columns, rows, 1, w->V, rows, C, ldc, 0, w->product, count);
@@ -124,7 +124,7 @@ static void reflect_block(int64_t rows, int64_t count, int64_t columns, const ch
 
 static int64_t last_block(int64_t count) { return (count - 1) / BLOCK * BLOCK; }
 
-/* C <- H_0 H_1 .. C, of r->rows rows and `columns` columns. */
+/* C <- H_0 H_1 .. C; C is r->rows by columns. */
 static void multiply_left(const reflectors_t *r, int64_t columns, T *C, int64_t ldc, const block_work_t *w) {
   for (int64_t first = last_block(r->count); r->count > 0 && first >= 0; first -= BLOCK) {
     const int64_t count = r->count - first < BLOCK ? r->count - first : BLOCK;
@@ -134,7 +134,7 @@ static void multiply_left(const reflectors_t *r, int64_t columns, T *C, int64_t 
   }
 }
 
-/* C <- C (H_0 H_1 ..)^H, of `rows` rows and r->rows columns. */
+/* C <- C (H_0 H_1 ..)^H; C is rows by r->rows. */
 static void multiply_right(const reflectors_t *r, int64_t rows, T *C, int64_t ldc, const block_work_t *w) {
   for (int64_t first = last_block(r->count); r->count > 0 && first >= 0; first -= BLOCK) {
     const int64_t count = r->count - first < BLOCK ? r->count - first : BLOCK;

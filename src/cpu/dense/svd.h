@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The SVD of one matrix: by LAPACK (gesdd.h), by our bidiagonalization with LAPACK's bdsdc (bidiagonal.h), or, with
- * more rows than LAPACK can count, by blocks of rows (tall.h). All work is done in packed column-major scratch memory
- * of fixed alignment, so that a result does not depend on where the caller's matrix lies.
+ * more rows than LAPACK can count, by blocks of rows (tall.h).  All work is done in packed column-major scratch memory of fixed
+ * alignment, so that a result does not depend on where the caller's matrix lies.
  *
- * What is solved is tall, A or A^H where m < n: LAPACK takes up to half as long for it as for the wide matrix.
+ * The solved matrix is tall: A, or A^H where m < n.  For a tall matrix LAPACK needs down to half the time of a wide one.
  *
  * The matrix is scaled by a power of two such that its largest entry is in [1, 2). This is exact, and A times 2^p has
  * the same U and Vh to the last bit. */
@@ -14,7 +14,7 @@
 #include "tall.h"
 #include "base/nonfinite.h"
 
-/* Largest |x_i|, NaN if one is NaN or Inf.  Independent lanes, which the compiler may put side by side. */
+/* Largest |x_i|; NaN if any x_i is NaN or Inf.  LANES independent maxima, so that the compiler can vectorize. */
 static R largest_size(int64_t count, const R *x) {
   enum { LANES = 8 };
   R largest[LANES] = {0}, poison[LANES] = {0}, all = 0;
@@ -35,7 +35,7 @@ static R largest_size(int64_t count, const R *x) {
   return all;
 }
 
-/* A, or A^H where it is wide, into packed storage, and its largest real or imaginary part, NaN if an entry is NaN or
+/* Copies A, or A^H for m < n, into packed storage.  Returns the largest |real or imaginary part|, NaN if an entry is NaN or
  * Inf. */
 static R pack(const svdgrad_matrix_t *A, int64_t b, int64_t m, int64_t n, T *packed) {
   const int wide = m < n;
@@ -44,7 +44,7 @@ static R pack(const svdgrad_matrix_t *A, int64_t b, int64_t m, int64_t n, T *pac
   return largest_size((1 + IS_COMPLEX) * m * n, (const R *)packed);
 }
 
-/* x <- 2^exponent x, in two steps: 2^exponent itself may over- or underflow. */
+/* x <- 2^exponent x, in two steps, since 2^exponent itself may over- or underflow. */
 static void scale_by_power(int64_t count, T *x, int exponent) {
   const R half = (R)ldexp(1, exponent / 2), rest = (R)ldexp(1, exponent - exponent / 2);
   for (int64_t i = 0; i < count && exponent != 0; i++)
@@ -60,12 +60,12 @@ static int exponent_of(R largest) {
 
 typedef struct forward {
   lapack_svd_t svd;        /* of the tall matrix */
-  bidiagonal_t bidiagonal; /* of that, or of the core */
+  bidiagonal_t bidiagonal; /* of the tall matrix, or of tall.core */
   tall_t tall;
   T *full, *tau; /* full_matrices and m != n: the larger factor completed to a square one */
 } forward_t;
 
-/* More rows than LAPACK counts. */
+/* For more rows than LAPACK can count. */
 static forward_t tall_forward_take(arena_t *arena, const cpu_svd_plan_t *plan) {
   const problem_t *p = plan->p;
   const int64_t mx = p->m < p->n ? p->n : p->m;
@@ -91,7 +91,7 @@ static forward_t forward_take(arena_t *arena, const cpu_svd_plan_t *plan) {
   return w;
 }
 
-/* Columns mn.. of an orthonormal basis that begins with the columns of U go to w->full. */
+/* Completes U to an orthonormal basis: columns mn.. of w->full are its further columns. */
 static void complete_factor(const forward_t *w) {
   const lapack_svd_t *svd = &w->svd;
   int info = 0;
@@ -111,7 +111,7 @@ static void multiply_line(const line_t *line, T phase) {
     line->x[i * line->step] *= phase;
 }
 
-/* Makes the largest entry (the first of equals) real and positive; returns the phase. */
+/* Makes the largest entry (the first of equal ones) real and positive; returns the factor applied. */
 static T fix_line(const line_t *line) {
   double largest = -1;
   T *entry = line->x;
@@ -129,7 +129,7 @@ static T fix_line(const line_t *line) {
   return phase;
 }
 
-/* Of the caller's U, which is the conjugate of Vh here where the tall matrix is A^H. */
+/* Fixes the gauge of the caller's U.  Where the tall matrix is A^H, that is Vh^H here. */
 static void fix_gauges(const forward_t *w, int transposed) {
   const lapack_svd_t *svd = &w->svd;
   for (int64_t j = 0; j < svd->n; j++) {
@@ -143,7 +143,7 @@ static void fix_gauges(const forward_t *w, int transposed) {
   }
 }
 
-/* Columns 0..columns-1 of the tall matrix's left factor. */
+/* Stores columns 0..columns-1 of the tall matrix's left factor. */
 static void store_left(const svdgrad_matrix_t *to, int64_t b, int adjoint, int64_t columns, const forward_t *w) {
   const lapack_svd_t *svd = &w->svd;
   const int64_t known = columns < svd->n ? columns : svd->n;
@@ -153,12 +153,12 @@ static void store_left(const svdgrad_matrix_t *to, int64_t b, int adjoint, int64
   out = adjoint ? transposed_place(out) : out;
   copy_matrix(svd->m, known, adjoint, (place_t){svd->U, 1, svd->m}, out, out);
   if (columns == known)
-    return; /* a stride that is not used may be any */
+    return; /* unused strides may have any value */
   out.x += known * out.column;
   copy_matrix(svd->m, columns - known, adjoint, (place_t){w->full + known * svd->m, 1, svd->m}, out, out);
 }
 
-/* Columns 0..columns-1 of its right one, whose conjugate transpose svd->Vh is. */
+/* Stores columns 0..columns-1 of its right factor, svd->Vh^H. */
 static void store_right(const svdgrad_matrix_t *to, int64_t b, int adjoint, int64_t columns, const forward_t *w) {
   const lapack_svd_t *svd = &w->svd;
   if (!to->data)
@@ -167,7 +167,7 @@ static void store_right(const svdgrad_matrix_t *to, int64_t b, int adjoint, int6
   copy_matrix(svd->n, columns, !adjoint, (place_t){svd->Vh, svd->n, 1}, out, out);
 }
 
-/* The sum makes a negative zero, which LAPACK may leave, a positive one.  0 if the largest value is too large for R. */
+/* Adding 0 turns a negative zero, which LAPACK may return, into a positive one.  Returns 0 if the largest value overflows. */
 static int store_values(const svd_call_t *call, int64_t b, const R *S, int exponent) {
   const int kept = call->exponent ? 0 : exponent;
   for (int64_t j = 0; j < call->p.k; j++)
@@ -194,7 +194,7 @@ static size_t cpu_svd_scratch(const cpu_svd_plan_t *plan) {
   return arena.used;
 }
 
-/* Of w->svd.A, 2^-exponent times the caller's matrix; 0 if it did not converge. */
+/* SVD of w->svd.A, which is 2^-exponent times the tall matrix.  Returns 0 if it did not converge. */
 static int solve_forward(const cpu_svd_plan_t *plan, int64_t b, const forward_t *w, int exponent) {
   const problem_t *p = &plan->call->p;
   if (plan->tall)

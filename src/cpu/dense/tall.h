@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* SVD of one matrix with more rows than LAPACK counts: blocks of rows by our own QR, A_i = Q_i R_i, the R_i below each
- * other by it again, and what is left, n-by-n, by what solves any square matrix (J. Demmel, L. Grigori, M. Hoemmen, J.
- * Langou, SIAM J. Sci. Comput. 34, 2012). Sums are of a block's rows: over all of them single precision would lose
- * most of its digits where terms are alike. */
+/* SVD of one matrix with more rows than LAPACK can count, by tall-skinny QR (J. Demmel, L. Grigori, M. Hoemmen, J. Langou,
+ * SIAM J. Sci. Comput. 34, 2012): our own QR factorizes blocks of rows, A_i = Q_i R_i, then the stacked R_i.  The n-by-n R of
+ * that is solved like any square matrix.  Sums run over one block only: over all rows, single precision would lose most of
+ * its digits where terms are alike. */
 #ifndef SVDGRAD_DENSE_TALL_H
 #define SVDGRAD_DENSE_TALL_H
 #include "bidiagonal.h"
 
 typedef struct tall {
   lapack_svd_t core;          /* n-by-n */
-  int64_t block_rows, blocks; /* the last takes what is left too */
-  T *packed, *triangles;      /* each A_i, and its triangles; values alone: of one block at a time */
-  T *stacked, *stacked_U;     /* blocks * n by n: the R_i, and the left factor of that */
+  int64_t block_rows, blocks; /* the last block also has the remaining rows */
+  T *packed, *triangles;      /* each A_i with its triangles; values alone: one block at a time */
+  T *stacked, *stacked_U;     /* blocks * n by n: the stacked R_i, and their left factor */
   T *stacked_triangles;
   qr_t qr;
   int vectors;
@@ -33,7 +33,7 @@ static tall_t tall_take(arena_t *arena, int64_t m, int64_t n, int vectors, int l
   return t;
 }
 
-/* The arrays of the tall matrix itself: U takes the place of A, S and Vh are those of the core. */
+/* The arrays of the tall matrix itself: U overwrites A; S and Vh are those of the core. */
 static lapack_svd_t tall_matrix_take(arena_t *arena, int64_t m, int64_t n, const tall_t *t) {
   lapack_svd_t w = {.m = (int)m, .n = (int)n, .mn = (int)n, .S = t->core.S, .Vh = t->core.Vh};
   w.A = arena_take(arena, m * n, sizeof(T));
@@ -41,7 +41,7 @@ static lapack_svd_t tall_matrix_take(arena_t *arena, int64_t m, int64_t n, const
   return w;
 }
 
-/* R of a factorized matrix, zero below. */
+/* Copies R of a factorized matrix, with zeros below. */
 static void copy_triangle(int64_t n, const T *from, int64_t ld_from, T *to, int64_t ld_to) {
   for (int64_t j = 0; j < n; j++) {
     memcpy(to + j * ld_to, from + j * ld_from, (size_t)(j + 1) * sizeof(T));
@@ -49,7 +49,7 @@ static void copy_triangle(int64_t n, const T *from, int64_t ld_from, T *to, int6
   }
 }
 
-/* Block i, as it was packed or is to be. */
+/* Block i of rows in t->packed: its place and its reflectors. */
 static reflectors_t tall_block(const tall_t *t, int64_t m, int64_t n, int64_t i) {
   const int64_t first = i * t->block_rows, rows = i == t->blocks - 1 ? m - first : t->block_rows;
   const int64_t place = t->vectors ? i : 0;
@@ -98,7 +98,8 @@ static void multiply_blocks(const lapack_svd_t *w, const tall_t *t) {
   }
 }
 
-/* SVD of w->A, which is destroyed; by the bidiagonal path, or by LAPACK where `b` is NULL. 0 if it did not converge. */
+/* SVD of w->A, which is destroyed.  The core is solved by the bidiagonal path, or by gesdd if `b` is NULL.  Returns 0 if it did
+ * not converge. */
 static int tall_svd(const lapack_svd_t *w, const tall_t *t, const bidiagonal_t *b, const reflector_ops_t *ops) {
   const int64_t n = w->n;
   factor_blocks(w, t, ops);
