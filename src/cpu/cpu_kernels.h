@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The kernels that compute one matrix at a time (dense/), for each element type; and their plans, which a call makes once for
- * all its matrices. */
+/* The kernels that compute one matrix at a time (dense/), for each element type; and their plans, which a call makes
+ * once for all its matrices. */
 #ifndef SVDGRAD_CPU_KERNELS_H
 #define SVDGRAD_CPU_KERNELS_H
 #include "functions/rest.h"
