@@ -52,8 +52,8 @@ typedef struct team {
   const batch_t *batch;
   int64_t grain; /* matrices per piece: whole groups */
   atomic_int_fast64_t pieces;
-  int is_one_piece; /* take_piece() gives none: one thread runs all, or a caller's parallel_for calls run_piece() */
-  pthread_mutex_t one_group; /* caller's parallel_for: its holder may use the scratch that belongs to no piece */
+  int is_one_piece;          /* take_piece() gives none: one thread runs all, or a caller's pool gives pieces */
+  pthread_mutex_t one_group; /* caller's pool: its holder may use the scratch that belongs to no piece */
 } team_t;
 
 static int take_piece(team_t *team, int64_t *first, int64_t *last) {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* LAPACK or the bidiagonal path first, then the reference algorithm where small singular values matter. */
 #include "cpu_lapack_svd.h"
 
 #include "ref/ref_kernels.h"

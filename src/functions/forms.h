@@ -51,7 +51,7 @@ typedef struct second_form {
   tensor_t D;       /* in: its diagonal, divided by s_j^2, is subtracted from sb; or none */
   tensor_t M, K, N; /* out: M of the first pass; K and N of the JVP along ggA */
   reals_t dS, sb;   /* out */
-  reals_t inverse;  /* out: inverse_j * step is 1/s_j, */
+  reals_t inverse;  /* out: inverse_j * step is 1/s_j */
   reals_t step;     /* out: as above */
   int outside;      /* m != n */
   svdgrad_report_t *report;

@@ -152,7 +152,7 @@ static void second_pair(const host_machine_t *h, const second_form_t *form, int6
                   bent = bend / 2 * sum * second;
   const compute_t x = CONJ(minus * z.hermitian) * second, y = CONJ(plus * z.skew) * second;
   set(h, form->M, lane, i, j, hermitian + skew);
-  /* Derivatives of 1/(s_j - s_i) and 1/(s_i + s_j), for (i, j) and (j, i), without squares of divisors: overflow. */
+  /* Derivatives of 1/(s_j - s_i) and 1/(s_i + s_j), for (i, j) and (j, i); squares of divisors may overflow. */
   const compute_real_t both = i == j ? 1 : 2;
   const compute_real_t along = both * (compute_real_t)RE(x * hermitian - CONJ(bend * z.hermitian) * second * bent);
   const compute_real_t across = both * (compute_real_t)RE(y * skew);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Backward pass of one matrix, by the formula of svdgrad.h: J. Townsend, "Differentiating the singular value
  * decomposition" (2016); complex: Z.-Q. Wan and S.-X. Zhang, arXiv:1909.02659; truncated: A. Francuz, N. Schuch,
- * B. Vanhecke, Phys. Rev. Research 7, 013237 (2025).  Plain loops over column-major arrays in W.  The
- * divisions by gaps are in functions/backward_core.h. */
+ * B. Vanhecke, Phys. Rev. Research 7, 013237 (2025).  Plain loops over column-major arrays in W;
+ * functions/backward_core.h divides by gaps. */
 #ifndef SVDGRAD_REF_BACKWARD_H
 #define SVDGRAD_REF_BACKWARD_H
 #include "base/strided.h"

@@ -129,7 +129,7 @@ static T fix_line(const line_t *line) {
   return phase;
 }
 
-/* Fixes the gauge of the caller's U.  Where the tall matrix is A^H, that is Vh^H here. */
+/* Fixes the gauge of the caller's U, which is Vh^H here where the tall matrix is A^H. */
 static void fix_gauges(const forward_t *w, int transposed) {
   const lapack_svd_t *svd = &w->svd;
   for (int64_t j = 0; j < svd->n; j++) {
