@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a backend is: a const table of function pointers, which receive the calls of calls.h.  A new backend adds its table
- * to backends.c.  src/ref is the simplest implementation. */
+/* What a backend is: a const table of function pointers, which receive the calls of calls.h.  A new backend adds its
+ * table to backends.c.  src/ref is the simplest implementation. */
 #ifndef SVDGRAD_BACKEND_H
 #define SVDGRAD_BACKEND_H
 #include "calls.h"
@@ -41,8 +41,8 @@ typedef struct backend {
   /* Where algorithm_name() is NULL: the limit that the problem exceeds, for the error message; or NULL. */
   const char *(*limit)(svdgrad_op_t op, const problem_t *problem);
   int (*is_capturable)(const context_t *context, svdgrad_op_t op, const problem_t *problem);
-  /* Bytes for SVD, SVDVALS, SVD_BACKWARD and the power iteration; SIZE_MAX if they do not fit a size_t.  A pure function, at
-   * most a constant plus a fixed number for each matrix.  Not called where algorithm_name() is NULL. */
+  /* Bytes for SVD, SVDVALS, SVD_BACKWARD and the power iteration; SIZE_MAX if they do not fit a size_t.  A pure
+   * function, at most a constant plus a fixed number for each matrix.  Not called where algorithm_name() is NULL. */
   size_t (*workspace_size)(const context_t *context, svdgrad_op_t op, const problem_t *problem);
   svdgrad_status_t (*svd)(const context_t *context, const svd_call_t *call);
   svdgrad_status_t (*svd_backward)(const context_t *context, const svd_backward_call_t *call);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The arguments of every operation, as backends and functions/ receive them: all are checked, and an operand that the caller
- * left out has data == NULL.  The matrices of a call are adjacent members, and so are its real vectors (call_fields_t). */
+/* The arguments of every operation, as backends and functions/ receive them: all are checked, and an operand that the
+ * caller left out has data == NULL.  The matrices of a call are adjacent members, and so are its real vectors
+ * (call_fields_t). */
 #ifndef SVDGRAD_CALLS_H
 #define SVDGRAD_CALLS_H
 #include <svdgrad/svdgrad.h>
@@ -28,8 +29,8 @@ typedef struct svd_call {
   svdgrad_vector_t S;
   int32_t *info; /* NULL only if m, n or batch_count is 0 */
   void *work;
-  /* Output, one per matrix: S holds the singular values times 2^-exponent.  The largest is then neither subnormal nor Inf for
-   * any finite A, and SVDGRAD_INFO_OVERFLOW does not occur.  NULL: S holds the singular values themselves. */
+  /* Output, one per matrix: S holds the singular values times 2^-exponent.  The largest is then neither subnormal nor
+   * Inf for any finite A, and SVDGRAD_INFO_OVERFLOW does not occur.  NULL: S holds the singular values themselves. */
   int32_t *exponent;
   int keep_small; /* the caller takes logarithms: values that may be rounding noise need more accuracy */
 } svd_call_t;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* The table of problems: shapes, spectra and settings that the mathematical tests run over. */
 #include "cases.h"
 
 #include "buffer.h"

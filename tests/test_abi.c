@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Proves that the binary interface is the one that programs were compiled against: sizes and offsets of the structs
- * (64-bit long and pointers), values of the constants, types of the functions.  A number in these tables may never
- * change, only be joined by new ones. */
+/* The binary interface is the one that programs were compiled against: sizes and offsets of the structs (64-bit long
+ * and pointers), values of the constants, types of the functions.  Numbers in these tables never change; new ones are
+ * added. */
 #include <svdgrad/svdgrad.h>
 
 #include <criterion/criterion.h>

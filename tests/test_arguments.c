@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Proves that every wrong argument is refused: with the documented status, with a message that names the function, the
- * argument, its value and the bound, in the documented order, and with nothing written.  And that what is unusual but
- * right (quick returns, absent operands, ignored strides) is accepted. */
+/* Every wrong argument is refused: with the documented status, in the documented order, with a message that names the
+ * function, the argument, its value and the bound, and with nothing written.  Unusual but valid arguments (quick
+ * returns, absent operands, ignored strides) are accepted. */
 #include "fixture.h"
 
 #include <criterion/criterion.h>
@@ -550,8 +550,8 @@ Test(arguments, overlap_of_the_workspace) {
   }
 }
 
-/* Elements of one between those of others: records of a matrix and its factors, alternate columns, rows beside each other,
- * and the batch innermost.  One element further, they overlap. */
+/* Elements of one between those of others: records of a matrix and its factors, alternate columns, rows beside each
+ * other, and the batch innermost.  One element further, they overlap. */
 static void check_between(svdgrad_backend_t backend, svdgrad_matrix_t A, svdgrad_matrix_t U, svdgrad_vector_t S,
                           int64_t offset_U, int64_t offset_S, int64_t wrong_U) {
   static double memory[4096];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Proves that the table of backends is whole: no entry of a compiled-in backend is missing, each stands at its enum's
- * place under its own name, and one that is not compiled in says so. */
+/* The table of backends is complete: no function of a compiled-in backend is NULL, each backend has its enum's place
+ * and its own name, and a backend that is not compiled in says so. */
 #include "backend.h"
 #include "fixture.h"
 

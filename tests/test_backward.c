@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The backward pass is right, shown without any reference gradient: algebraic residuals that determine gA, the
- * adjoint of the textbook tangent, a second formula (dilation.h), losses whose gradient is known in closed form, and
- * what must not change it.  Errors are in units of eps * s_1 / (smallest gap or sum of singular values that enters). */
+/* The backward pass is right.  No reference gradient is used, but algebraic residuals that determine gA, the adjoint of
+ * the textbook tangent, a second formula (dilation.h), losses with a gradient in closed form, and changes of the input
+ * that must not change gA.  Errors are in units of eps * s_1 / (smallest gap or sum of singular values in the
+ * formula). */
 #include "cases.h"
 #include "dilation.h"
 #include "jvp.h"

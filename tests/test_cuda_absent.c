@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Where there is no CUDA device, or no CUDA in this build, asking for one says so at once, from any number of threads,
- * and does no harm to the CPU backends of the process. */
+/* Without a CUDA device, or without CUDA in this build, creating a CUDA handle fails at once with a clear message, from
+ * any number of threads, and does not disturb the CPU backends of the process. */
 #define _POSIX_C_SOURCE 200809L /* clock_gettime, barriers */
 #include "fixture.h"
 

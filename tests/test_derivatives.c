@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tangents of the factors and second derivatives are right: by the product rule and the textbook's tangent, as adjoint
- * of the backward pass, by the reference backend in double precision, and by central differences of the backward pass
- * along the tangents.  Errors are in units of eps over the smallest gap or singular value that enters. */
+/* Tangents of the factors and second derivatives are right.  They are compared with the product rule and the textbook
+ * tangent, the adjoint of the backward pass, the reference backend in double precision, and central differences of the
+ * backward pass.  Errors are in units of eps / (smallest gap or singular value in the formula). */
 #include "functions.h"
 #include "jvp.h"
 #include "random.h"
@@ -257,7 +257,8 @@ static void check_adjoint(const setting_t *s, worst_t *worst) {
       continue;
     LOCAL(functions) x = start(s, kinds[kind].rank, kinds[kind].full_matrices);
     const int truncated = kinds[kind].rank > 0 && kinds[kind].rank < mn;
-    /* Under LORENTZ the truncated backward pass depends on the null vectors of A - U S Vh, which are nobody's choice. */
+    /* Under LORENTZ the truncated backward pass depends on the null vectors of A - U S Vh, which are nobody's
+     * choice. */
     const size_t count = sizeof policies / sizeof *policies - (truncated ? 1 : 0);
     for (size_t i = 0; i < count; i++) {
       char what[60];

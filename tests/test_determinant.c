@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Determinants are right, with their sign or phase, logarithm and gradients: by elimination and cofactors in long
- * double, at singular matrices, at scales where every other way over- or underflows, and by finite differences.  Errors
- * are in units of eps. */
+/* Determinants are right, and their sign or phase, logarithm and gradients.  They are compared with elimination and
+ * cofactors in long double and with finite differences, also at singular matrices and at scales where plain products
+ * over- or underflow.  Errors are in units of eps. */
 #include "functions.h"
 #include "random.h"
 #include "settings.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The result for one matrix is bitwise the same alone and anywhere in a batch of any size, with any number of threads,
- * however a caller's parallel_for cuts the batch, beside matrices of NaN and of any other kind, at any alignment of the operands, and
- * whatever number of threads the BLAS is set to, which a call leaves as it was. */
+/* The result for one matrix has the same bits alone and anywhere in a batch, for any batch size and number of threads,
+ * any pieces of a caller's parallel_for, any neighbours (NaN included), any alignment of the operands, and any number
+ * of BLAS threads.  A call does not change the number of BLAS threads. */
 #include "cases.h"
 #include "fixture.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Whatever floating-point environment the calling thread, the built-in threads or those of a caller's pool are in, the
- * result is that of the default one, and afterwards the environment is what it was, flags included. */
+/* The result is that of the default floating-point environment, whatever environment the calling thread, the built-in
+ * threads or a caller's pool have.  Afterwards every environment is unchanged, flags included. */
 #define _GNU_SOURCE /* feenableexcept */
 #include "fixture.h"
 #include "workspace.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Where LAPACK's divide and conquer does not converge, the cpu backend falls back on its QR iteration, forward and in
- * the truncated backward pass; where that does not converge either, info and gA say so.
+/* Where LAPACK's divide and conquer does not converge, the cpu backend uses LAPACK's QR iteration, in the SVD and in
+ * the truncated backward pass.  Where that does not converge either, info and gA say so.
  *
- * No matrix is known that makes gesdd fail, so this program brings its own: the dynamic linker resolves a symbol to the
- * program first, and the shared library's calls end here. */
+ * No matrix is known for which gesdd fails.  This program therefore defines its own gesdd: the dynamic linker looks up
+ * symbols in the program first, so that the shared library calls these. */
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include "cases.h"
 #include "fixture.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A program that has computed with several threads forks, as data loaders do: the child computes, with several threads
- * again, through the handle that it inherits and through one of its own, what the parent has; also where other threads
- * of the parent are in a call meanwhile.  A child that hangs is ended by its alarm. */
+/* A program forks after it has computed with several threads, as data loaders do.  The child computes the same results
+ * as the parent, with several threads, through the inherited handle and through its own; also if other threads of the
+ * parent are in a call during the fork.  An alarm ends a child that hangs. */
 #define _POSIX_C_SOURCE 200809L
 #include "fixture.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The forward pass is right: LAPACK's ratios on every spectrum, shape, type and backend, thin, full, truncated, values
- * only and one factor only; singular values sorted, of known matrices known, tiny ones of graded columns to full
- * relative accuracy where the algorithm promises it; the gauge as asked for; powers of two exact. */
+/* The SVD is right: LAPACK's test ratios for every spectrum, shape, type and backend, with thin, full and truncated
+ * factors, values only, and one factor only.  Singular values are sorted, and right for matrices where they are known;
+ * tiny ones of graded columns have full relative accuracy where the algorithm promises it.  The gauge is the requested
+ * one.  Scaling by a power of two is exact. */
 #include "cases.h"
 #include "random.h"
 #include "settings.h"
@@ -249,8 +250,8 @@ Test(forward, tiny_entries) {
   cr_assert(worst_within(&worst, RATIO_LIMIT));
 }
 
-/* Entries of every size, in each matrix down to another one: columns lose nearly all of their length to others, and what a
- * sweep knows of them goes with it. */
+/* Entries of every size, in each matrix down to another one: columns lose nearly all of their length to others, and
+ * what a sweep knows of them goes with it. */
 static fixture_t every_size_fixture(const setting_t *s) {
   const double least = dtype_real(s->dtype) == SVDGRAD_F32 ? -149 : -1074;
   const int few = s->m * s->n > 300 || s->backend == SVDGRAD_BACKEND_CUDA; /* those take long */
@@ -284,8 +285,8 @@ Test(forward, entries_of_every_size) {
   cr_assert(worst_within(&worst, RATIO_LIMIT));
 }
 
-/* Little beside an orthogonal matrix: every pair of columns turns by a large angle, sweep after sweep, which is what the
- * scale factors of rotations suffer from most. */
+/* Little beside an orthogonal matrix: every pair of columns turns by a large angle, sweep after sweep, which is what
+ * the scale factors of rotations suffer from most. */
 static void check_large_angles(const setting_t *s, svdgrad_algo_t algo, worst_t *worst) {
   const long double size = powl(dtype_epsilon(s->dtype), 0.75L);
   fixture_t f = fixture_of(s, 0, 0, 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Proves that the functions of the SVD refuse every wrong argument: with the documented status, with a message that
- * names the function, the argument, its value and the bound, and with nothing written.  And that empty problems are
- * quick returns that define what there is memory for. */
+/* The functions of the SVD refuse every wrong argument: with the documented status, with a message that names the
+ * function, the argument, its value and the bound, and with nothing written.  Empty problems are quick returns that set
+ * every output element there is. */
 #include "functions.h"
 #include "workspace.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the header promises of every compute function holds for the functions of the SVD: neither where operands lie in
- * memory, nor the batch around a matrix, nor threads, nor what the workspace holds changes a bit of any result; inputs
- * are never written, absent operands change nothing else, and a matrix of NaN harms no other. */
+/* The functions of the SVD keep the header's promises for every compute function.  No bit of a result depends on the
+ * memory layout, the rest of the batch, the threads, or the contents of the workspace.  Inputs are never written,
+ * absent operands change no other output, and a matrix of NaN does not affect others. */
 #include "cases.h"
 #include "functions.h"
 #include "workspace.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What was added to the functions of the singular values: SIGN, thresholds in units of s_1, the value of the null space,
- * the nearest special unitary matrix.  Against what they are to each other and to A, and by finite differences.  Errors are
- * in units of eps unless said otherwise. */
+/* Functions of the singular values, continued: SIGN, thresholds in units of s_1, null_value, the nearest special
+ * unitary matrix.  They are tested by identities between them and with A, and by finite differences.  Errors are in
+ * units of eps unless a comment says otherwise. */
 #include "functions.h"
 #include "random.h"
 #include "settings.h"
@@ -265,7 +265,8 @@ static z_t determinant(const dense_t *A) {
   return product;
 }
 
-/* Y is unitary with determinant 1, and Y^H A is Hermitian but for a multiple of i: the condition of a stationary trace. */
+/* Y is unitary with determinant 1, and Y^H A is Hermitian but for a multiple of i: the condition of a stationary
+ * trace. */
 static void note_rotation(functions_t *x, worst_t *worst, const char *what) {
   const int64_t n = x->f.desc.n;
   const setting_t s = setting_of(x, n, n);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Functions of the singular values are right, and so are their gradients: by the formula evaluated in long double, by
- * what the functions are to each other and to A, and by finite differences; at ties as everywhere else.  Errors are in
- * units of eps times the largest quotient that enters. */
+/* Functions of the singular values and their gradients are right, also at ties.  They are compared with the formula in
+ * long double, with identities between the functions and with A, and with finite differences.  Errors are in units of
+ * eps times the largest quotient in the formula. */
 #include "functions.h"
 #include "random.h"
 #include "settings.h"

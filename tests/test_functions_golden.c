@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What builds on the SVD against golden vectors (vectors/generate_functions.py): tangents, second derivatives, functions
- * of the singular values, norms and spectral normalization, on every backend and type that can hold a case. */
+/* The operations beyond the SVD against golden vectors (vectors/generate_functions.py): tangents, second derivatives,
+ * functions of the singular values, norms and spectral normalization, on every backend and type that can hold a
+ * case. */
 #include "device.h"
 #include "function_golden.h"
 #include "ratios.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Forward and backward pass against golden vectors: exact singular values and exact gradients of small matrices,
- * computed with 80 digits (vectors/generate.py), on every backend and type that can hold them. */
+/* The SVD and its backward pass against golden vectors: singular values and gradients of small matrices, computed with
+ * 80 digits (vectors/generate.py), on every backend and type that can hold a case. */
 #include "golden.h"
 #include "ratios.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The forward pass of small integer matrices, all of a shape in one batch and sparse ones up to 33 columns, by every
- * backend and algorithm.  Nothing is compared with the reference backend: A = U diag(S) Vh with orthonormal factors
- * and S in descending order says that S are the singular values, LAPACK's QR iteration gives them once more, and the
- * determinant of integers is exact.  Bounds are in the units of LAPACK's tests (ratios.h). */
+/* The SVD of small integer matrices (all of one shape in one batch, and sparse ones with up to 33 columns), by every
+ * backend and algorithm.  The reference backend is not needed: A = U diag(S) Vh with orthonormal factors and descending
+ * S proves S; LAPACK's QR iteration computes S once more; determinants of integer matrices are exact.  Bounds are in
+ * the units of LAPACK's tests (ratios.h). */
 #include "cases.h"
 #include "dilation.h"
 #include "functions.h"

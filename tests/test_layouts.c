@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Where an operand lies in memory changes nothing: with any one operand in any layout, or one input matrix serving the
- * whole batch (batch stride 0), every result is bitwise that of packed column-major operands; padding stays as it was
- * and is never read, and inputs are never written. */
+/* The memory layout changes no result: with any one operand in any layout, or one input matrix for the whole batch
+ * (batch stride 0), every result has the bits of packed column-major operands.  Padding is neither read nor written,
+ * and inputs are never written. */
 #include "cases.h"
 #include "fixture.h"
 

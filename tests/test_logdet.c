@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The logarithm of the determinant of a matrix of full rank is right however far apart its rows or columns are: it is the
- * sum of logarithms of the diagonal of a triangular matrix, whatever the order of rows and columns. */
+/* log |det| of a matrix of full rank is right however much its rows or columns differ in size.  The matrices are
+ * triangular with permuted rows and columns, so that log |det| is the sum of the logarithms of the diagonal. */
 #include "functions.h"
 
 #include <criterion/criterion.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Losses that no choice of phases changes, |U|, |Vh|, U Vh and S, with every set of their cotangents absent, by
- * central differences through the forward pass to second order: the gradient by svdgrad_svd_backward(), and its
- * derivative along D by svdgrad_svd_jvp(), the derivatives of the cotangents, and svdgrad_svd_backward_backward().
- * In double precision. */
+/* Gradients of gauge-invariant losses of |U|, |Vh|, U Vh and S, with every subset of the cotangents absent, against
+ * central differences through the SVD, in double precision.  First order: svdgrad_svd_backward().  Second order: the
+ * derivative of the gradient along D, by svdgrad_svd_jvp(), the derivatives of the cotangents, and
+ * svdgrad_svd_backward_backward(). */
 #include "functions.h"
 #include "random.h"
 #include "settings.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Trouble is loud, and stays where it is: a NaN or Inf in one matrix makes its outputs NaN and its info NONFINITE and
- * changes no bit of its neighbours; too few sweeps say NOT_CONVERGED; and finite input, however extreme or degenerate,
- * gives finite results (under the default gap policy). */
+/* Failures are reported, for the matrix concerned only.  A NaN or Inf in a matrix makes its outputs NaN and its info
+ * NONFINITE, and changes no bit of other matrices.  Too few sweeps give NOT_CONVERGED.  Finite input, however extreme
+ * or degenerate, gives finite results (under the default gap policy). */
 #include "cases.h"
 #include "fixture.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Norms are right, and so are their gradients: by the singular values and the backward pass of the SVD, by Euler's
- * identity for what is homogeneous, by finite differences, and where they have kinks.  Errors are in units of eps. */
+/* Norms and their gradients are right, also at kinks.  They are compared with the singular values and the backward pass
+ * of the SVD, with Euler's identity for homogeneous functions, and with finite differences.  Errors are in units of
+ * eps. */
 #include "functions.h"
 #include "settings.h"
 

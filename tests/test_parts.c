@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What is asked for does not change what is: S alone, with U, with Vh, with both, thin and of full_matrices, of one
- * matrix, by every algorithm; a factor alone beside both, up to the phases of its columns; and full factors whose
- * leading part spans what the thin ones span.  Several algorithms may be at work (values alone, full factors), so
- * that only rounding is common to all. */
+/* The requested outputs do not change the results, for every algorithm: S alone, with U, with Vh, with both, thin and
+ * full; one factor alone equals the same factor of both, up to phases of its columns; the leading columns of full
+ * factors span the same space as thin factors.  Different requests may take different algorithms: results agree to
+ * rounding. */
 #include "cases.h"
 #include "ratios.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The power iteration is the one of the textbook, iterate by iterate; a singular value lies within the residual, and
- * converged sigma, u and v are those of the SVD; u alone is its state; what cannot be iterated stays what it was, what
- * is not finite stays where it is; no scale, layout, batch or number of threads matters.  A / sigma and its gradient,
- * against the tangent and differences. */
+/* Every iterate of the power iteration is that of the textbook.  A singular value lies within the residual of sigma;
+ * converged sigma, u and v are those of the SVD; u alone is the state.  Iterates that A maps to zero stay unchanged,
+ * and NaN does not spread to other matrices.  Scale, layout, batch and number of threads do not matter.  A / sigma and
+ * its gradient are compared with the tangent and with differences. */
 #include "cases.h"
 #include "power.h"
 #include "random.h"
@@ -770,7 +770,8 @@ static long double largest_number(const setting_t *s) {
   return dtype_real(s->dtype) == SVDGRAD_F32 ? FLT_MAX : DBL_MAX;
 }
 
-/* A real number that is `expected` 2^exponent, to `tolerance` 2^exponent, half of the least subnormal number, or Inf. */
+/* A real number that is `expected` 2^exponent, to `tolerance` 2^exponent, half of the least subnormal number, or
+ * Inf. */
 static void note_scaled(worst_t *worst, const setting_t *s, long double got, long double expected, int exponent,
                         long double tolerance, const char *what) {
   const long double least = dtype_real(s->dtype) == SVDGRAD_F32 ? 0x1p-149L : 0x1p-1074L;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Small matrices at the ends of the number format, by every algorithm: all 2-by-2 matrices with entries among nine
- * values about the denormal numbers, all 3-by-3 matrices over zero, tiny, 1 and huge, and matrices of denormal
- * numbers beside 2^p times them.  What is exact there: orthonormal factors, A within the rounding of the norm and of
- * a denormal number, and powers of two. */
+/* Small matrices at the ends of the number range, by every algorithm: all 2-by-2 matrices of nine values near the
+ * denormal numbers, all 3-by-3 matrices of zero, tiny, 1 and huge, and matrices of denormal numbers with 2^p times the
+ * same.  Factors are orthonormal, U S Vh is A to rounding of the norm or of a denormal number, and scaling by powers of
+ * two is exact. */
 #include "cases.h"
 #include "integers.h"
 #include "ratios.h"

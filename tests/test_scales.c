@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Singular values at the ends of the range: too large for their type, and so far apart that squares leave it. */
+/* Singular values at the ends of the range: too large for their type, or so far apart that squares over- or
+ * underflow. */
 #include "cases.h"
 #include "functions.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The largest matrices that go into SIMD lanes, in batches that fill no group of lanes, or leave a few matrices over: such a
- * group takes as much memory as a full one.  Nothing beside the outputs and the workspace is written, and every matrix
- * comes out as it does alone. */
+/* Partial groups of SIMD lanes, which take as much memory as full ones: the largest matrices computed in lanes, in
+ * batches smaller than a group or with a remainder.  Only outputs and workspace are written, and every matrix has the
+ * result that it has alone. */
 #include "functions.h"
 
 #include <criterion/criterion.h>

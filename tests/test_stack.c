@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Every operation on small matrices runs on a thread with 128 KiB of stack, as musl's threads have; what of it is used is
- * seen from a pattern that was there before. */
+/* Every operation on small matrices runs on a thread with 128 KiB of stack, the default of musl.  The stack is filled
+ * with a pattern first, which shows how much was used. */
 #define _GNU_SOURCE /* MAP_ANONYMOUS */
 #include "functions.h"
 #include "workspace.h"

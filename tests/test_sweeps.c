@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Jacobi converges in few sweeps, whatever the spectrum.  A missing barrier, or a rotation by the wrong angle, leaves
- * the result right, since the iteration heals itself: it shows here. */
+/* Jacobi converges in few sweeps, whatever the spectrum.  A missing barrier or a wrong rotation angle often costs
+ * sweeps only, not accuracy, because later sweeps repair the damage: only this test shows such a fault. */
 #include "cases.h"
 #include "ratios.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* More rows, or columns, than LAPACK counts in its workspaces: the SVD of such a matrix, its backward pass, and what is
- * made of them.  The matrix is 2 u (1, 0) + v (0, 1) with u all ones and v of alternating signs, so that everything is
- * known. */
+/* More rows, or columns, than LAPACK's 32-bit workspace sizes allow: the SVD, its backward pass, and operations
+ * composed of them.  The matrix is 2 u (1, 0) + v (0, 1) with u all ones and v of alternating signs, so that all
+ * results are known. */
 #include <svdgrad/svdgrad.h>
 
 #include <criterion/criterion.h>

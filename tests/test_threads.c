@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One handle serves any number of threads at once: what they compute is bitwise what one thread computes alone, also
- * where a caller's own pool runs the batches, and every thread has its own error message.  Run under the thread
- * sanitizer too. */
+/* Any number of threads may use one handle at once: their results have the bits of one thread alone, also where a
+ * caller's pool runs the batches, and every thread has its own error message.  To be run under the thread sanitizer,
+ * too. */
 #define _POSIX_C_SOURCE 200809L /* barriers */
 #include "fixture.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Inputs may be views as array libraries make them without a copy: broadcast, flipped, or of sliding windows.  The
- * result of every operation is bitwise that of a packed copy of the same values (of the power iteration, to rounding), and
+/* Inputs may be views, as array libraries create them without a copy: broadcast, flipped, or sliding windows.  The
+ * result of every operation has the bits of a packed copy of the same values (power iteration: equal to rounding), and
  * inputs are never written. */
 #include "cases.h"
 #include "functions.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The workspace is the caller's: its size is a pure function of the problem, a constant and so much for each matrix;
- * exactly that much is enough, whatever it holds before, and nothing beyond it is touched, at any alignment; less is refused
- * before anything is written. */
+/* The size of the workspace is a pure function of the problem: at most a constant plus a fixed number of bytes for each
+ * matrix.  Exactly that size is enough at any alignment and with any contents, and nothing beyond is touched.  A
+ * smaller workspace is refused before anything is written. */
 #include "cases.h"
 #include "fixture.h"
 

@@ -8,37 +8,39 @@
  * `Vh` is returned, never `V`.  `gX` is the gradient (cotangent) of X, `dX` a tangent.
  *
  * Rules that hold for every compute function:
- *  - Work is enqueued on `stream` and the call returns.  It never synchronizes, allocates,
- *    frees, or copies to the host; every CUDA path can be captured in a CUDA graph unless
- *    svdgrad_is_capturable() says otherwise.  `stream` is a `cudaStream_t`; the CPU
- *    backends need NULL and have finished on return.  (CUDA's JACOBI of min(m, n) > 672 enqueues more launches
- *    than a stream holds: outside of a graph the call may wait for room.)
- *  - Pointers lie in the backend's memory (device for CUDA).  Inputs are never written.
- *    Outputs must not overlap inputs, `work` or each other (gA with beta != 0 is read): INVALID_ARGUMENT where pointers
- *    and strides show it.  Elements of one between those of another are no overlap.
+ *  - A call enqueues its work on `stream`, a `cudaStream_t`, and returns.  It never synchronizes,
+ *    allocates, frees, or copies to the host, and can be captured in a CUDA graph unless
+ *    svdgrad_is_capturable() returns 0.  (CUDA's JACOBI for min(m, n) > 672 enqueues more launches
+ *    than a stream holds: outside of a graph, the call may wait for room.)  The CPU backends need
+ *    NULL and have finished on return.
+ *  - All operands lie in the backend's memory (device memory for CUDA).  Inputs are never written.
+ *    Outputs must not overlap inputs, `work` or each other: INVALID_ARGUMENT where pointers and
+ *    strides show it.  Elements of one operand between those of another are no overlap.  gA is read
+ *    if beta != 0.
  *  - A non-zero status means that nothing was enqueued; BACKEND_ERROR alone may leave the
  *    outputs undefined.  Numerical trouble is reported per matrix in `info`, never as a status.
- *  - m, n or batch_count of 0 is a valid quick return.  An operand without elements may have any strides and pointer.  What
- *    has elements nevertheless is written where it is given: with full_matrices, U of an m-by-0 matrix is the identity.
+ *  - m, n or batch_count may be 0: a quick return.  An operand without elements may have any strides
+ *    and pointer.  An output that has elements even then is written: with full_matrices, U of an
+ *    m-by-0 matrix is the identity.
  *  - The result for one matrix is bitwise the same whatever the batch size, its place in the
  *    batch, and the number of threads.
  *
  * Threads, processes, floating-point environment:
- *  - A handle may be used by any number of threads at once; its setters and svdgrad_destroy()
- *    by one alone.
+ *  - Any number of threads may use a handle at once.  During a setter or svdgrad_destroy() no other
+ *    thread may use it.
  *  - Built-in threads belong to the process.  They start with the first call that has work for
- *    them, block all signals but those of faults, sleep between calls, and end with the last
- *    handle of a CPU backend: destroy all before dlclose().  svdgrad_destroy() is safe in
+ *    them, block all signals except those of faults, sleep between calls, and end with the
+ *    last handle of a CPU backend: destroy all handles before dlclose().  svdgrad_destroy() is safe in
  *    atexit() handlers and destructors of static objects.
- *  - A process may fork at any time, also while other threads are in a call.  The child uses the
- *    handles that it inherits, or its own, and its built-in threads are new ones.  (Not so where
- *    the library was compiled with SVDGRAD_OPENMP: libgomp hangs in the child.)  CUDA handles do
- *    not survive a fork.
+ *  - A process may fork at any time, also while other threads are in a call.  The child may
+ *    use the handles that it inherits, or create its own; its built-in threads are new ones.  Two
+ *    exceptions: where the library was compiled with SVDGRAD_OPENMP, libgomp hangs in the child;
+ *    and CUDA handles do not survive a fork.
  *  - No function may be called from a signal handler; a signal may interrupt any of them.
- *  - Calls on CPU backends compute in the default floating-point environment (round to nearest,
- *    no flushing to zero, no traps), on a caller's pool too, whatever the threads have set, and
- *    leave every thread's environment, flags included, as it was.
- *  - A call takes less than 64 KiB of stack beside LAPACK's; see also svdgrad_parallel_for_t.
+ *  - Calls on CPU backends compute in the default floating-point environment (round to nearest, no
+ *    flushing to zero, no traps), whatever the threads have set, also on a caller's pool.  Every
+ *    thread's environment is restored, flags included.
+ *  - A call takes less than 64 KiB of stack, LAPACK's not counted; see also svdgrad_parallel_for_t.
  */
 #ifndef SVDGRAD_H
 #define SVDGRAD_H
@@ -54,7 +56,7 @@ extern "C" {
 typedef enum {
   SVDGRAD_STATUS_SUCCESS = 0,
   SVDGRAD_STATUS_INVALID_ARGUMENT = 1, /**< a size, stride, pointer or enum is wrong */
-  SVDGRAD_STATUS_NOT_SUPPORTED = 2,    /**< valid, but not by this backend or algorithm */
+  SVDGRAD_STATUS_NOT_SUPPORTED = 2,    /**< valid, but not with this backend or algorithm */
   SVDGRAD_STATUS_WORKSPACE_TOO_SMALL = 3,
   SVDGRAD_STATUS_OUT_OF_MEMORY = 4,       /**< only from svdgrad_create() */
   SVDGRAD_STATUS_BACKEND_UNAVAILABLE = 5, /**< not compiled in, or no device, or no driver */
@@ -64,20 +66,20 @@ typedef enum {
 typedef enum { SVDGRAD_BACKEND_REF = 0, SVDGRAD_BACKEND_CPU = 1, SVDGRAD_BACKEND_CUDA = 2 } svdgrad_backend_t;
 /** Element types; LAPACK s, d, c, z.  S, gS and tolerances are always the real type. */
 typedef enum { SVDGRAD_F32 = 0, SVDGRAD_F64 = 1, SVDGRAD_C64 = 2, SVDGRAD_C128 = 3 } svdgrad_dtype_t;
-/** AUTO picks from (backend, op, dtype, m, n) alone; JACOBI is our own kernels; VENDOR is LAPACK gesdd
- *  on the CPU and cuSOLVER (gesvdjBatched where it applies) on CUDA.  NOT_SUPPORTED on the CPU: max(m, n) >= 2^31, or
- *  min(m, n) above some 23000; SVDs with full_matrices and max(m, n) >= 2^25; JACOBI for more than 128 columns, or where
- *  A, with full_matrices max(m, n)^2 elements, has more than 128 KiB.  From 2^25 rows on VENDOR too has QR by our own
- *  kernels, and LAPACK for the triangular factor. */
+/** AUTO chooses by backend, op, dtype, m, n, rank and full_matrices alone; JACOBI is our own kernels; VENDOR is LAPACK
+ *  gesdd on the CPU and cuSOLVER (gesvdjBatched where it applies) on CUDA.  NOT_SUPPORTED on the CPU: max(m, n) >=
+ *  2^31, or min(m, n) > about 23000; SVDs with full_matrices and max(m, n) >= 2^25; JACOBI if min(m, n) > 128, or if A
+ *  (with full_matrices: max(m, n)^2 elements) has more than 128 KiB.  For max(m, n) >= 2^25, VENDOR uses our own QR
+ *  factorization, and LAPACK for the triangular factor. */
 typedef enum { SVDGRAD_ALGO_AUTO = 0, SVDGRAD_ALGO_JACOBI = 1, SVDGRAD_ALGO_VENDOR = 2 } svdgrad_algo_t;
-/** What the backward pass does with 1/(s_j - s_i) when the gap is small; eps is that of the real type, c = 4.
- *  Every policy but EXACT also drops (minimum norm) what is divided by s_i or s_i + s_j <= c*eps*s_1. */
+/** How the backward pass treats 1/(s_j - s_i) when the gap is small.  eps is the machine epsilon of the real type,
+ *  c = 4.  Every policy but EXACT also drops terms whose divisor s_i or s_i + s_j is <= c*eps*s_1 (minimum norm). */
 typedef enum {
-  SVDGRAD_GAP_DEFAULT = 0,     /**< exact, except gaps <= c*eps*s_1, whose term is dropped and reported */
-  SVDGRAD_GAP_EXACT = 1,       /**< never dropped; ties give Inf or NaN, as the mathematics does */
-  SVDGRAD_GAP_MASK = 2,        /**< dropped at gaps <= gap_param * s_1 */
-  SVDGRAD_GAP_NOISE_FLOOR = 3, /**< DEFAULT, and dropped where |X+Y|_ij <= 16 eps (max|gU_j| + max|gV_j|), that is
-                                    where the gauge part is rounding noise: for gauge-invariant losses */
+  SVDGRAD_GAP_DEFAULT = 0,     /**< exact, but terms with a gap <= c*eps*s_1 are dropped and reported */
+  SVDGRAD_GAP_EXACT = 1,       /**< nothing is dropped; ties give Inf or NaN, as in the formula */
+  SVDGRAD_GAP_MASK = 2,        /**< terms with a gap <= gap_param * s_1 are dropped */
+  SVDGRAD_GAP_NOISE_FLOOR = 3, /**< DEFAULT, and drops terms with |X+Y|_ij <= 16 eps (max|gU_j| + max|gV_j|), whose
+                                    gauge part is rounding noise: for gauge-invariant losses */
   SVDGRAD_GAP_LORENTZ = 4      /**< 1/x becomes x/(x^2 + (gap_param*s_1)^2): Liao et al., PRX 9, 031041 (2019) */
 } svdgrad_gap_policy_t;
 typedef enum {
@@ -97,19 +99,19 @@ typedef enum {
   SVDGRAD_OP_DETERMINANT_GRADIENT = 13 /**< svdgrad_determinant() with gA */
 } svdgrad_op_t;
 
-/** Values of `info[b]`, the same on every backend. */
+/** Values of `info[b]`, the same for every backend. */
 #define SVDGRAD_INFO_OK            0
 #define SVDGRAD_INFO_NOT_CONVERGED 1 /**< sweep limit reached; outputs are the last iterate */
 #define SVDGRAD_INFO_NONFINITE     2 /**< NaN or Inf in the input; this matrix's outputs are NaN */
 #define SVDGRAD_INFO_OVERFLOW                                                                                          \
-  3 /**< the input is finite, and an output is too large for its type: those entries are Inf, all others (such as      \
-         U and Vh, where a value in S is Inf) are as valid as with OK.  The other codes win over this one */
+  3 /**< finite input, but an output is too large for its type.  Its too large entries are Inf; all other outputs    \
+         (U and Vh, where S has an Inf) are as valid as with OK.  The other codes take precedence over this one */
 
 typedef struct svdgrad_context *svdgrad_handle_t; /**< opaque */
 
-/** Run body(first, last, arg) over [0, count) in disjoint pieces, each of at least `grain` items where that many are left,
- *  and return when every piece has run: the pool of a framework, in place of the built-in threads of a CPU backend.
- *  A piece needs 256 KiB of stack beside LAPACK's. */
+/** The thread pool of a framework, used instead of the built-in threads of a CPU backend.  It runs body(first, last,
+ *  arg) over [0, count) in disjoint pieces, each of at least `grain` items where as many are left, and returns when
+ *  every piece has run.  A piece needs 256 KiB of stack, LAPACK's not counted. */
 typedef void (*svdgrad_parallel_for_t)(void *pool, int64_t count, int64_t grain,
                                        void (*body)(int64_t first, int64_t last, void *arg), void *arg);
 
@@ -119,24 +121,23 @@ typedef struct svdgrad_desc {
   svdgrad_dtype_t dtype;
   svdgrad_algo_t algo;
   int64_t m, n, batch_count;
-  int64_t rank;           /**< leading triplets wanted; 0: min(m, n), so that none of them cannot be asked for */
+  int64_t rank;           /**< number of leading triplets; 0 means min(m, n) */
   int32_t full_matrices;  /**< non-zero: U is m-by-m and Vh n-by-n, gU and gVh too (then rank must be 0) */
-  int32_t positive_gauge; /**< non-zero: the largest |entry| of every column of U is real and positive */
+  int32_t positive_gauge; /**< non-zero: the largest entry (by absolute value) of every column of U is positive */
   int32_t max_sweeps;     /**< Jacobi sweeps after which info says NOT_CONVERGED; 0: default */
   svdgrad_gap_policy_t gap_policy;
-  double gap_param; /**< of MASK and LORENTZ, relative to s_1; finite and >= 0 */
-  svdgrad_parallel_for_t
-      parallel_for; /**< of this call, in place of the handle's threads; NULL: those.  CPU backends */
-  void *pool;       /**< its first argument */
+  double gap_param;                    /**< of MASK and LORENTZ, relative to s_1; finite and >= 0 */
+  svdgrad_parallel_for_t parallel_for; /**< CPU backends: the threads of this call; NULL: those of the handle */
+  void *pool;                          /**< first argument of parallel_for */
 } svdgrad_desc_t;
 #define SVDGRAD_DESC_INIT                                                                                              \
   { sizeof(svdgrad_desc_t), SVDGRAD_F32, SVDGRAD_ALGO_AUTO, 0, 0, 0, 0, 0, 0, 0, SVDGRAD_GAP_DEFAULT, 0.0, NULL, NULL }
 
 /** Strided batch of matrices: element (b,i,j) is data[b*batch_stride + i*row_stride + j*col_stride].
- *  Strides count elements; those of extent 1 are ignored.  Row-major: {p, ld, 1, s}; column-major (LAPACK): {p, 1, ld, s}.
- *  An input may have any strides: 0 (broadcast; one matrix for the whole batch), negative (flipped: `data` is element
- *  (0,0,0) all the same), or such that elements share places (sliding windows).  Those of an output are positive and
- *  nested: each at least the span of all smaller ones. */
+ *  Strides count elements; the stride of an extent of 1 is ignored.  Row-major: {p, ld, 1, s}; column-major (LAPACK):
+ *  {p, 1, ld, s}.  An input may have any strides: 0 (broadcast: one matrix for the whole batch), negative (flipped:
+ *  `data` still points to element (0,0,0)), or such that elements share memory (sliding windows).  The strides of an
+ *  output are positive, and each is at least the span of all smaller ones. */
 typedef struct svdgrad_matrix {
   void *data;
   int64_t row_stride, col_stride, batch_stride;
@@ -149,21 +150,21 @@ typedef struct svdgrad_vector {
 
 /** How far one gradient can be trusted; one per matrix, in the backend's memory. */
 typedef struct svdgrad_report {
-  double min_gap;        /**< smallest |s_i - s_j| / s_1 that the gradient depended on (pairs with X+Y = 0 do not
-                              count, unless they are a tie with X-Y != 0, where that is 0/0; dropped ones do); Inf if
-                              none */
+  double min_gap;        /**< smallest |s_i - s_j| / s_1 of the pairs that count; Inf if none.  These count: pairs with
+                              X+Y != 0, dropped or not; and ties with X+Y = 0 and X-Y != 0, where the quotient is 0/0.
+                              Other pairs with X+Y = 0 do not */
   double gauge_residual; /**< largest |Im diag(U^H gU + V^H gV)|, with full_matrices also the largest entry of
                               U2^H gU2 - (U2^H gU2)^H of the extra columns U2 (V2 alike), relative to |gU|+|gV|;
                               0 for real types without extra columns */
   double amplification;  /**< largest |X+Y|_ij / |s_i - s_j| that entered gA */
-  int32_t dropped_pairs; /**< pairs (i, j) of which a term was dropped, and i whose term in 1/s_i was */
+  int32_t dropped_pairs; /**< number of pairs (i, j) with a dropped term, plus number of i with dropped 1/s_i */
   int32_t flags;         /**< sum of the SVDGRAD_REPORT_ values below that hold */
 } svdgrad_report_t;
 
 enum {
   SVDGRAD_REPORT_DROPPED = 1, /**< a term was dropped */
   SVDGRAD_REPORT_GAUGE = 2,   /**< gauge-dependent loss: the gauge residual, or X+Y at a tie, is above rounding noise */
-  SVDGRAD_REPORT_CUT = 4      /**< the cut at `rank` splits a cluster */
+  SVDGRAD_REPORT_CUT = 4      /**< the cut at `rank` splits a cluster of singular values */
 };
 
 SVDGRAD_API int svdgrad_version(void); /**< 10000*major + 100*minor + patch, of the library */
@@ -172,44 +173,47 @@ SVDGRAD_API const char *svdgrad_status_string(svdgrad_status_t status); /**< nev
  *  until this thread's next failure. */
 SVDGRAD_API const char *svdgrad_last_error_message(void);
 
-/** Create a context; `device` is the CUDA device, and ignored by the CPU backends.  The only function that allocates
- *  or may synchronize, but for VENDOR on CUDA: svdgrad_workspace_size() keeps a cuSOLVER handle ready, which the next call
- *  on a new stream takes; another call on a new stream, or one of several threads on one stream, makes its own.
- *  A CUDA handle loads every kernel onto the device, so that no call does.
+/** Create a context.  `device` is the CUDA device; the CPU backends ignore it.  No other function allocates or may
+ *  synchronize, with one exception, VENDOR on CUDA: svdgrad_workspace_size() prepares one cuSOLVER handle for the next
+ *  call on a new stream; further calls on new streams, and concurrent calls of several threads on one stream, create
+ *  their own.  For CUDA, every kernel is loaded onto the device here, so that no call loads any.
  *  @return OUT_OF_MEMORY, BACKEND_UNAVAILABLE (with the reason in the message) */
 SVDGRAD_API svdgrad_status_t svdgrad_create(svdgrad_backend_t backend, int device, svdgrad_handle_t *handle);
 SVDGRAD_API svdgrad_status_t svdgrad_destroy(svdgrad_handle_t handle); /**< NULL is a no-op */
 
-/** CPU backends: the calls' threads unless svdgrad_desc_t.parallel_for says others; `run` NULL gives the built-in ones back.
- *  Not while another thread uses the handle. */
+/** CPU backends: sets the threads of all calls whose svdgrad_desc_t.parallel_for is NULL; `run` NULL restores the
+ *  built-in threads.  Not while another thread uses the handle. */
 SVDGRAD_API svdgrad_status_t svdgrad_set_parallel_for(svdgrad_handle_t handle, svdgrad_parallel_for_t run, void *pool);
-/** Built-in threads of one call, with the calling one; 0, the default: what SVDGRAD_NUM_THREADS or else OMP_NUM_THREADS of
- *  the environment says now, or else the processors on which the process may run.  Not while another thread uses the
- *  handle. */
+/** Sets the number of threads of one call, the calling thread included.  0, the default: SVDGRAD_NUM_THREADS of the
+ *  environment as it is now, else OMP_NUM_THREADS, else the number of processors on which the process may run.  Not
+ *  while another thread uses the handle. */
 SVDGRAD_API svdgrad_status_t svdgrad_set_num_threads(svdgrad_handle_t handle, int num_threads);
 
-/** Bytes of workspace that `op` needs for `desc`: a pure function of its arguments, at most a constant and so much for each
- *  matrix, enough for every smaller batch too.  `work` may have any alignment.  @param[out] bytes may be 0 */
+/** Bytes of workspace that `op` needs for `desc`: a pure function of its arguments, at most a constant plus a fixed
+ *  number for each matrix, and enough for every smaller batch.  `work` may have any alignment.
+ *  @param[out] bytes may be 0 */
 SVDGRAD_API svdgrad_status_t svdgrad_workspace_size(svdgrad_handle_t handle, svdgrad_op_t op,
                                                     const svdgrad_desc_t *desc, size_t *bytes);
-/** Name of the algorithm that desc->algo takes (AUTO: the one chosen), e.g. "jacobi-lanes", "bidiagonal", "lapack-gesdd",
- *  "cusolver-gesvdjBatched".  NULL, with a message, if an argument is wrong or the algorithm not supported. */
+/** Name of the algorithm that the call takes (AUTO: the chosen one), e.g. "jacobi-lanes", "bidiagonal", "lapack-gesdd",
+ *  "cusolver-gesvdjBatched".  NULL, with a message, if an argument is wrong or the algorithm is not supported. */
 SVDGRAD_API const char *svdgrad_algorithm_name(svdgrad_handle_t handle, svdgrad_op_t op, const svdgrad_desc_t *desc);
 /** Non-zero if the call that (op, desc) describes can be captured in a CUDA graph. */
 SVDGRAD_API int svdgrad_is_capturable(svdgrad_handle_t handle, svdgrad_op_t op, const svdgrad_desc_t *desc);
 
-/** SVD of each matrix, singular values in descending order; U and Vh have orthonormal columns and rows, also at zero
- *  singular values.  Without them a backend may take another algorithm: S with and without vectors agree to c eps s_1, with c a
- *  small multiple of max(m, n), which leaves small values no digit in common.  Where small values matter, ask for
- *  SVDGRAD_ALGO_JACOBI: on the CPU, with vectors or without, each value is then right to c eps of itself if A is a
- *  well-conditioned matrix with its columns (m < n: rows) times numbers whose quotients stay in the range below (J.
- *  Demmel, K. Veselic, SIAM J. Matrix Anal. Appl. 13, 1992).  Not so with its rows times numbers: a square matrix of
- *  that kind is better given as its transpose.
- *  S holds no negative zero.  A value too large for the type is Inf, with info SVDGRAD_INFO_OVERFLOW, and U and Vh are
- *  then valid.  On the CPU, JACOBI keeps the
- *  singular value of a row or column of A whose square is no normal number (below about 2^-71 of the largest entry in
- *  float, 2^-685 in double), and so does AUTO where it takes the same algorithm (svdgrad_algorithm_name); on CUDA one below
- *  2^-103 (2^-975) of it may become 0.  LAPACK's and cuSOLVER's algorithms are right to c eps s_1 alone.
+/** SVD of each matrix, singular values in descending order.  The columns of U and the rows of Vh are orthonormal, also
+ *  at zero singular values.  S holds no negative zero.  A value too large for the type is Inf, with info
+ *  SVDGRAD_INFO_OVERFLOW; U and Vh are then valid.
+ *
+ *  Accuracy: without U and Vh a backend may take another algorithm.  S with and without vectors agrees to c eps s_1, c
+ *  a small multiple of max(m, n): small values may have no digit in common.  Where small values matter, ask for
+ *  SVDGRAD_ALGO_JACOBI: on the CPU, with or without vectors, each value then has a relative error of c eps if A = B D
+ *  (m < n: A = D B), where B is well-conditioned and D is diagonal, with quotients of entries in the range below
+ *  (J. Demmel, K. Veselic, SIAM J. Matrix Anal. Appl. 13, 1992).  Not so for a square A = D B: pass its transpose.
+ *  On the CPU, JACOBI keeps the singular value of a row or column of A whose square is no normal number (below about
+ *  2^-71 of the largest entry in float, 2^-685 in double), and so does AUTO where it takes the same algorithm
+ *  (svdgrad_algorithm_name()); on CUDA one below 2^-103 (2^-975) of the largest entry may become 0.  LAPACK's and
+ *  cuSOLVER's algorithms are right to c eps s_1 only.
+ *
  *  @param[in]  A     m-by-n
  *  @param[out] S     length k (or rank), real
  *  @param[out] U     m-by-k (rank; m if full_matrices), or NULL
@@ -228,14 +232,14 @@ SVDGRAD_API svdgrad_status_t svdgrad_svd(svdgrad_handle_t handle, void *stream, 
  *  With X = U^H gU - gU^H U, Y = V^H gV - gV^H V and
  *    M_ij = ((X+Y)_ij / (s_j - s_i) + (X-Y)_ij / (s_i + s_j)) / 2 + delta_ij gS_i   (no first term for i = j),
  *    gA = U M Vh + (I - U U^H) gU S^-1 Vh + U S^-1 gV^H (I - V V^H),
- *  which is the formula of Townsend (2016) and of Wan and Zhang (arXiv:1909.02659) with the one singular factor set
- *  apart and no s^2 ever formed.  For rank < min(m, n) the last two terms are exact for the discarded spectrum too
- *  (Francuz, Schuch, Vanhecke, Phys. Rev. Research 7, 013237).
+ *  the formula of Townsend (2016) and of Wan and Zhang (arXiv:1909.02659), with the only singular factor in one term
+ *  and without s^2.  For rank < min(m, n) the last two terms also take account of the discarded singular values,
+ *  exactly (Francuz, Schuch, Vanhecke, Phys. Rev. Research 7, 013237).
  *
- *  Any of gU, gS, gVh may be NULL, meaning zero; with gU and gVh NULL no gap is ever looked at.
+ *  Any of gU, gS, gVh may be NULL, meaning zero.  If gU and gVh are NULL, no gap is used.
  *  Complex gradients use PyTorch's convention dL/dRe + i dL/dIm.  beta = 0: gA is not read.
  *  @param[in]  A      m-by-n, needed only when rank < min(m, n); NULL (or ignored) otherwise
- *  @param[in]  S,U,Vh factors as svdgrad_svd() returned them (same shapes); the gauge may be any
+ *  @param[in]  S,U,Vh factors as svdgrad_svd() returned them (same shapes), in any gauge
  *  @param[in]  gS     length k (or rank), real;  gU, gVh: shapes of U and Vh
  *  @param      gA     m-by-n
  *  @param[out] report batch_count reports, or NULL
@@ -253,11 +257,11 @@ SVDGRAD_API svdgrad_status_t svdgrad_svd_backward(svdgrad_handle_t handle, void 
 /** Tangents of the factors: with E = U^H dA V and Dm_ij = 1/(s_j - s_i) (0 for i = j), Dp_ij = 1/(s_i + s_j),
  *    dS = Re diag(E),  dU = U (herm(E) Dm + skew(E) Dp) + (I - U U^H) dA V S^-1,
  *                      dV = V (herm(E) Dm - skew(E) Dp) + (I - V V^H) dA^H U S^-1    (Dm, Dp elementwise),
- *  the adjoint of svdgrad_svd_backward() under the same gap policy; NOISE_FLOOR acts as DEFAULT, since there is no
- *  cotangent to look at.  For rank < min(m, n) the last terms are exact for the discarded spectrum too; with
- *  full_matrices the further columns move only as far as orthogonality asks.
+ *  the adjoint of svdgrad_svd_backward() under the same gap policy; NOISE_FLOOR acts as DEFAULT, since there are no
+ *  cotangents.  For rank < min(m, n) the last terms also take account of the discarded singular values, exactly.  With
+ *  full_matrices the further columns move only as far as orthogonality requires.
  *  @param[in]  A          m-by-n, needed only when rank < min(m, n); NULL (or ignored) otherwise
- *  @param[in]  S,U,Vh     factors as svdgrad_svd() returned them; the gauge may be any
+ *  @param[in]  S,U,Vh     factors as svdgrad_svd() returned them, in any gauge
  *  @param[in]  dA         m-by-n
  *  @param[out] dS,dU,dVh  shapes of S, U and Vh; each may be NULL
  *  @param[out] report     batch_count reports (min_gap and amplification are those of herm(E) Dm), or NULL
@@ -270,8 +274,9 @@ SVDGRAD_API svdgrad_status_t svdgrad_svd_jvp(svdgrad_handle_t handle, void *stre
                                              svdgrad_report_t *report, void *work, size_t work_bytes);
 
 /** Backward pass of svdgrad_svd_backward() (alpha 1, beta 0): given ggA, the gradient of a loss with respect to its gA,
- *  the gradients with respect to its inputs.  ggS, ggU and ggVh are the JVP along ggA; that with respect to A, through
- *  the factors, is gA = alpha * (gradient) + beta * gA.  The rank must be 0 (or min(m, n)), full_matrices 0.
+ *  the gradients with respect to its inputs.  ggS, ggU and ggVh are the JVP along ggA.
+ *  gA = alpha * (gradient with respect to A, through S, U and Vh) + beta * gA.  desc->rank must be 0 (or min(m, n)),
+ *  full_matrices 0.
  *  @param[in]  S,U,Vh        factors as svdgrad_svd() returned them
  *  @param[in]  gS,gU,gVh     what svdgrad_svd_backward() got; each may be NULL, meaning zero
  *  @param[in]  ggA           m-by-n
@@ -289,8 +294,8 @@ SVDGRAD_API svdgrad_status_t svdgrad_svd_backward_backward(
 
 /* ---- functions of the singular values ---------------------------------------------------------------------------- */
 
-/** f(s) of svdgrad_matrix_function(); `param` is t below.  Their gradients never divide by a gap that cancels: at ties
- *  of values that f treats alike they are exact. */
+/** The function f(s) of svdgrad_matrix_function(); t is `param`.  No gradient divides by a gap that f cancels:
+ *  gradients are exact at ties of values that f treats alike. */
 typedef enum {
   SVDGRAD_FUNCTION_POLAR = 0,          /**< 1: the nearest matrix with orthonormal columns (rows) */
   SVDGRAD_FUNCTION_RANK = 1,           /**< the leading t values, others 0; t is an integer in 0..min(m, n) */
@@ -298,23 +303,23 @@ typedef enum {
   SVDGRAD_FUNCTION_HARD_THRESHOLD = 3, /**< s where s > t, else 0, t >= 0 */
   SVDGRAD_FUNCTION_CLIP = 4,           /**< min(s, t), t >= 0: projection on the ball of the spectral norm */
   SVDGRAD_FUNCTION_POWER = 5,          /**< s^t, t finite; 1 is the identity.  For t < 0 values <= 4 eps s_1 give 0
-                                            (but under the policy EXACT) */
-  SVDGRAD_FUNCTION_INVERSE = 6,        /**< 1/s where s > t s_1, else 0, t >= 0; 0 means max(m, n)
-                                            eps, at most sqrt(eps).  The conjugate
+                                            (except under the policy EXACT) */
+  SVDGRAD_FUNCTION_INVERSE = 6,        /**< 1/s where s > t s_1, else 0, t >= 0; t = 0 means
+                                            max(m, n) eps, at most sqrt(eps).  The conjugate
                                             transpose of the pseudo-inverse */
-  SVDGRAD_FUNCTION_ROTATION = 7, /**< 1, but for the last value det(U) det(Vh): the nearest rotation.  Complex types:
+  SVDGRAD_FUNCTION_ROTATION = 7, /**< 1, and det(U) det(Vh) for the last value: the nearest rotation.  Complex types:
                                             e^(i theta_j), the nearest special unitary matrix, with s_j sin theta_j the
                                             same for all j and sum theta_j = -arg det(U Vh).  m = n, form UVH */
   SVDGRAD_FUNCTION_CUSTOM = 8,   /**< the caller's f(s_i) and f'(s_i) */
-  SVDGRAD_FUNCTION_SIGN = 9      /**< 1 where s > t s_1, else 0, t as for INVERSE: POLAR that is zero
-                                            where A is, the partial isometry of the polar decomposition */
+  SVDGRAD_FUNCTION_SIGN = 9      /**< 1 where s > t s_1, else 0, t as for INVERSE: the partial isometry
+                                            of the polar decomposition, zero on the null space of A */
 } svdgrad_function_kind_t;
 
 typedef enum {
   SVDGRAD_FORM_UVH = 0, /**< Y = U f(S) Vh, m-by-n */
   SVDGRAD_FORM_VVH = 1  /**< Y = V f(S) Vh, n-by-n: a function of A^H A, such as its square root (POWER, t = 1) or
-                             inverse square root (INVERSE); what lies outside the rows of A maps to 0, or to
-                             null_value times itself */
+                             inverse square root (INVERSE); a vector orthogonal to the rows of A maps to 0, or
+                             to null_value times itself */
 } svdgrad_form_t;
 
 /** A function.  Initialize with SVDGRAD_FUNCTION_INIT, then set fields.  Append-only. */
@@ -323,19 +328,19 @@ typedef struct svdgrad_function {
   svdgrad_function_kind_t kind;
   svdgrad_form_t form;
   double param;
-  svdgrad_vector_t f, df; /**< CUSTOM: f(s_i) and f'(s_i), length k, real, in the backend's memory; df is needed by the
-                               backward pass only.  f should be smooth where values come close to each other */
-  double null_value; /**< form VVH: f(0) of what lies outside the leading k rows of Vh, Y = V f(S) Vh + null_value (I -
-                               V Vh); finite, 0 for the form UVH.  Whitening of N rows with epsilon (ZCA), (A^H A / N +
-                               epsilon I)^(-1/2), is CUSTOM with f = (s^2 / N + epsilon)^(-1/2), f' = -s f^3 / N and
-                               null_value = epsilon^(-1/2) */
-  int32_t relative;  /**< non-zero: t of SOFT_THRESHOLD, HARD_THRESHOLD and CLIP counts in units of s_1, with which it
-                               moves.  INVERSE and SIGN always do; 0 for other kinds */
+  svdgrad_vector_t f, df; /**< CUSTOM: f(s_i) and f'(s_i), length k, real, in the backend's memory; only the backward
+                               pass needs df.  f should be smooth where values come close to each other */
+  double null_value;      /**< form VVH: f(0), for the space orthogonal to the leading k rows of Vh: Y = V f(S) Vh +
+                               null_value (I - V Vh); finite, 0 for the form UVH.  Whitening of N rows with epsilon
+                               (ZCA), (A^H A / N + epsilon I)^(-1/2), is CUSTOM with
+                               f = (s^2 / N + epsilon)^(-1/2), f' = -s f^3 / N and null_value = epsilon^(-1/2) */
+  int32_t relative; /**< non-zero: t of SOFT_THRESHOLD, HARD_THRESHOLD and CLIP is in units of s_1, and varies with s_1
+                               in the gradient.  t of INVERSE and SIGN is always in units of s_1; 0 for other kinds */
 } svdgrad_function_t;
 #define SVDGRAD_FUNCTION_INIT                                                                                          \
   { sizeof(svdgrad_function_t), SVDGRAD_FUNCTION_POLAR, SVDGRAD_FORM_UVH, 0.0, {0, 0, 0}, {0, 0, 0}, 0.0, 0 }
 
-/** Y = U f(S) Vh, or V f(S) Vh.  desc->rank < min(m, n): of the leading triplets alone.
+/** Y = U f(S) Vh, or V f(S) Vh.  With desc->rank < min(m, n), of the leading triplets only.
  *  @param[in]  S,U,Vh  factors as svdgrad_svd() returned them (with full_matrices, too); U may be NULL for the form VVH
  *  @param[out] Y       m-by-n, or n-by-n
  *  @param      work    svdgrad_workspace_size(handle, SVDGRAD_OP_MATRIX_FUNCTION, ...) bytes */
@@ -351,16 +356,16 @@ SVDGRAD_API svdgrad_status_t svdgrad_matrix_function(svdgrad_handle_t handle, vo
  *  2017).  The map gY -> gA is self-adjoint: the same call turns a tangent dA into dY, and with f = F' into the product
  *  of the Hessian of sum F(s_i) with dA.  For the form VVH, with G = herm(gY), P = V^H G V:
  *    gA = 2 U (s_i f1_ij / (s_i + s_j) P) Vh + 2 U ((f(S) - null_value)/S) V^H G (I - V V^H).
- *  A threshold t = tau s_1 (`relative`) moves with s_1, and gA has the term gs_1 u_1 v_1^H besides, with
- *  gs_1 = -tau times the sum of Re P_ii over the values above it (SOFT_THRESHOLD), or +tau times that over those above
- *  it (CLIP), shared equally among values within 4 eps s_1 of the first; the map is then not self-adjoint.
- *  A quotient whose divisor is <= c*eps*s_1 and is not cancelled by f is dropped and reported, but under the gap policy
- *  EXACT; MASK, NOISE_FLOOR and LORENTZ act as DEFAULT.  The rank must be 0 (or min(m, n)).
+ *  A threshold t = tau s_1 (`relative`) varies with s_1, and gA has the additional term gs_1 u_1 v_1^H.  gs_1 is the
+ *  sum of Re P_ii over the values above t, times -tau (SOFT_THRESHOLD) or +tau (CLIP); it is shared equally among
+ *  values within 4 eps s_1 of s_1.  The map is then not self-adjoint.
+ *  A quotient with a divisor <= c*eps*s_1 that f does not cancel is dropped and reported, except under the gap policy
+ *  EXACT; MASK, NOISE_FLOOR and LORENTZ act as DEFAULT.  desc->rank must be 0 (or min(m, n)).
  *  @param[in]  S,U,Vh  factors as svdgrad_svd() returned them (with full_matrices, too)
  *  @param[in]  gY      shape of Y
  *  @param      gA      m-by-n
- *  @param[out] report  batch_count reports, or NULL: min_gap and amplification are of the divisors above that f leaves;
- *                      flag 2 says that a threshold or cut of f splits a cluster
+ *  @param[out] report  batch_count reports, or NULL: min_gap and amplification are of the divisors above that f does
+ *                      not cancel; SVDGRAD_REPORT_CUT says that a threshold or cut of f splits a cluster
  *  @param      work    svdgrad_workspace_size(handle, SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD, ...) bytes
  *  @return NOT_SUPPORTED for rank < min(m, n) */
 SVDGRAD_API svdgrad_status_t svdgrad_matrix_function_backward(
@@ -375,19 +380,22 @@ typedef enum {
   SVDGRAD_NORM_LOG_DETERMINANT = 3 /**< sum of log s_i: log |det A| where m = n */
 } svdgrad_norm_kind_t;
 
-/** Value of a norm of each matrix and, if asked, its gradient: gA = alpha * g * (gradient) + beta * gA.
- *  Where the norm has a kink it is the subgradient of least norm: NUCLEAR counts values > max(m, n) eps s_1
- *  (at most sqrt(eps) s_1), SPECTRAL
- *  shares alike between values within 4 eps s_1 of the first, SCHATTEN and LOG_DETERMINANT drop negative powers of
- *  values <= 4 eps s_1 (but under the policy EXACT); a zero matrix has gradient 0.
- *  LOG_DETERMINANT of a matrix of full rank whose rows or columns lie far apart in size is right too.  One with s_k <= 4
- *  max(m, n) eps s_1 is solved again by the reference algorithm, one precision wider (always where the algorithm is
- *  Jacobi, and for LAPACK's if min(m, n) <= 128 and m n <= 65536), and on CUDA by Gaussian elimination with complete
- *  pivoting, which the gradient does not use.  Values below 2^-149 s_1 in float, 2^-1074 s_1 in double, are 0 even then.
- *  Of a singular matrix it is -Inf or a large negative number.  For larger matrices by LAPACK, values below c eps s_1 may be
- *  noise or 0, and the result a wrong number or -Inf.  The same holds of sign and log_abs of svdgrad_determinant().
- *  SCHATTEN, too, takes values below 2^-149 s_1 in float, 2^-1074 s_1 in double, for 0, which a p below about 1/10 shows.
- *  @param[in]  p      of SCHATTEN, finite and > 0; ignored otherwise
+/** Value of a norm of each matrix and, if gA is given, its gradient: gA = alpha * g * (gradient) + beta * gA.
+ *  At a kink of the norm the gradient is the subgradient of least norm: NUCLEAR counts values > max(m, n) eps s_1 (at
+ *  most sqrt(eps) s_1), SPECTRAL is shared equally among values within 4 eps s_1 of s_1, SCHATTEN and LOG_DETERMINANT
+ *  drop negative powers of values <= 4 eps s_1 (except under the policy EXACT); a zero matrix has gradient 0.
+ *
+ *  LOG_DETERMINANT is also right for a matrix of full rank whose rows or columns differ widely in size.  A matrix with
+ *  s_k <= 4 max(m, n) eps s_1 is solved again.  On the CPU that is done by the reference algorithm, one precision wider
+ *  (always after Jacobi; after LAPACK's algorithms if min(m, n) <= 128 and m n <= 65536); on CUDA by Gaussian
+ *  elimination with complete pivoting, for the value but not for the gradient.  Values below 2^-149 s_1 in float,
+ *  2^-1074 s_1 in double, are 0 even then.  For larger matrices by LAPACK, values below c eps s_1 may be noise or 0,
+ *  and the result a wrong number or -Inf.  For a singular matrix the result is -Inf or a large negative number.  The
+ *  same holds for sign and log_abs of svdgrad_determinant().
+ *  SCHATTEN, too, takes values below 2^-149 s_1 in float, 2^-1074 s_1 in double, as 0; this shows for p below about
+ *  1/10.
+ *
+ *  @param[in]  p      exponent of SCHATTEN, finite and > 0; ignored for other norms
  *  @param[in]  A      m-by-n
  *  @param[out] value  one real number per matrix: element (b, 0)
  *  @param[in]  g      gradient of the loss with respect to `value`, one real number per matrix; NULL means 1
@@ -401,23 +409,23 @@ SVDGRAD_API svdgrad_status_t svdgrad_norm(svdgrad_handle_t handle, void *stream,
                                           double beta, const svdgrad_matrix_t *gA, int32_t *info, void *work,
                                           size_t work_bytes);
 
-/** Determinant of each matrix with its sign, log |det| and, if asked, the gradient of a loss in these three.  m = n.
+/** Determinant of each matrix, its sign, log |det| and, if gA is given, the gradient of a loss of these three.  m = n.
  *
- *  With A = U S Vh it is det = d s_1 ... s_n, d = det(U) det(Vh), |d| = 1; sign = d (+-1 for real types), log_abs =
+ *  With A = U S Vh and d = det(U) det(Vh), |d| = 1: det = d s_1 ... s_n, sign = d (+-1 for real types), log_abs =
  *  sum log s_i.  Where a singular value is exactly 0, det and sign are 0 and log_abs is -Inf.  For n = 0: 1, 1 and 0.
  *    gA = alpha * U diag(w) Vh + beta * gA,
  *    w_i = g_det conj(d) prod_{j != i} s_j + (g_log_abs + i Im(conj(sign) g_sign)) / s_i.
- *  The first term is g_det times the conjugate transpose of the adjugate: exact at singular matrices too, of which that
- *  of d det/dA has rank 1 or is 0; its products do not over- or underflow on the way.  Those of the second term are
- *  dropped where s_i <= 4 eps s_1, but under the gap policy EXACT (g = 0 gives 0 in any case).  The errors of gA are
- *  some eps times its largest term.
+ *  The first term is g_det times the conjugate transpose of the adjugate.  It is exact at singular matrices too, where
+ *  it has rank 1 or is 0; no intermediate product over- or underflows.  The second term is dropped where s_i <= 4 eps
+ *  s_1, except under the gap policy EXACT (a zero numerator gives 0 under any policy).  The errors of gA are some eps
+ *  times its largest term.
  *  @param[in]  A          n-by-n
  *  @param[out] det,sign   of the element type, one per matrix: element (b, 0); det overflows to Inf; or NULL
- *  @param[out] log_abs    one real number per matrix: element (b, 0); or NULL.  One output at least, or gA
+ *  @param[out] log_abs    one real number per matrix: element (b, 0); or NULL.  One output, or gA, must be given
  *  @param[in]  g_det,g_sign,g_log_abs  gradients of the loss with respect to them (dL/dRe + i dL/dIm); NULL means 0.
  *                         For real types the sign is locally constant, and g_sign changes nothing
  *  @param      gA         n-by-n; NULL: values only
- *  @param[out] info       batch_count status words (SVDGRAD_INFO_*): OVERFLOW where det was asked for and is infinite
+ *  @param[out] info       batch_count status words (SVDGRAD_INFO_*): OVERFLOW where det is given and infinite
  *  @param      work       svdgrad_workspace_size(handle, SVDGRAD_OP_DETERMINANT_GRADIENT, ...) bytes,
  *                         SVDGRAD_OP_DETERMINANT if gA is NULL
  *  @return INVALID_ARGUMENT for m != n, NOT_SUPPORTED for rank < n */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A bump allocator.  A layout function takes its arrays from an arena.  Run with base NULL it measures the workspace; run
- * with memory it returns the arrays.  Size and layout come from the same code and cannot disagree. */
+/* A bump allocator.  A layout function takes its arrays from an arena.  Run with base NULL it measures the workspace;
+ * run with memory it returns the arrays.  Size and layout come from the same code and cannot disagree. */
 #ifndef SVDGRAD_ARENA_H
 #define SVDGRAD_ARENA_H
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The type in which a typed file (type.h) computes: compute_t, with real type compute_real_t.  It is the element type, or
- * one precision wider in files that define COMPUTE_WIDE before they include this one. */
+/* The type in which a typed file (type.h) computes: compute_t, with real type compute_real_t.  It is the element type,
+ * or one precision wider in files that define COMPUTE_WIDE before they include this one. */
 #ifndef SVDGRAD_COMPUTE_H
 #define SVDGRAD_COMPUTE_H
 #include "type.h"

@@ -14,8 +14,8 @@ static inline size_t element_size(svdgrad_dtype_t dtype) {
 
 static inline int type_is_complex(svdgrad_dtype_t dtype) { return dtype == SVDGRAD_C64 || dtype == SVDGRAD_C128; }
 
-/* Elements of a matrix; INT64_MAX, more than any memory holds, on overflow.  The checks bound only m * n, but a function of
- * A^H A is n-by-n. */
+/* Elements of a matrix; INT64_MAX, more than any memory holds, on overflow.  The checks bound only m * n, but a
+ * function of A^H A is n-by-n. */
 static inline int64_t element_count(int64_t rows, int64_t columns) {
   if (rows <= 0 || columns <= 0)
     return 0;

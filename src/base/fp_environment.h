@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The floating-point environment of a thread (C11, 7.6) on entry to and return from the library.  The library computes in
- * the default environment (round to nearest, subnormal numbers, no traps), then restores the caller's, flags included.
- * fegetenv() and fesetenv() are slow compared with a small SVD: x86-64 and AArch64 use their registers directly. */
+/* The floating-point environment of a thread (C11, 7.6) on entry to and return from the library.  The library computes
+ * in the default environment (round to nearest, subnormal numbers, no traps), then restores the caller's, flags
+ * included.  fegetenv() and fesetenv() are slow beside a small SVD: x86-64 and AArch64 access the registers. */
 #ifndef SVDGRAD_FP_ENVIRONMENT_H
 #define SVDGRAD_FP_ENVIRONMENT_H
 #include <stdint.h>
@@ -30,8 +30,8 @@ static inline fp_environment_t fp_environment_enter(void) {
   return caller;
 }
 
-/* x87 flags can only be set together with the whole environment.  The flags that the call raised are cleared first, before
- * the caller's traps are enabled again. */
+/* x87 flags can only be set together with the whole environment.  The flags that the call raised are cleared first,
+ * before the caller's traps are enabled again. */
 static inline void fp_environment_leave(const fp_environment_t *caller) {
   uint32_t mxcsr;
   uint16_t status;

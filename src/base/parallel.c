@@ -12,9 +12,9 @@
 #include <omp.h>
 #endif
 
-/* Tiny scratch (bytes per group) lies on the stack.  Small scratch lies on the stacks of built-in threads and of a caller's
- * pool: workspace for every small matrix would be larger than the batch itself.  The calling thread may have little stack;
- * its small scratch of one group lies in the workspace. */
+/* Tiny scratch (bytes per group) lies on the stack.  Small scratch lies on the stacks of built-in threads and of a
+ * caller's pool: workspace for every small matrix would be larger than the batch itself.  The calling thread may have
+ * little stack; its small scratch of one group lies in the workspace. */
 enum { TINY_SCRATCH = 16384, SMALL_SCRATCH = 131072, SLOT_ALIGNMENT = 256 };
 
 static int is_tiny(const batch_t *batch) { return batch->scratch <= TINY_SCRATCH; }
@@ -26,8 +26,8 @@ static size_t slot_size(const batch_t *batch) {
   return batch->scratch > SIZE_MAX - unit ? SIZE_MAX : (batch->scratch + unit - 1) / unit * SLOT_ALIGNMENT;
 }
 
-/* Slots in the workspace.  A partial group needs as much as a full one.  The slots of one more group therefore follow those
- * of the batch, unless the batch is at most one group. */
+/* Slots in the workspace.  A partial group needs as much as a full one.  The slots of one more group therefore follow
+ * those of the batch, unless the batch is at most one group. */
 static uint64_t slots(const batch_t *batch) {
   const uint64_t count = (uint64_t)batch->batch_count, group = (uint64_t)batch->group;
   return count <= group ? group : group > 1 ? count + group : count;
@@ -52,8 +52,8 @@ typedef struct team {
   const batch_t *batch;
   int64_t grain; /* matrices per piece: whole groups */
   atomic_int_fast64_t pieces;
-  int is_one_piece; /* take_piece() gives none: one thread runs all, or a caller's parallel_for calls run_piece() */
-  pthread_mutex_t one_group; /* caller's parallel_for: its holder may use the scratch that belongs to no piece */
+  int is_one_piece;          /* take_piece() gives none: one thread runs all, or a caller's pool gives pieces */
+  pthread_mutex_t one_group; /* caller's pool: its holder may use the scratch that belongs to no piece */
 } team_t;
 
 static int take_piece(team_t *team, int64_t *first, int64_t *last) {
@@ -177,8 +177,8 @@ static void run_lent(const parallel_t *parallel, const batch_t *batch, int64_t g
 
 /* ---- both ---- */
 
-/* Matrices per piece: whole groups.  A piece is long compared with the cost of taking it, and short enough that the threads
- * finish at about the same time. */
+/* Matrices per piece: whole groups.  A piece is long compared with the cost of taking it, and short enough that the
+ * threads finish at about the same time. */
 static int64_t grain_of(const batch_t *batch) {
   const double piece_cost = 1e5; /* 0.1 ms */
   const double matrices = piece_cost / batch->matrix_cost;

@@ -25,8 +25,8 @@ typedef struct batch {
   void *work;         /* batch_workspace() bytes */
 } batch_t;
 
-/* Bytes of workspace for a batch; SIZE_MAX if too many.  At most a constant plus a fixed number for each matrix, and enough
- * for every smaller batch.  Small scratch counts for one group, tiny scratch for none (parallel.c). */
+/* Bytes of workspace for a batch; SIZE_MAX if too many.  At most a constant plus a fixed number for each matrix, and
+ * enough for every smaller batch.  Small scratch counts for one group, tiny scratch for none (parallel.c). */
 size_t batch_workspace(const batch_t *batch);
 
 /* Runs the task over the whole batch. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A list of jobs that workers may join.  A caller offers its job, computes its own part, and waits for those who joined. */
+/* A list of jobs that workers may join.  A caller offers a job, computes its own part, and waits for them. */
 #define _GNU_SOURCE /* sched_getaffinity */
 #include "base/thread_pool.h"
 
@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* A worker's stack holds the scratch (parallel.c) and LAPACK's local arrays.  A worker without work spins SPINS times, about
- * 50 microseconds, then sleeps. */
+/* A worker's stack holds the scratch (parallel.c) and LAPACK's local arrays.  A worker without work spins SPINS times,
+ * about 50 microseconds, then sleeps. */
 enum { MOST_WORKERS = 1023, WORKER_STACK = 2 << 20, SPINS = 1000 };
 
 typedef struct job {

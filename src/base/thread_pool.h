@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The built-in threads: workers shared by all handles and callers of the process.  A call computes on its own thread and on
- * the workers that become free before it is finished.  It never waits for a worker that is busy elsewhere.  Concurrent calls
- * therefore neither block each other nor start more workers.
+/* The built-in threads: workers shared by all handles and callers of the process.  A call computes on its own thread
+ * and on the workers that become free before it is finished.  It never waits for a worker that is busy elsewhere.
+ * Concurrent calls therefore neither block each other nor start more workers.
  *
- * Workers start with the first call that needs them, sleep between calls, and end with the last handle.  They block signals,
- * which go to the program's threads.  A forked child has no workers; its first call starts new ones. */
+ * Workers start with the first call that needs them, sleep between calls, and end with the last handle.  They block
+ * signals, which go to the program's threads.  A forked child has no workers; its first call starts new ones. */
 #ifndef SVDGRAD_THREAD_POOL_H
 #define SVDGRAD_THREAD_POOL_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Sets the number of BLAS threads.  Which BLAS is linked is known only at run time, since distributions exchange them behind
- * libblas.so.  The thread controls of the known ones are therefore weak symbols. */
+/* Sets the number of BLAS threads.  Which BLAS is linked is known only at run time, since distributions exchange them
+ * behind libblas.so.  The thread controls of the known ones are therefore weak symbols. */
 #include "blas_threads.h"
 
 #include "lapack_names.h"
@@ -22,8 +22,7 @@ typedef struct thread_control {
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static int holders, saved;
-static int
-    is_inherited; /* this is a child forked while a thread held: the BLAS is still set to one thread, `saved` is valid */
+static int is_inherited; /* this child was forked while a thread held: the BLAS is at one thread, `saved` is valid */
 
 static void forget_holders(void) {
   (void)pthread_mutex_init(&mutex, NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Keeps LAPACK and the BLAS on one thread while a call runs: the call is parallel over the batch, and its result must not
- * depend on the number of BLAS threads. */
+/* Keeps LAPACK and the BLAS on one thread while a call runs: the call is parallel over the batch, and its result must
+ * not depend on the number of BLAS threads. */
 #ifndef SVDGRAD_BLAS_THREADS_H
 #define SVDGRAD_BLAS_THREADS_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The CPU backend: small matrices one per SIMD lane; others one at a time, by our bidiagonalization with LAPACK's bdsdc, or by
- * gesdd.  Threads share the batch. */
+/* The CPU backend: small matrices one per SIMD lane; others one at a time, by our bidiagonalization with LAPACK's
+ * bdsdc, or by gesdd.  Threads share the batch. */
 #include "empty.h"
 #include "base/error.h"
 #include "functions/functions.h"

@@ -8,7 +8,7 @@
 #include <limits.h>
 #include <stddef.h>
 
-/* LAPACK counts in 32-bit integers.  Its largest array here is gesdd's workspace, 4 min(m,n)^2 + 7 min(m,n) elements. */
+/* LAPACK counts in 32-bit integers.  Its largest array here is gesdd's workspace: 4 mn^2 + 7 mn elements. */
 static int fits_lapack(const problem_t *p) {
   if (p->mn == 0 || p->batch_count == 0)
     return 1;
@@ -16,8 +16,8 @@ static int fits_lapack(const problem_t *p) {
   return mx < INT_MAX / 64.0 && (4 * mn + 64) * mn + 2 * mx < INT_MAX;
 }
 
-/* The BLAS and our QR factorization (dense/tall.h) take any number of rows that a 32-bit integer holds; LAPACK then solves the
- * square factor.  Not with full_matrices: LAPACK completes the larger factor. */
+/* The BLAS and our QR factorization (dense/tall.h) take any number of rows that a 32-bit integer holds; LAPACK then
+ * solves the square factor.  Not with full_matrices: LAPACK completes the larger factor. */
 static int fits_blas(const problem_t *p) {
   return p->mn == 0 || p->batch_count == 0 || (p->m <= INT_MAX && p->n <= INT_MAX);
 }
@@ -34,13 +34,13 @@ static int fits_svd(svdgrad_op_t op, const problem_t *p) {
   return fits_lapack(p) || (fits_blas(p) && fits_core(p) && !completes);
 }
 
-/* Largest min(m, n) for which AUTO computes in lanes: the crossover in the table, or less where a batch of fewer than about
- * six matrices would lose, since a group with one matrix takes as long as a full one.
+/* Largest min(m, n) for which AUTO computes in lanes: the crossover in the table, or less where a batch of fewer than
+ * about six matrices would lose, since a group with one matrix takes as long as a full one.
  *
- * The table: time of the other algorithm divided by the time in lanes; one thread, full groups, m = n, row-major, best of 7,
- * AVX-512 of Zen 5, OpenBLAS 0.3.21, 2026-11-28.  The other algorithm is gesdd up to 8, and from 16 the bidiagonal path, which
- * takes 0.7 to 0.9 of gesdd's time there, 0.45 to 0.7 for values alone (every size: ./run bench --suites sweep).  In brackets:
- * Zen 4, whose vector units are half as wide, 2026-11-23.
+ * The table: time of the other algorithm divided by the time in lanes; one thread, full groups, m = n, row-major, best
+ * of 7, AVX-512 of Zen 5, OpenBLAS 0.3.21, 2026-11-28.  The other algorithm is gesdd up to 8, and from 16 the
+ * bidiagonal path, which takes 0.7 to 0.9 of gesdd's time there, 0.45 to 0.7 for values alone (every size: ./run bench
+ * --suites sweep).  In brackets: Zen 4, whose vector units are half as wide, 2026-11-23.
  *
  *           with vectors                                   values alone
  *    n   f32        f64        c64        c128          f32        f64        c64        c128
@@ -63,15 +63,16 @@ static int64_t lanes_limit(svdgrad_op_t op, svdgrad_dtype_t dtype) {
   return op == SVDGRAD_OP_SVDVALS ? values[dtype] : with_vectors[dtype];
 }
 
-/* For matrices that are not computed in lanes.  The bidiagonal path takes 0.4 to 0.96 of gesdd's time from 65 columns to 1024, tall and wide
- * included, 0.36 to 0.81 of it at 4096 by 32, and 0.2 to 0.9 at 20,000 by 1 to 16 (Zen 4, 2026-11-23). */
+/* For matrices that are not computed in lanes.  The bidiagonal path takes 0.4 to 0.96 of gesdd's time from 65 columns
+ * to 1024, tall and wide included, 0.36 to 0.81 of it at 4096 by 32, and 0.2 to 0.9 at 20,000 by 1 to 16 (Zen 4,
+ * 2026-11-23). */
 static cpu_algorithm_t choose_large(svdgrad_op_t op, const problem_t *p) {
   return fits_svd(op, p) ? CPU_BIDIAGONAL : CPU_NONE;
 }
 
-/* Most bytes of A, or of its larger factor.  Above this a group is larger than the caches of one core.  Full groups would
- * still be faster than LAPACK (time of gesdd over lanes, one thread, f32: 2.0 at 1024 x 64, 2.1 at 2048 x 32, 1.4 at
- * 8192 x 32; f64: 1.6 at 1024 x 64), but a batch that does not fill a group would lose more. */
+/* Most bytes of A, or of its larger factor.  Above this a group is larger than the caches of one core.  Full groups
+ * would still be faster than LAPACK (time of gesdd over lanes, one thread, f32: 2.0 at 1024 x 64, 2.1 at 2048 x 32, 1.4
+ * at 8192 x 32; f64: 1.6 at 1024 x 64), but a batch that does not fill a group would lose more. */
 enum { LANES_MOST_BYTES = 1 << 17 };
 
 static int fits_lanes(const problem_t *p) {
@@ -87,9 +88,9 @@ static cpu_algorithm_t choose_svd(svdgrad_op_t op, const problem_t *p) {
   }
 }
 
-/* Largest min(m, n) of gradients in lanes.  Time in lanes over time by the BLAS, full groups, m = n and m = 8 n, AVX-512, and
- * AVX2 against a BLAS for AVX2: 0.1 to 0.7 up to 16.  On Zen 5, 2026-11-28: 0.3 to 0.6 at 32, 0.4 to 0.7 from 64 to 96, with
- * AVX2 0.7 to 1.2; with gS alone 0.6 to 0.95, with AVX2 0.8 to 1.7. */
+/* Largest min(m, n) of gradients in lanes.  Time in lanes over time by the BLAS, full groups, m = n and m = 8 n,
+ * AVX-512, and AVX2 against a BLAS for AVX2: 0.1 to 0.7 up to 16.  On Zen 5, 2026-11-28: 0.3 to 0.6 at 32, 0.4 to 0.7
+ * from 64 to 96, with AVX2 0.7 to 1.2; with gS alone 0.6 to 0.95, with AVX2 0.8 to 1.7. */
 enum { LANES_BACKWARD_MOST = 96 };
 
 /* Needs products by the BLAS, and for truncated rank the SVD of the discarded part. */
@@ -98,8 +99,8 @@ static int fits_products(const problem_t *p) {
   return fits_blas(p) && (p->k == p->mn || fits_svd(SVDGRAD_OP_SVD, &thin));
 }
 
-/* Only thin factors of full rank are computed in lanes.  The BLAS takes all others, whatever desc.algo is; desc.algo still
- * chooses the SVD of the discarded part (cpu_blas_backward.c). */
+/* Only thin factors of full rank are computed in lanes.  The BLAS takes all others, whatever desc.algo is; desc.algo
+ * still chooses the SVD of the discarded part (cpu_blas_backward.c). */
 static cpu_algorithm_t choose_backward(const problem_t *p) {
   const int is_thin = p->k == p->mn && p->u_cols == p->mn && p->vh_rows == p->mn;
   if (is_thin && p->mn <= LANES_BACKWARD_MOST && p->algo != SVDGRAD_ALGO_VENDOR)

@@ -18,8 +18,7 @@ typedef enum cpu_algorithm {
 
 cpu_algorithm_t cpu_choose(svdgrad_op_t op, const problem_t *problem);
 int cpu_is_beyond_lapack(const problem_t *problem); /* needs our own QR factorization first (dense/tall.h) */
-const char *cpu_limit_string(svdgrad_op_t op,
-                             const problem_t *problem);      /* the limit that an unsupported problem exceeds */
-const char *cpu_algorithm_string(cpu_algorithm_t algorithm); /* NULL for CPU_NONE */
+const char *cpu_limit_string(svdgrad_op_t op, const problem_t *problem); /* the limit that the problem exceeds */
+const char *cpu_algorithm_string(cpu_algorithm_t algorithm);             /* NULL for CPU_NONE */
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The kernels that compute one matrix at a time (dense/), for each element type; and their plans, which a call makes once for
- * all its matrices. */
+/* The kernels that compute one matrix at a time (dense/), for each element type; and their plans, which a call makes
+ * once for all its matrices. */
 #ifndef SVDGRAD_CPU_KERNELS_H
 #define SVDGRAD_CPU_KERNELS_H
 #include "functions/rest.h"
@@ -12,7 +12,7 @@ typedef struct cpu_svd_plan {
   int vectors;                       /* U or Vh is wanted */
   int lwork;                         /* elements of LAPACK's workspace */
   const reflector_ops_t *bidiagonal; /* for the bidiagonal path; NULL: gesdd */
-  const reflector_ops_t *tall; /* for a QR factorization first, since LAPACK cannot count the rows; NULL: it can */
+  const reflector_ops_t *tall;       /* for a QR factorization first: too many rows for LAPACK; NULL: none */
 } cpu_svd_plan_t;
 
 typedef struct cpu_backward_plan {

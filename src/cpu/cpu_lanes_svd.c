@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* SIMD lanes first, then the reference algorithm for matrices with lost singular values. */
 #include "cpu_lanes_svd.h"
 
 #include "ref/ref_kernels.h"

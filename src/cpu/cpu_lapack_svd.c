@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* LAPACK or the bidiagonal path first, then the reference algorithm where small singular values matter. */
 #include "cpu_lapack_svd.h"
 
 #include "ref/ref_kernels.h"
 
-/* Largest matrices that the reference algorithm solves again.  It takes about a second for these, and minutes at a thousand
- * columns. */
+/* Largest matrices that the reference algorithm solves again.  It takes about a second for these, and minutes at a
+ * thousand columns. */
 enum { SOLVED_AGAIN_MOST_COLUMNS = 128, SOLVED_AGAIN_MOST_ELEMENTS = 1 << 16 };
 
 static int is_solved_again(const problem_t *p) {

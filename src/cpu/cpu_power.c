@@ -8,8 +8,8 @@
 #include <math.h>
 #include <string.h>
 
-/* The order in which the elements of an operand are read: M is A, or A^T where the columns of A are contiguous, so that the
- * rows of M are contiguous. */
+/* The order in which the elements of an operand are read: M is A, or A^T where the columns of A are contiguous, so that
+ * the rows of M are contiguous. */
 typedef struct walk {
   int transposed;
   int64_t rows, columns;

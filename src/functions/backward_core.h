@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The k-by-k elementwise steps of the backward pass, in the compute type (compute.h).
  *
- * Singular values are normalized, s = 2^-exponent S with 1 <= s_1 < 2 (rules/gap.inc).  A quotient by a normalized value is
- * multiplied by 2^-exponent last, so that no intermediate result over- or underflows.  2^-exponent itself may overflow, and
- * is therefore a product of two factors; the second is nearly always 1. */
+ * Singular values are normalized, s = 2^-exponent S with 1 <= s_1 < 2 (rules/gap.inc).  A quotient by a normalized
+ * value is multiplied by 2^-exponent last, so that no intermediate result over- or underflows.  2^-exponent itself may
+ * overflow, and is therefore a product of two factors; the second is nearly always 1. */
 #ifndef SVDGRAD_BACKWARD_CORE_H
 #define SVDGRAD_BACKWARD_CORE_H
 #include "backend.h"
@@ -27,7 +27,7 @@ static double magnitude(compute_t x) {
 #endif
 }
 
-/* Im diag(U^H gU + V^H gV) is the change of a complex loss under a common phase of (u_i, v_i), which A does not determine. */
+/* Im diag(U^H gU + V^H gV): the change of a complex loss under a phase of (u_i, v_i), which A does not determine. */
 static void tally_phases(int64_t k, const compute_t *UhgU, const compute_t *VhgV, double norm, gap_policy_t *policy) {
   for (int64_t i = 0; i < k && IS_COMPLEX; i++)
     gap_gauge(policy, fabs((double)IM(UhgU[i * k + i] + VhgV[i * k + i])), norm);
@@ -55,8 +55,8 @@ static void form_M(int64_t k, const compute_t *UhgU, const compute_t *VhgV, cons
   }
 }
 
-/* Truncated rank: solves X_ S - R Y_ = gU', Y_ S - R^H X_ = gV' for one kept value s_j.  In the singular basis of the
- * discarded part R = A - U S Vh, each value r_i gives two equations for x_i and y_i; p and q are gU' and gV' in that basis. */
+/* Truncated rank: solves X_ S - R Y_ = gU', Y_ S - R^H X_ = gV' for one kept value s_j.  In the singular basis of R = A
+ * - U S Vh, each discarded value r_i gives two equations for x_i and y_i; p and q are gU' and gV' in that basis. */
 static void solve_discarded(int64_t count, const compute_real_t *r, compute_real_t s_j, const compute_t *p,
                             const compute_t *q, scale_t scale, gap_policy_t *policy, compute_t *x, compute_t *y) {
   for (int64_t i = 0; i < count; i++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* det, sign and log |det|, and their gradients U diag(w) Vh (svdgrad.h).  The backend's SVD goes into the workspace; a program
- * then computes the phase of det(U Vh) and the product of the singular values. */
+/* det, sign and log |det|, and their gradients U diag(w) Vh (svdgrad.h).  The backend's SVD goes into the workspace; a
+ * program then computes the phase of det(U Vh) and the product of the singular values. */
 #include "functions/functions.h"
 #include "functions/stages.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The operands of programs (machine.h), and the arguments of their forms: the k-by-k elementwise steps that are not matrix
- * products.  For C and CUDA. */
+/* The operands of programs (machine.h), and the arguments of their forms: the k-by-k elementwise steps that are not
+ * matrix products.  For C and CUDA. */
 #ifndef SVDGRAD_FORMS_H
 #define SVDGRAD_FORMS_H
 #include <svdgrad/svdgrad.h>
@@ -18,8 +18,8 @@ typedef struct reals {
   int64_t count;
 } reals_t;
 
-/* Normalized singular values s = 2^-exponent S, 1 <= s_1 < 2 (rules/gap.inc).  After a division by s, a form multiplies the
- * quotient by 2^-exponent. */
+/* Normalized singular values s = 2^-exponent S, 1 <= s_1 < 2 (rules/gap.inc).  After a division by s, a form multiplies
+ * the quotient by 2^-exponent. */
 typedef struct values {
   reals_t s;
   void *exponent; /* one int per matrix */
@@ -35,8 +35,8 @@ typedef struct jvp_form {
   reals_t dS, inverse; /* out: Re diag(E); inverse_j * step is 1/s_j for the parts outside the spans of U and V */
   reals_t step;        /* out: one per matrix, nearly always 1; the product may overflow */
   int outside;         /* non-zero: such parts exist */
-  /* Truncated rank, else empty.  rest: singular values of the discarded part, scaled like s.  In its singular bases: p, q
-   * (in) are the parts outside the spans, x, y (out) the solution (backward_core.h). */
+  /* Truncated rank, else empty.  rest: singular values of the discarded part, scaled like s.  In its singular bases: p,
+   * q (in) are the parts outside the spans, x, y (out) the solution (backward_core.h). */
   reals_t rest;
   tensor_t p, q, x, y;
   const int32_t *failed; /* info codes of the SVD of the discarded part; or NULL */
@@ -51,7 +51,7 @@ typedef struct second_form {
   tensor_t D;       /* in: its diagonal, divided by s_j^2, is subtracted from sb; or none */
   tensor_t M, K, N; /* out: M of the first pass; K and N of the JVP along ggA */
   reals_t dS, sb;   /* out */
-  reals_t inverse;  /* out: inverse_j * step is 1/s_j, */
+  reals_t inverse;  /* out: inverse_j * step is 1/s_j */
   reals_t step;     /* out: as above */
   int outside;      /* m != n */
   svdgrad_report_t *report;

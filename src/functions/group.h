@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The operations of programs that are worth a SIMD kernel (cpu/simd/many/programs.c).  A group is matrices
- * first..first+count-1 of the batch, count <= lanes, one per SIMD lane.  Real number r of a packed array (a complex element
- * has two) is stored for all lanes at r * lanes.  The contents of unused lanes do not matter. */
+ * first..first+count-1 of the batch, count <= lanes, one per SIMD lane.  Real number r of a packed array (a complex
+ * element has two) is stored for all lanes at r * lanes.  The contents of unused lanes do not matter. */
 #ifndef SVDGRAD_GROUP_H
 #define SVDGRAD_GROUP_H
 #include <svdgrad/svdgrad.h>

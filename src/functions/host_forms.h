@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The forms of machine.h on the CPU, one lane after the other: the k-by-k elementwise steps that are not matrix products. */
+/* The forms of machine.h on the CPU, lane by lane: the k-by-k elementwise steps that are not matrix products. */
 #ifndef SVDGRAD_HOST_FORMS_H
 #define SVDGRAD_HOST_FORMS_H
 #include "rules/function_rules.h"
@@ -127,14 +127,14 @@ static void form_jvp(machine_t *machine, const jvp_form_t *form) {
     finish_jvp(h, form, lane, scale[lane], &policy[lane]);
 }
 
-/* LORENTZ replaces 1/x, x = s_j - s_i, by L = x/(x^2 + w^2), w = gap_param s_1.  Returns bend = w/(x^2 + w^2), with which
- * dL/dx = bend^2 - L^2 and dL/dw = -2 L bend; 0 under every other policy. */
+/* LORENTZ replaces 1/x, x = s_j - s_i, by L = x/(x^2 + w^2), w = gap_param s_1.  Returns bend = w/(x^2 + w^2), with
+ * which dL/dx = bend^2 - L^2 and dL/dw = -2 L bend; 0 under every other policy. */
 static double bend_of(const gap_policy_t *policy, double x, double minus) {
   return policy->policy == SVDGRAD_GAP_LORENTZ && minus != 0 ? minus * (policy->width / x) : 0;
 }
 
-/* One pair i <= j of the second backward pass: K and N along ggA, M of the first pass, and the contribution of M's divisors
- * to sb. */
+/* One pair i <= j of the second backward pass: K and N along ggA, M of the first pass, and the contribution of M's
+ * divisors to sb. */
 static void second_pair(const host_machine_t *h, const second_form_t *form, int64_t lane, int64_t i, int64_t j,
                         power_t scale, gap_policy_t *policy) {
   const parts_t p = parts_at(h, form->P, lane, i, j), q = parts_at(h, form->Q, lane, i, j);
@@ -152,7 +152,7 @@ static void second_pair(const host_machine_t *h, const second_form_t *form, int6
                   bent = bend / 2 * sum * second;
   const compute_t x = CONJ(minus * z.hermitian) * second, y = CONJ(plus * z.skew) * second;
   set(h, form->M, lane, i, j, hermitian + skew);
-  /* Derivatives of 1/(s_j - s_i) and 1/(s_i + s_j), for (i, j) and (j, i) together; no squares of divisors, which may overflow. */
+  /* Derivatives of 1/(s_j - s_i) and 1/(s_i + s_j), for (i, j) and (j, i); squares of divisors may overflow. */
   const compute_real_t both = i == j ? 1 : 2;
   const compute_real_t along = both * (compute_real_t)RE(x * hermitian - CONJ(bend * z.hermitian) * second * bent);
   const compute_real_t across = both * (compute_real_t)RE(y * skew);
@@ -399,7 +399,7 @@ static void form_factor(const host_machine_t *h, const function_form_t *form, la
     real_at(h, form->factor, j)[lane] = (compute_real_t)factor_at(h, form, f, lane, j, first);
 }
 
-/* A threshold that moves with s_1 adds the derivative with respect to s_1 to the diagonal, shared by the values tied with s_1. */
+/* A threshold t = moving s_1 adds a derivative with respect to s_1 to the diagonal, at the values tied with s_1. */
 static void form_moving(const host_machine_t *h, const function_form_t *form, const lane_function_t *f, int64_t lane) {
   const int64_t k = form->values.s.count;
   const double s1 = k > 0 ? value_at(h, form->values, lane, 0) : 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The operations in which functions of the SVD are written.  A program is a sequence of operations on packed matrices, the
- * same text for every backend; a backend implements the operations (src/functions/host_operations.h, src/cuda/cuda_machine.c).
+/* The operations in which functions of the SVD are written.  A program is a sequence of operations on packed matrices,
+ * the same text for every backend; a backend implements the operations (src/functions/host_operations.h,
+ * src/cuda/cuda_machine.c).
  *
  * A program is written for one matrix.  The CPU backends run it for each matrix, or for each group of matrices in SIMD
  * lanes.  The CUDA backend runs it once; every operation is a kernel launch for the whole batch. */

@@ -88,8 +88,8 @@ static void forward_program(machine_t *machine, const void *argument) {
   ops->store(machine, Y, PLAIN, 1, 0, call->Y);
 }
 
-/* X <- (X - basis inside) factor + basis M: the part outside the span of the basis, scaled, plus the part inside.  Where the
- * span is the whole space, X is not read. */
+/* X <- (X - basis inside) factor + basis M: the part outside the span of the basis, scaled, plus the part inside.
+ * Where the span is the whole space, X is not read. */
 static void complete_side(machine_t *machine, const function_form_t *form, tensor_t basis, tensor_t inside,
                           machine_operation_t op, tensor_t X) {
   const machine_ops_t *ops = machine->ops;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Norms of A and their gradients U h(S) Vh: by the backend's fused kernel where there is one; otherwise the SVD goes into the
- * workspace, and a program computes the norm and h from the singular values. */
+/* Norms of A and their gradients U h(S) Vh: by the backend's fused kernel where there is one; otherwise the SVD goes
+ * into the workspace, and a program computes the norm and h from the singular values. */
 #include "functions/functions.h"
 #include "functions/stages.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* How the CPU backends run an operation of several calls (backend_t.staged_run): all calls for one piece of the batch, then
- * the next.  Pieces are so small that the arrays between two calls stay in the cache.  Threads run pieces in parallel. */
+/* How the CPU backends run an operation of several calls (backend_t.staged_run): all calls for one piece of the batch,
+ * then the next.  A piece is so small that the arrays between two calls stay in the cache.  Threads share pieces. */
 #ifndef SVDGRAD_PIECES_H
 #define SVDGRAD_PIECES_H
 #include "backend.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Operations made of several backend calls, one after the other.  The same text measures the workspace and runs: it takes the
- * arrays that pass results between the calls, then makes the calls, which measure or run.  In the workspace the arrays come
- * first.  All calls share the memory behind them. */
+/* Operations made of several backend calls, one after the other.  The same text measures the workspace and runs: it
+ * takes the arrays that pass results between the calls, then makes the calls, which measure or run.  In the workspace
+ * the arrays come first.  All calls share the memory behind them. */
 #ifndef SVDGRAD_STAGES_H
 #define SVDGRAD_STAGES_H
 #include "base/batch_layout.h"
@@ -60,8 +60,8 @@ static inline problem_t stages_thin(const problem_t *p) {
   return thin;
 }
 
-/* The SVD of A with S times 2^-exponent: unscaled, S might overflow or lose digits.  stages_scaled_svd() takes the arrays and
- * makes the call. */
+/* The SVD of A with S times 2^-exponent: unscaled, S might overflow or lose digits.  stages_scaled_svd() takes the
+ * arrays and makes the call. */
 typedef struct scaled_svd {
   problem_t thin;
   int vectors; /* 0: no U and Vh */

@@ -52,8 +52,8 @@ static void split_side(machine_t *machine, const side_t *side, svdgrad_matrix_t 
   ops->multiply(machine, 1, HERMITIAN, side->W, PLAIN, side->G, 0, D);
 }
 
-/* bar = G op(M) - g K, and for rows > k also bar -= B inner^H + g (B^H basis), B = G / s.  On return G holds the tangent
- * basis K + (G - basis Z) / s. */
+/* bar = G op(M) - g K, and for rows > k also bar -= B inner^H + g (B^H basis), B = G / s.  On return G holds the
+ * tangent basis K + (G - basis Z) / s. */
 static void finish_side(machine_t *machine, const side_t *side, const second_form_t *form, machine_operation_t op,
                         tensor_t K) {
   const machine_ops_t *ops = machine->ops;

@@ -35,7 +35,7 @@ static side_t take_side(machine_t *machine, int64_t rows, int64_t columns) {
 
 static int has_outside(const side_t *side) { return side->tangent.rows > side->tangent.columns; }
 
-/* The part of dA V (op PLAIN) or dA^H U outside the span of the basis; and its coefficients in the basis of the rest. */
+/* The part of dA V (op PLAIN) or dA^H U outside the span of the basis, also in the basis of the rest. */
 static void split_side(machine_t *machine, const side_t *side, tensor_t E, machine_operation_t op) {
   const machine_ops_t *ops = machine->ops;
   const tensor_t basis = columns_of(side->basis, 0, machine->p->k);

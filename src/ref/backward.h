@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Backward pass of one matrix, by the formula of svdgrad.h: J. Townsend, "Differentiating the singular value
  * decomposition" (2016); complex: Z.-Q. Wan and S.-X. Zhang, arXiv:1909.02659; truncated: A. Francuz, N. Schuch,
- * B. Vanhecke, Phys. Rev. Research 7, 013237 (2025).  Plain loops over column-major arrays in W.  The
- * divisions by gaps are in functions/backward_core.h. */
+ * B. Vanhecke, Phys. Rev. Research 7, 013237 (2025).  Plain loops over column-major arrays in W;
+ * functions/backward_core.h divides by gaps. */
 #ifndef SVDGRAD_REF_BACKWARD_H
 #define SVDGRAD_REF_BACKWARD_H
 #include "base/strided.h"
@@ -74,9 +74,9 @@ static void load_backward(const svd_backward_call_t *call, int64_t b, backward_t
   }
 }
 
-/* P = U1^H gU1, U1 = U(:, 0..k-1), and the part of the cotangent outside the span of U1, which is zero for k = m.  Further
- * columns U2 (full_matrices) move so that they stay orthogonal to U1: U2^H dU1 = -(U1^H dU2)^H.  Their cotangents therefore
- * add -U2 (gU2^H U1); the component of gU2 along U2 is gauge. */
+/* P = U1^H gU1, U1 = U(:, 0..k-1), and the part of the cotangent outside the span of U1, which is zero for k = m.
+ * Further columns U2 (full_matrices) move so that they stay orthogonal to U1: U2^H dU1 = -(U1^H dU2)^H.  Their
+ * cotangents therefore add -U2 (gU2^H U1); the component of gU2 along U2 is gauge. */
 static void split_cotangent(int64_t m, int64_t k, int64_t columns, const W *U, const W *gU, W *P, W *outside) {
   for (int64_t j = 0; j < k; j++) {
     for (int64_t i = 0; i < k; i++)

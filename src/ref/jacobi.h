@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One-sided Jacobi: pairs of columns of a tall matrix are rotated until all columns are orthogonal.  Their norms are then the
- * singular values, the normalized columns are U, and the product of the rotations is V.
+/* One-sided Jacobi: pairs of columns of a tall matrix are rotated until all columns are orthogonal.  Their norms are
+ * then the singular values, the normalized columns are U, and the product of the rotations is V.
  *
  * M. R. Hestenes, "Inversion of matrices by biorthogonalization and related results", J. SIAM 6 (1958); the order
- * within a pair is that of P. P. M. de Rijk, SIAM J. Sci. Stat. Comput. 10 (1989).  The convergence test is that of J. Demmel
- * and K. Veselic, SIAM J. Matrix Anal. Appl. 13 (1992): tiny singular values of column-scaled matrices have full relative
- * accuracy.
+ * within a pair is that of P. P. M. de Rijk, SIAM J. Sci. Stat. Comput. 10 (1989).  The convergence test is that of J.
+ * Demmel and K. Veselic, SIAM J. Matrix Anal. Appl. 13 (1992), with full relative accuracy for column-scaled
+ * matrices.
  *
- * All is computed in W, one precision wider than the operands.  Squares of operands neither over- nor underflow in W, so that
- * no scaling is needed. */
+ * All is computed in W, one precision wider than the operands.  Squares of operands neither over- nor underflow in W,
+ * so that no scaling is needed. */
 #ifndef SVDGRAD_REF_JACOBI_H
 #define SVDGRAD_REF_JACOBI_H
 #include "base/arena.h"
@@ -49,16 +49,16 @@ static void rotate(int64_t m, W *x, W *y, WR c, WR s, W phase) {
 }
 
 /* Columns shorter than this are set to zero: an S of type R cannot represent their norms beside `norm`, the norm of the
- * matrix.  Without this limit, parallel columns would leave rounding noise that is parallel again, a factor eps smaller in
- * every sweep. */
+ * matrix.  Without this limit, parallel columns would leave rounding noise that is parallel again, a factor eps smaller
+ * in every sweep. */
 static WR shortest_column(WR norm) {
   const int single = sizeof(R) == sizeof(float);
   const WR range = single ? (WR)FLT_TRUE_MIN / (WR)FLT_MAX : (WR)DBL_TRUE_MIN / (WR)DBL_MAX;
   return W_EPSILON * range * norm;
 }
 
-/* Makes columns p and q of A orthogonal, the longer one first.  Returns 0 if nothing is left to do for the pair.  A swap
- * counts as a change unless q = p + 1: the column that moved from q to p meets those in between only in the next sweep. */
+/* Makes columns p and q of A orthogonal, the longer one first.  Returns 0 if the pair needs no further sweep.  After a
+ * swap with q > p + 1 it does: the column moved from q to p meets those in between only in the next sweep. */
 static int orthogonalize_pair(int64_t m, int64_t n, W *A, W *V, int64_t p, int64_t q, WR tolerance, WR shortest) {
   W *x = A + p * m, *y = A + q * m, *vx = V + p * n, *vy = V + q * n;
   const int swapped = norm(m, x) < norm(m, y);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The reference backend: the simplest correct code, one precision wider than the operands.  The tests compare every other
- * backend with it.  Read jacobi.h, svd.h, backward.h, ref_power.inc. */
+/* The reference backend: the simplest correct code, one precision wider than the operands.  The tests compare every
+ * other backend with it.  Read jacobi.h, svd.h, backward.h, ref_power.inc. */
 #include "empty.h"
 #include "base/error.h"
 #include "functions/functions.h"

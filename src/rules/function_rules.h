@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The rules of functions, norms, determinants and special unitary matrices for the CPU backends: in double for every type. */
+/* The rules of functions, norms and determinants for the CPU backends: in double for every element type. */
 #ifndef SVDGRAD_FUNCTION_RULES_H
 #define SVDGRAD_FUNCTION_RULES_H
 #include "rules/gap_policy.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The gap policy for the CPU backends, in double for every type: differences of float values are not rounded to float. */
+/* The gap policy for the CPU backends, in double for every type: float differences keep their digits. */
 #ifndef SVDGRAD_GAP_POLICY_H
 #define SVDGRAD_GAP_POLICY_H
 #include <svdgrad/svdgrad.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* An operand in memory: a strided batch of any element type and layout, with canaries wherever no element lies. */
+/* An operand in memory: a strided batch of any element type and layout, with canaries in all bytes between and around
+ * the elements. */
 #ifndef TEST_BUFFER_H
 #define TEST_BUFFER_H
 #include "dense.h"

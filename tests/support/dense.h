@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Dense column-major matrices in long double complex: what the tests compute their oracles with. */
+/* Dense column-major matrices in long double complex, in which the tests compute their expected results. */
 #ifndef TEST_DENSE_H
 #define TEST_DENSE_H
 #include <complex.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Operands of a call where the backend wants them: host memory as it is, or device copies of it while the call runs. */
+/* Operands of a call in the memory of the backend: host memory itself, or device copies of it during the call. */
 #ifndef TEST_DEVICE_H
 #define TEST_DEVICE_H
 #include "buffer.h"

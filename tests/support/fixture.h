@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One problem with all its operands: makes the buffers, asks for the workspace, calls the library.  Every call runs in
- * a workspace of exactly the size asked for, filled with 0xFF (NaN) and with canaries at both ends, and checks that
- * those, and all padding of the outputs, are intact afterwards. */
+/* One problem with all its operands: creates the buffers, requests the workspace, calls the library.  Every call gets a
+ * workspace of exactly the requested size, filled with 0xFF (NaN), with canaries at both ends.  Afterwards the canaries
+ * and all padding of the outputs must be unchanged. */
 #ifndef TEST_FIXTURE_H
 #define TEST_FIXTURE_H
 #include "buffer.h"
@@ -41,8 +41,8 @@ typedef struct fixture {
   unsigned char fill;       /* of the workspace before a call: 0xFF unless the test wants another */
 } fixture_t;
 
-/* The backends under test; svdgrad_create must succeed on them.  All of this build, of which TEST_ONLY_CUDA has the CUDA
- * one alone, or the one that the environment names in TEST_BACKEND: ref or cpu. */
+/* The backends under test; svdgrad_create must succeed on them.  All of this build, of which TEST_ONLY_CUDA has the
+ * CUDA one alone, or the one that the environment names in TEST_BACKEND: ref or cpu. */
 extern const svdgrad_backend_t *test_backends;
 extern int test_backend_count;
 const char *backend_name(svdgrad_backend_t backend);

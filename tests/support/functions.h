@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A fixture_t with the operands of the functions of the SVD beside its own, and their calls: svdgrad_svd_jvp,
+/* A fixture_t with the additional operands of the functions of the SVD, and their calls: svdgrad_svd_jvp,
  * svdgrad_svd_backward_backward, svdgrad_matrix_function and its backward pass, svdgrad_norm, svdgrad_determinant. */
 #ifndef TEST_FUNCTIONS_H
 #define TEST_FUNCTIONS_H

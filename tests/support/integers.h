@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Matrices of small integers: all of a shape, or sparse and structured ones at random.  Columns that are exactly orthogonal
- * or exactly dependent, ties and zeros, which random real numbers never give, are common among them. */
+/* Matrices of small integers: all of one shape, or random sparse and structured ones.  Many have exactly orthogonal or
+ * dependent columns, ties or zeros, which random real numbers never give. */
 #ifndef TEST_INTEGERS_H
 #define TEST_INTEGERS_H
 #include "buffer.h"
@@ -13,8 +13,8 @@ typedef struct integers {
 /* Every matrix with entries least..most; with a stride, every so many of them. */
 integers_t integers_all(int64_t m, int64_t n, int least, int most, int64_t stride);
 
-/* In turn: a fifth of the entries in -3..3, half of them in -2..2, scaled permutations, permuted block diagonals of blocks
- * of one to three rows and columns.  Gaussian integers if `is_complex`. */
+/* In turn: a fifth of the entries in -3..3, half of them in -2..2, scaled permutations, permuted block diagonals of
+ * blocks of one to three rows and columns.  Gaussian integers if `is_complex`. */
 integers_t integers_sparse(int64_t m, int64_t n, int64_t count, int is_complex, uint64_t seed);
 
 /* Multiplies rows and columns by 1, i, -1 or -i each: singular values stay. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The tangent of the thin SVD in long double, from the textbook: the oracle of the adjoint. */
+/* The textbook tangent of the thin SVD in long double, with which the adjoint is compared. */
 #ifndef TEST_JVP_H
 #define TEST_JVP_H
 #include "dense.h"
@@ -9,7 +9,8 @@ typedef struct tangent {
   long double *dS;
 } tangent_t;
 
-/* dA = dU S V^H + U dS V^H + U S dV^H with U^H dU and V^H dV skew-Hermitian, for distinct non-zero S: with E = U^H dA V,
+/* dA = dU S V^H + U dS V^H + U S dV^H with U^H dU and V^H dV skew-Hermitian, for distinct non-zero S: with E = U^H dA
+ * V,
  *   dS = Re diag E,  K_ij = herm(E)_ij / (s_j - s_i) + skew(E)_ij / (s_i + s_j),
  *   N_ij = herm(E)_ij / (s_j - s_i) - skew(E)_ij / (s_i + s_j)   (no first term for i = j),
  *   dU = U K + (I - U U^H) dA V S^-1,  dV = V N + (I - V V^H) dA^H U S^-1. */

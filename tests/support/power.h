@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Problems of the power iteration and of spectral normalization, called and guarded as in fixture.h; and the iteration
- * in long double, from the textbook. */
+/* Problems of the power iteration and of spectral normalization, with the checks of fixture.h; and the textbook
+ * iteration in long double. */
 #ifndef TEST_POWER_H
 #define TEST_POWER_H
 #include "buffer.h"

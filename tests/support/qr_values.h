@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Singular values by a route that no backend takes: LAPACK's gesvd, bidiagonal QR iteration (G. H. Golub and C. Reinsch,
- * Numer. Math. 14, 1970), in double precision.  Each is within a few eps s_1 of exact. */
+/* Singular values by an algorithm that no backend takes first: LAPACK's gesvd, bidiagonal QR iteration (G. H. Golub and
+ * C. Reinsch, Numer. Math. 14, 1970), in double precision.  Their errors are a few eps s_1. */
 #ifndef TEST_QR_VALUES_H
 #define TEST_QR_VALUES_H
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* How far a result is from exact, in the units of LAPACK's own tests; anything <= RATIO_LIMIT is as good as rounding
- * allows.  The worst of each kind is kept, with where it was seen, and printed, so that drift shows. */
+/* Errors of a result in the units of LAPACK's own tests; ratios <= RATIO_LIMIT are as good as rounding allows.  The
+ * largest ratio of each kind is kept with its case, and printed, so that slow drift is visible. */
 #ifndef TEST_RATIOS_H
 #define TEST_RATIOS_H
 #include "fixture.h"

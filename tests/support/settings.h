@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the mathematical tests run over: every backend, element type and shape, and some spectra. */
+/* The settings of the mathematical tests: every backend, element type and shape, and some spectra. */
 #ifndef TEST_SETTINGS_H
 #define TEST_SETTINGS_H
 #include "cases.h"

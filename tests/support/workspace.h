@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A workspace of exactly the size that the library asks for, between two guards. */
+/* A workspace of exactly the size that svdgrad_workspace_size() returns, between two guards. */
 #ifndef TEST_WORKSPACE_H
 #define TEST_WORKSPACE_H
 #include <svdgrad/svdgrad.h>

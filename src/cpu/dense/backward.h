@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Backward pass of one matrix (formula and sources: svdgrad.h, ref/backward.h) in packed column-major scratch.  products.h
- * multiplies, functions/backward_core.h divides by gaps.  About 2mnk + 6mk^2 + 4nk^2 flops. */
+/* Backward pass of one matrix (formula and sources: svdgrad.h, ref/backward.h) in packed column-major scratch.
+ * products.h multiplies, functions/backward_core.h divides by gaps.  About 2mnk + 6mk^2 + 4nk^2 flops. */
 #ifndef SVDGRAD_DENSE_BACKWARD_H
 #define SVDGRAD_DENSE_BACKWARD_H
 #include "cpu/cpu_kernels.h"
@@ -93,8 +93,8 @@ static void load_call(const svd_backward_call_t *call, int64_t b, cpu_backward_t
   }
 }
 
-/* projection = B1^H g1 and outside = g1 - B1 projection - B2 (g2^H B1).  B2 are the further columns of full_matrices; only the
- * component of g2 along B1 acts.  Both are zero without a cotangent. */
+/* projection = B1^H g1 and outside = g1 - B1 projection - B2 (g2^H B1).  B2 are the further columns of full_matrices;
+ * only the component of g2 along B1 acts.  Both are zero without a cotangent. */
 static void split_side(int64_t k, side_t *side, T *product) {
   const int64_t rows = side->rows, extra = side->columns - k;
   if (!side->given) {
@@ -146,8 +146,8 @@ static int load_rest(const rest_t *rest, int64_t b, discarded_factors_t *to) {
   return 1;
 }
 
-/* outside <- basis x + (outside - basis p) inverse scale: the solution in the discarded basis, and the part outside that
- * basis divided by s. */
+/* outside <- basis x + (outside - basis p) inverse scale: the solution in the discarded basis, and the part outside
+ * that basis divided by s. */
 static void expand(int64_t k, int64_t count, const T *basis, const T *p, const T *x, const R *inverse, scale_t scale,
                    const side_t *side) {
   multiply(side->rows, k, count, -1, basis, p, 1, side->outside);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* SVD of one tall matrix by reduction to bidiagonal form.  The kernel of simd/one/bidiagonal.h computes A = Q B P^H, after a QR
- * factorization if A is much taller than wide (T. F. Chan, ACM Trans. Math. Softw. 8, 1982).  LAPACK's divide and conquer
- * (bdsdc) computes the SVD of B.  Its factors are multiplied by Q and P in blocks. */
+/* SVD of one tall matrix by reduction to bidiagonal form.  The kernel of simd/one/bidiagonal.h computes A = Q B P^H,
+ * after a QR factorization if A is much taller than wide (T. F. Chan, ACM Trans. Math. Softw. 8, 1982).  LAPACK's
+ * divide and conquer (bdsdc) computes the SVD of B.  Its factors are multiplied by Q and P in blocks. */
 #ifndef SVDGRAD_DENSE_BIDIAGONAL_H
 #define SVDGRAD_DENSE_BIDIAGONAL_H
 #include "gesdd.h"
@@ -16,8 +16,8 @@ typedef struct bidiagonal {
   block_work_t block;
 } bidiagonal_t;
 
-/* From this ratio m / n on, a QR factorization comes first.  Measured at 80, 150 and 300 columns, the crossover lies between 2
- * and 6. */
+/* From this ratio m / n on, a QR factorization comes first.  Measured at 80, 150 and 300 columns, the crossover lies
+ * between 2 and 6. */
 static int is_much_taller(int64_t m, int64_t n) { return m >= 3 * n; }
 
 static bidiagonal_t bidiagonal_take(arena_t *arena, int64_t m, int64_t n, int vectors, int lanes) {

@@ -28,7 +28,7 @@ static inline __attribute__((always_inline)) void copy_tile(int64_t rows, int64_
     }
 }
 
-/* Copies in square tiles, one below the other.  Where one side is row-major and the other column-major, only a few rows and
+/* Copies in square tiles, one below the other.  Between a row-major and a column-major side, only a few rows and
  * columns are in use at a time, and the column-major side is accessed sequentially, which the prefetcher follows. */
 static void copy_downwards(int64_t rows, int64_t columns, int conjugated, place_t from, place_t to) {
   enum { TILE = 16 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* LAPACK's SVD of one tall matrix: divide and conquer (gesdd; M. Gu and S. C. Eisenstat, SIAM J. Matrix Anal. Appl. 16, 1995),
- * and QR iteration (gesvd) where gesdd does not converge. */
+/* LAPACK's SVD of one tall matrix: divide and conquer (gesdd; M. Gu and S. C. Eisenstat, SIAM J. Matrix Anal. Appl. 16,
+ * 1995), and QR iteration (gesvd) where gesdd does not converge. */
 #ifndef SVDGRAD_DENSE_GESDD_H
 #define SVDGRAD_DENSE_GESDD_H
 #include "base/arena.h"

@@ -6,6 +6,6 @@
 
 #include <stddef.h>
 
-#include "cpu/lapack.inc" /* a file of its own, since bench/ includes it once per type */
+#include "cpu/lapack.inc" /* a file of its own: bench/ includes it once for each type */
 
 #endif

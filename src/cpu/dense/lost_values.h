@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Whether a kernel may have lost non-zero singular values of a matrix.
  *
- * The SIMD kernel takes a column for zero if its squared norm is not a normal number.  If a row or a column is that short
- * relative to the largest entry, S ends with a wrong zero.  The reference algorithm, whose type has a wider range, then solves
- * the matrix again (cpu_lanes_svd.c).
+ * The SIMD kernel takes a column for zero if its squared norm is not a normal number.  If a row or a column is that
+ * short relative to the largest entry, S ends with a wrong zero.  The reference algorithm, whose type has a wider
+ * range, then solves the matrix again (cpu_lanes_svd.c).
  *
  * Where the caller takes logarithms (svd_call_t.keep_small), values that may be rounding noise count as lost, too. */
 #ifndef SVDGRAD_DENSE_LOST_VALUES_H
@@ -12,7 +12,7 @@
 #include "base/type.h"
 #include "base/strided.h"
 
-/* Rows and columns are that short below about 2^-71 of the largest entry in float, 2^-685 in double.  These have a margin. */
+/* Short: below about 2^-71 of the largest entry in float, 2^-685 in double.  These bounds have a margin. */
 enum { SHORT_EXPONENT = sizeof(R) == sizeof(float) ? -60 : -660 };
 
 static R largest_of(const svdgrad_matrix_t *A, int64_t b, int64_t i, int64_t j, int64_t rows, int64_t columns) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The operations of programs in the type of the operands.  Products of one large matrix use the BLAS; groups of small matrices
- * are multiplied in lanes. */
+/* The operations of programs in the type of the operands.  Products of one large matrix use the BLAS; groups of small
+ * matrices are multiplied in lanes. */
 #include "functions/host_product.h"
 #include "lapack.h"
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Products of column-major matrices: plain loops for small ones, which saves the cost of a BLAS call; the BLAS for others. */
+/* Products of column-major matrices: plain loops for small ones, cheaper than a BLAS call; the BLAS for others. */
 #ifndef SVDGRAD_DENSE_PRODUCTS_H
 #define SVDGRAD_DENSE_PRODUCTS_H
 #include "lapack.h"
 
 #include <stdint.h>
 
-/* Up to so many multiplications, the call of the BLAS costs more than the product (measured: about 12^3, OpenBLAS 0.3.21). */
+/* Up to so many multiplications a BLAS call costs more than plain loops (measured: about 12^3, OpenBLAS 0.3.21). */
 enum { SMALL_PRODUCT = 2000 };
 
 static int is_small_product(int64_t m, int64_t n, int64_t k) {

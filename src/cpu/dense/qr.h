@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Blocked QR factorization of one tall matrix (G. H. Golub and C. F. Van Loan, Matrix Computations, 5.2).  The kernel of
- * simd/one/panel.h factorizes a panel; the BLAS multiplies the columns on its right by the panel's Q^H (reflectors.h). */
+/* Blocked QR factorization of one tall matrix (G. H. Golub and C. F. Van Loan, Matrix Computations, 5.2).  The kernel
+ * of simd/one/panel.h factorizes a panel; the BLAS multiplies the columns on its right by the panel's Q^H
+ * (reflectors.h). */
 #ifndef SVDGRAD_DENSE_QR_H
 #define SVDGRAD_DENSE_QR_H
 #include "reflectors.h"
@@ -24,7 +25,7 @@ static qr_t qr_take(arena_t *arena, int64_t m, int64_t n, int lanes) {
   return q;
 }
 
-/* A = Q R, m >= n: R replaces the upper triangle of A; the v of the reflectors, whose diagonal entries are 1, lie below. */
+/* A = Q R, m >= n: R replaces the upper triangle of A; below lie the v of the reflectors, 1 on the diagonal. */
 static void factor_tall(int64_t m, int64_t n, T *A, const qr_t *q, const reflector_ops_t *ops) {
   for (int64_t first = 0; first < n; first += BLOCK) {
     const int64_t count = n - first < BLOCK ? n - first : BLOCK, rows = m - first, rest = n - first - count;

@@ -40,8 +40,8 @@ static inline int64_t lane_place(int64_t i, int64_t lanes) {
   return (i & -lanes) * (1 + IS_COMPLEX) + (i & (lanes - 1));
 }
 
-/* Copies `count` entries to a column of SIMD registers, padded with zeros to `stride` reals; from_lanes() copies `count`
- * entries back, from entry `first` on. */
+/* Copies `count` entries to a column of SIMD registers, padded with zeros to `stride` reals; from_lanes() copies
+ * `count` entries back, from entry `first` on. */
 static void to_lanes(R *to, int64_t stride, const T *from, int64_t count, int64_t lanes) {
   memset(to, 0, (size_t)stride * sizeof(R));
 #if IS_COMPLEX
@@ -67,8 +67,8 @@ static void from_lanes(T *to, const R *from, int64_t first, int64_t count, int64
 #endif
 }
 
-/* Length in reals of a column of reduction_t and panel_t: an odd number of registers, so that neighbouring columns do not map
- * to the same cache sets. */
+/* Length in reals of a column of reduction_t and panel_t: an odd number of registers, so that neighbouring columns do
+ * not map to the same cache sets. */
 static int64_t lane_stride(int64_t rows, int lanes) {
   return ((rows + lanes - 1) / lanes | 1) * lanes * (1 + IS_COMPLEX);
 }

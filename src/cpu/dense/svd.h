@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The SVD of one matrix: by LAPACK (gesdd.h), by our bidiagonalization with LAPACK's bdsdc (bidiagonal.h), or, with
- * more rows than LAPACK can count, by blocks of rows (tall.h).  All work is done in packed column-major scratch memory of fixed
- * alignment, so that a result does not depend on where the caller's matrix lies.
+ * more rows than LAPACK can count, by blocks of rows (tall.h).  All work is done in packed column-major scratch memory
+ * of fixed alignment, so that a result does not depend on where the caller's matrix lies.
  *
- * The solved matrix is tall: A, or A^H where m < n.  For a tall matrix LAPACK needs down to half the time of a wide one.
+ * The solved matrix is tall: A, or A^H where m < n.  LAPACK solves a wide one up to twice as slowly.
  *
  * The matrix is scaled by a power of two such that its largest entry is in [1, 2). This is exact, and A times 2^p has
  * the same U and Vh to the last bit. */
@@ -35,8 +35,8 @@ static R largest_size(int64_t count, const R *x) {
   return all;
 }
 
-/* Copies A, or A^H for m < n, into packed storage.  Returns the largest |real or imaginary part|, NaN if an entry is NaN or
- * Inf. */
+/* Copies A, or A^H for m < n, into packed storage.  Returns the largest |real or imaginary part|, NaN if an entry is
+ * NaN or Inf. */
 static R pack(const svdgrad_matrix_t *A, int64_t b, int64_t m, int64_t n, T *packed) {
   const int wide = m < n;
   const place_t from = place_of(A, b), tall = wide ? transposed_place(from) : from;
@@ -129,7 +129,7 @@ static T fix_line(const line_t *line) {
   return phase;
 }
 
-/* Fixes the gauge of the caller's U.  Where the tall matrix is A^H, that is Vh^H here. */
+/* Fixes the gauge of the caller's U, which is Vh^H here where the tall matrix is A^H. */
 static void fix_gauges(const forward_t *w, int transposed) {
   const lapack_svd_t *svd = &w->svd;
   for (int64_t j = 0; j < svd->n; j++) {
@@ -167,7 +167,7 @@ static void store_right(const svdgrad_matrix_t *to, int64_t b, int adjoint, int6
   copy_matrix(svd->n, columns, !adjoint, (place_t){svd->Vh, svd->n, 1}, out, out);
 }
 
-/* Adding 0 turns a negative zero, which LAPACK may return, into a positive one.  Returns 0 if the largest value overflows. */
+/* + 0 turns a negative zero, which LAPACK may return, into a positive one.  Returns 0 if S[0] overflows R. */
 static int store_values(const svd_call_t *call, int64_t b, const R *S, int exponent) {
   const int kept = call->exponent ? 0 : exponent;
   for (int64_t j = 0; j < call->p.k; j++)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* SVD of one matrix with more rows than LAPACK can count, by tall-skinny QR (J. Demmel, L. Grigori, M. Hoemmen, J. Langou,
- * SIAM J. Sci. Comput. 34, 2012): our own QR factorizes blocks of rows, A_i = Q_i R_i, then the stacked R_i.  The n-by-n R of
- * that is solved like any square matrix.  Sums run over one block only: over all rows, single precision would lose most of
- * its digits where terms are alike. */
+/* SVD of one matrix with more rows than LAPACK can count, by tall-skinny QR (J. Demmel, L. Grigori, M. Hoemmen, J.
+ * Langou, SIAM J. Sci. Comput. 34, 2012): our own QR factorizes blocks of rows, A_i = Q_i R_i, then the stacked R_i.
+ * The n-by-n R of that is solved like any square matrix.  Sums run over one block only: over all rows, single precision
+ * would lose most of its digits where terms are alike. */
 #ifndef SVDGRAD_DENSE_TALL_H
 #define SVDGRAD_DENSE_TALL_H
 #include "bidiagonal.h"
@@ -98,8 +98,8 @@ static void multiply_blocks(const lapack_svd_t *w, const tall_t *t) {
   }
 }
 
-/* SVD of w->A, which is destroyed.  The core is solved by the bidiagonal path, or by gesdd if `b` is NULL.  Returns 0 if it did
- * not converge. */
+/* SVD of w->A, which is destroyed.  The core is solved by the bidiagonal path, or by gesdd if `b` is NULL.  Returns 0
+ * if it did not converge. */
 static int tall_svd(const lapack_svd_t *w, const tall_t *t, const bidiagonal_t *b, const reflector_ops_t *ops) {
   const int64_t n = w->n;
   factor_blocks(w, t, ops);
