@@ -3,6 +3,7 @@
 #pragma once
 #include "backward_fused.cuh"
 #include "backward_steps.cuh"
+#include "backward_thread.cuh"
 #include "complete.cuh"
 #include "empty.cuh"
 #include "form_determinant.cuh"
@@ -243,6 +244,8 @@ template <class T> constexpr cuda_kernels_t make_kernels() {
           gemm_launch<T>,
           fused_shared_bytes<T>,
           backward_fused_launch<T>,
+          backward_thread_limit<T>(),
+          backward_thread_launch<T>,
           backward_load_launch<T>,
           backward_form_launch<T>,
           backward_scale_launch<T>,
