@@ -34,7 +34,7 @@ TUNED = [80, 90, 100]
 HOT = {
     *("jacobi_thread", "jacobi_skinny", "jacobi_warp", "jacobi_panels", "blocked_factor", "blocked_update"),
     *("norm_thread", "norm_warp"),
-    *("qr", "apply_q", "normalize", "gemm", "backward_fused", "backward_form"),
+    *("qr", "apply_q", "normalize", "gemm", "backward_thread", "backward_fused", "backward_form"),
     *("form_jvp", "form_second", "form_pairs", "program_load", "program_store", "program_scale"),
     *("power_pass", "power_start", "power_finish", "power_quotient", "normalize_along", "normalize_gradient"),
 }
@@ -66,6 +66,7 @@ template <class T> void sizes(const char *type) {
   printf("jacobi_warp %d 0\\n", WARP);
   printf("norm_thread %d 0\\n", THREAD_WARPS * WARP);
   printf("norm_warp %d 0\\n", WARP);
+  printf("backward_thread %d 0\\n", THREAD_WARPS * WARP);
   all_panels_sizes<T, 1>();
   printf("blocked_factor %d 0\\n", fold_shape<T>::THREADS);
   printf("blocked_update %d 0\\n", update_shape<T>::THREADS);

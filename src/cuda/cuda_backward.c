@@ -68,7 +68,7 @@ static void backward_take(backward_t *w, batch_layout_t *layout, const cuda_stat
 size_t cuda_backward_workspace(const cuda_state_t *state, const problem_t *p) {
   backward_t w;
   batch_layout_t layout = {NULL, p->batch_count, 0, 0, 0};
-  if (cuda_choose(state, SVDGRAD_OP_SVD_BACKWARD, p) == CUDA_BACKWARD_FUSED)
+  if (cuda_choose(state, SVDGRAD_OP_SVD_BACKWARD, p) != CUDA_BACKWARD_STEPS)
     return 0;
   backward_take(&w, &layout, state, p);
   return layout_bytes(&layout);
@@ -228,7 +228,9 @@ static cudaError_t backward_steps(const cuda_state_t *state, const svd_backward_
   return w.error;
 }
 
-static cudaError_t backward_fused(const svd_backward_call_t *call) {
+/* In one launch. */
+static cudaError_t backward_fused(cuda_algorithm_t algorithm, const svd_backward_call_t *call) {
+  const cuda_kernels_t *kernels = cuda_kernels_of(call->p.dtype);
   const problem_t *p = &call->p;
   const fused_args_t args = {.batch_count = p->batch_count,
                              .m = p->m,
@@ -246,10 +248,11 @@ static cudaError_t backward_fused(const svd_backward_call_t *call) {
                              .gap_param = p->gap_param,
                              .gap_policy = p->gap_policy,
                              .report = call->report};
-  return cuda_kernels_of(p->dtype)->backward_fused(&args, call->stream);
+  return (algorithm == CUDA_BACKWARD_THREAD ? kernels->backward_thread : kernels->backward_fused)(&args, call->stream);
 }
 
 svdgrad_status_t cuda_backward(const cuda_state_t *state, const svd_backward_call_t *call) {
-  const int fused = cuda_choose(state, SVDGRAD_OP_SVD_BACKWARD, &call->p) == CUDA_BACKWARD_FUSED;
-  return cuda_status("svdgrad_svd_backward", fused ? backward_fused(call) : backward_steps(state, call));
+  const cuda_algorithm_t algorithm = cuda_choose(state, SVDGRAD_OP_SVD_BACKWARD, &call->p);
+  return cuda_status("svdgrad_svd_backward",
+                     algorithm == CUDA_BACKWARD_STEPS ? backward_steps(state, call) : backward_fused(algorithm, call));
 }

@@ -47,6 +47,9 @@ static cuda_algorithm_t choose_jacobi(const cuda_state_t *state, const problem_t
 static cuda_algorithm_t choose_backward(const cuda_state_t *state, const problem_t *p) {
   const int64_t widest = 128; /* beyond, a product of its own per step keeps the device busier */
   const int thin = p->k == p->mn && !p->full_matrices;
+  const int64_t rows = p->m < p->n ? p->n : p->m;
+  if (thin && rows <= cuda_kernels_of(p->dtype)->backward_thread_limit)
+    return CUDA_BACKWARD_THREAD;
   if (thin && p->k <= widest && cuda_kernels_of(p->dtype)->fused_shared_bytes(p->k) <= state->shared_bytes)
     return CUDA_BACKWARD_FUSED;
   return CUDA_BACKWARD_STEPS;
@@ -79,6 +82,7 @@ const char *cuda_algorithm_string(cuda_algorithm_t algorithm) {
   case CUDA_JACOBI_WARP: return "jacobi-warp";
   case CUDA_JACOBI_PANELS: return "jacobi-panels";
   case CUDA_JACOBI_BLOCKED: return "jacobi-blocked";
+  case CUDA_BACKWARD_THREAD: return "backward-thread";
   case CUDA_BACKWARD_FUSED: return "backward-fused";
   case CUDA_BACKWARD_STEPS: return "backward-steps";
   case CUDA_PROGRAM: return "program-steps";

@@ -157,7 +157,7 @@ typedef struct gemm_args {
   int64_t lda, ldb, ldc, stride_a, stride_b, stride_c;
 } gemm_args_t;
 
-/* The backward pass of one matrix inside one block. */
+/* The backward pass of one matrix inside one block, or one thread. */
 typedef struct fused_args {
   int64_t batch_count, m, n, k;
   svdgrad_matrix_t U, Vh, gU, gVh, gA; /* the caller's; gU and gVh may have data NULL */
@@ -294,6 +294,8 @@ typedef struct cuda_kernels {
   cudaError_t (*gemm)(const gemm_args_t *args, cudaStream_t stream);
   size_t (*fused_shared_bytes)(int64_t k);
   cudaError_t (*backward_fused)(const fused_args_t *args, cudaStream_t stream);
+  int backward_thread_limit; /* most rows and columns of backward_thread */
+  cudaError_t (*backward_thread)(const fused_args_t *args, cudaStream_t stream);
   cudaError_t (*backward_load)(const steps_args_t *args, cudaStream_t stream);
   cudaError_t (*backward_form)(const steps_args_t *args, cudaStream_t stream);
   cudaError_t (*backward_scale)(const steps_args_t *args, cudaStream_t stream);

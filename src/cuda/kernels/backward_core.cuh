@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The k-by-k heart of the backward pass (formula: svdgrad.h), by one block.  P = U^H gU and Q = V^H gV, column-major,
- * in shared or global memory; M may be written over Q.  Singular values are normalized, s = 2^-exponent S
+/* The k-by-k heart of the backward pass (formula: svdgrad.h), by one block.  P = U^H gU and Q = V^H gV, column-major
+ * with columns `pitch` apart, in shared or global memory; M may be written over Q.  Singular values are normalized, s = 2^-exponent S
  * (src/rules/gap.inc), and what is divided by one of them is multiplied by 2^-exponent last. */
 #pragma once
 #include "gap.cuh"
@@ -18,39 +18,41 @@ __device__ inline void pair_of(int64_t e, int64_t *i, int64_t *j) {
 
 template <class T> struct skew_pair { T sum, difference; /* (X+Y)_ij, (X-Y)_ij with X = P - P^H, Y = Q - Q^H */ };
 
-template <class T> __device__ inline skew_pair<T> skew_at(int64_t k, const T *P, const T *Q, int64_t i, int64_t j) {
-  const T X = P[j * k + i] - conj(P[i * k + j]), Y = Q[j * k + i] - conj(Q[i * k + j]);
+template <class T> __device__ inline skew_pair<T> skew_at(int64_t pitch, const T *P, const T *Q, int64_t i, int64_t j) {
+  const int64_t ij = j * pitch + i, ji = i * pitch + j;
+  const T X = P[ij] - conj(P[ji]), Y = Q[ij] - conj(Q[ji]);
   return {X + Y, X - Y};
 }
 
 /* M_ij and M_ji of every pair; gS as real numbers, or NULL. */
 template <class T>
-__device__ inline void form_M(int64_t k, const T *P, const T *Q, const real_t<T> *s, const real_t<T> *gS,
+__device__ inline void form_M(int64_t k, int64_t pitch, const T *P, const T *Q, const real_t<T> *s, const real_t<T> *gS,
                               power_of_two<real_t<T>> scale, gap_policy<real_t<T>> *policy, T *M) {
   typedef real_t<T> R;
   const int64_t pairs = k * (k + 1) / 2;
   for (int64_t e = threadIdx.x; e < pairs; e += blockDim.x) {
     int64_t i, j;
     pair_of(e, &i, &j);
-    const skew_pair<T> z = skew_at(k, P, Q, i, j);
+    const skew_pair<T> z = skew_at(pitch, P, Q, i, j);
     if (i == j) {
-      M[j * k + j] = from_real<T>(gS ? gS[j] : 0);
+      M[j * pitch + j] = from_real<T>(gS ? gS[j] : 0);
       if (scalar<T>::is_complex) {
         const gap_factors<R> f = gap_diagonal(policy, s[j], magnitude(z.difference));
-        M[j * k + j] = M[j * k + j] + scale * (f.plus / 2 * z.difference);
+        M[j * pitch + j] = M[j * pitch + j] + scale * (f.plus / 2 * z.difference);
       }
     } else {
       const gap_factors<R> f = gap_pair(policy, s[i], s[j], magnitude(z.sum), magnitude(z.difference));
       const T hermitian = scale * (f.minus / 2 * z.sum), skew = scale * (f.plus / 2 * z.difference);
-      M[j * k + i] = hermitian + skew;
-      M[i * k + j] = conj(hermitian) - conj(skew);
+      M[j * pitch + i] = hermitian + skew;
+      M[i * pitch + j] = conj(hermitian) - conj(skew);
     }
   }
 }
 
 /* What a complex loss does under a phase of (u_i, v_i), Im diag(P + Q), is not defined by A. */
 template <class T>
-__device__ inline void tally_phases(int64_t k, const T *P, const T *Q, real_t<T> norm, gap_policy<real_t<T>> *policy) {
+__device__ inline void tally_phases(int64_t k, int64_t pitch, const T *P, const T *Q, real_t<T> norm,
+                                    gap_policy<real_t<T>> *policy) {
   for (int64_t i = threadIdx.x; i < k && scalar<T>::is_complex; i += blockDim.x)
-    gap_gauge(policy, fabs(im(P[i * k + i]) + im(Q[i * k + i])), norm);
+    gap_gauge(policy, fabs(im(P[i * pitch + i]) + im(Q[i * pitch + i])), norm);
 }

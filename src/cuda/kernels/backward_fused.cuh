@@ -5,14 +5,22 @@
  * Q = V^H gV, gA = left V^H, left = U M + (gU - U P) D, D = diag(1/s_j) where m > k.  For m < n the sides change
  * places: then M becomes M^H and the product gA^H.
  *
- * Shared memory: P, Q (later M) and the square basis, k-by-k; tiles of FUSED_ROWS rows of the long basis, of its
- * cotangent and of `left`; 5 k reals.  Two passes over the long side; 2 m k^2 + 4 k^3 multiplications for the first,
- * 3 m k^2 for the second. */
+ * Shared memory: P, Q (later M) and the square basis, k-by-k; a tile of some rows of the long basis (later of gA) and
+ * one of its cotangent (later `left`); 5 k reals.  Columns are an odd number of elements apart, so that neither rows nor
+ * columns meet in one bank.  Two passes over the long side; 2 m k^2 + 4 k^3 multiplications for the first, 3 m k^2 for
+ * the second.  A thread makes TILE-by-TILE elements of a product at a time, from 2 TILE elements in shared memory for
+ * each term; every sum is in the order of its terms, whatever TILE is. */
 #pragma once
 #include "backward_core.cuh"
 #include "strided.cuh"
 
-static const int FUSED_ROWS = 16;
+/* Widest tile of a thread in registers: for c128 what four times as many take for f32. */
+template <class T> __host__ __device__ constexpr int fused_tile() {
+  return sizeof(T) > 8 && scalar<T>::is_complex ? 2 : 4;
+}
+/* Rows of the long side at a time. */
+template <class T> __host__ __device__ constexpr int fused_rows() { return 8 * fused_tile<T>(); }
+template <class T> __host__ __device__ constexpr int fused_pitch() { return fused_rows<T>() + 1; }
 
 /* U, or V (kept as Vh): column j of the basis, or of its cotangent. */
 template <class T> struct side_view {
@@ -24,22 +32,26 @@ template <class T> struct side_view {
 };
 
 template <class T> struct fused_memory {
-  T *P, *Q, *square, *basis, *cotangent, *left;
+  int k, pitch; /* of P, Q, square: columns `pitch` apart; those of the tiles are fused_pitch apart */
+  T *P, *Q, *square, *basis, *cotangent;
   real_t<T> *s, *gS, *inverse, *column_sums, *scratch;
   int *outside;
 };
 
-__host__ __device__ inline size_t fused_elements(int64_t k) { return (size_t)(3 * k * k + 3 * FUSED_ROWS * k); }
+template <class T> __host__ __device__ inline size_t fused_elements(int64_t k) {
+  return (size_t)(3 * k * (k | 1) + 2 * fused_pitch<T>() * k);
+}
 
-template <class T> __device__ inline fused_memory<T> fused_carve(unsigned char *memory, int64_t k) {
+template <class T> __device__ inline fused_memory<T> fused_carve(unsigned char *memory, int k) {
   fused_memory<T> f;
+  f.k = k;
+  f.pitch = k | 1;
   f.P = (T *)memory;
-  f.Q = f.P + k * k;
-  f.square = f.Q + k * k;
-  f.basis = f.square + k * k;
-  f.cotangent = f.basis + FUSED_ROWS * k;
-  f.left = f.cotangent + FUSED_ROWS * k;
-  f.s = (real_t<T> *)(f.left + FUSED_ROWS * k);
+  f.Q = f.P + k * f.pitch;
+  f.square = f.Q + k * f.pitch;
+  f.basis = f.square + k * f.pitch;
+  f.cotangent = f.basis + fused_pitch<T>() * k;
+  f.s = (real_t<T> *)(f.cotangent + fused_pitch<T>() * k);
   f.gS = f.s + k;
   f.inverse = f.gS + k;
   f.column_sums = f.inverse + k;
@@ -48,55 +60,136 @@ template <class T> __device__ inline fused_memory<T> fused_carve(unsigned char *
   return f;
 }
 
-/* Rows first.. of a side, FUSED_ROWS of them, as tile[column * FUSED_ROWS + row]; zero beyond the last row. */
+/* Rows first.. of a side, `count` of them, to tile[column * pitch + row], in the order in which they are in memory. */
 template <class T>
-__device__ inline void load_tile(const side_view<T> &side, int64_t b, int64_t rows, int64_t k, int64_t first, T *tile) {
+__device__ inline void load_tile(const side_view<T> &side, int64_t b, int64_t first, int count, int k, int pitch,
+                                 T *tile) {
   const bool rows_first = side.conjugate_transposed ? side.matrix.col_stride <= side.matrix.row_stride
                                                     : side.matrix.row_stride <= side.matrix.col_stride;
-  for (int64_t e = threadIdx.x; e < FUSED_ROWS * k; e += blockDim.x) {
-    const int64_t r = rows_first ? e % FUSED_ROWS : e / k, c = rows_first ? e / FUSED_ROWS : e % k;
-    tile[c * FUSED_ROWS + r] = first + r < rows ? side.at(b, first + r, c) : from_real<T>(0);
+  const unsigned inner = (unsigned)(rows_first ? count : k), elements = (unsigned)(count * k);
+  for (unsigned e = threadIdx.x; e < elements; e += blockDim.x) {
+    const unsigned major = e / inner, minor = e - major * inner;
+    const int r = (int)(rows_first ? minor : major), c = (int)(rows_first ? major : minor);
+    tile[c * pitch + r] = side.at(b, first + r, c);
   }
 }
 
-/* product = basis^H cotangent over all rows, and the squared norms of the columns of the cotangent. */
-template <class T>
+/* The rows and columns of tile `t` of a matrix, spread over the matrix, so that neighbouring threads read and write
+ * neighbouring elements.  Beyond the edge is the last row or column again, and nothing of that is stored. */
+template <int TILE> struct tile_place {
+  int rows, columns, step_i, step_j, first_i, first_j;
+  __device__ tile_place(int rows_, int columns_, int t) : rows(rows_), columns(columns_) {
+    step_i = (rows + TILE - 1) / TILE;
+    step_j = (columns + TILE - 1) / TILE;
+    first_j = t / step_i;
+    first_i = t - first_j * step_i;
+  }
+  __device__ int count() const { return step_i * step_j; }
+  __device__ int i(int x) const { return min(first_i + x * step_i, rows - 1); }
+  __device__ int j(int y) const { return min(first_j + y * step_j, columns - 1); }
+  __device__ bool inside(int x, int y) const { return first_i + x * step_i < rows && first_j + y * step_j < columns; }
+};
+
+template <class T, int TILE> struct tile_sum {
+  T at[TILE][TILE];
+  __device__ __forceinline__ void clear() {
+#pragma unroll
+    for (int x = 0; x < TILE; x++)
+#pragma unroll
+      for (int y = 0; y < TILE; y++)
+        at[x][y] = from_real<T>(0);
+  }
+  __device__ __forceinline__ void add(const T (&a)[TILE], const T (&b)[TILE]) {
+#pragma unroll
+    for (int x = 0; x < TILE; x++)
+#pragma unroll
+      for (int y = 0; y < TILE; y++)
+        at[x][y] = fused(at[x][y], a[x], b[y]);
+  }
+  /* Calls visit(x, y, element) for the elements that are elements of the matrix. */
+  template <class Visit> __device__ __forceinline__ void visit(const tile_place<TILE> &place, Visit visit) {
+#pragma unroll
+    for (int y = 0; y < TILE; y++)
+#pragma unroll
+      for (int x = 0; x < TILE; x++)
+        if (place.inside(x, y))
+          visit(x, y, at[x][y]);
+  }
+};
+
+/* sum += basis^H cotangent over `count` rows. */
+template <class T, int TILE>
+__device__ __forceinline__ void add_rows(int count, const T *basis, int pitch, const T *cotangent,
+                                         const tile_place<TILE> &place, tile_sum<T, TILE> &sum) {
+  const T *u[TILE], *g[TILE];
+#pragma unroll
+  for (int x = 0; x < TILE; x++) {
+    u[x] = basis + place.i(x) * pitch;
+    g[x] = cotangent + place.j(x) * fused_pitch<T>();
+  }
+  for (int r = 0; r < count; r++) {
+    T a[TILE], b[TILE];
+#pragma unroll
+    for (int x = 0; x < TILE; x++) {
+      a[x] = conj(u[x][r]);
+      b[x] = g[x][r];
+    }
+    sum.add(a, b);
+  }
+}
+
+/* Adds the squares of `count` rows of the cotangent to the sums of its columns. */
+template <class T> __device__ inline void add_squares(const fused_memory<T> &f, int count) {
+  for (int j = (int)threadIdx.x; j < f.k; j += (int)blockDim.x) {
+    real_t<T> sum = f.column_sums[j];
+    for (int r = 0; r < count; r++)
+      sum = plus_abs2(sum, f.cotangent[j * fused_pitch<T>() + r]);
+    f.column_sums[j] = sum;
+  }
+}
+
+template <class T> __device__ inline int rows_left(int64_t rows, int64_t first) {
+  return rows - first < fused_rows<T>() ? (int)(rows - first) : fused_rows<T>();
+}
+
+/* product = basis^H cotangent over all rows, and the squared norms of the columns of the cotangent; once over the rows
+ * for as many tiles as there are threads.  Of the square side the basis is there already. */
+template <class T, int TILE>
 __device__ inline void project(const side_view<T> &basis, const side_view<T> &cotangent, int64_t b, int64_t rows,
-                               int64_t k, const fused_memory<T> &f, T *product) {
-  typedef real_t<T> R;
+                               bool is_square, const fused_memory<T> &f, T *product) {
   const bool given = cotangent.matrix.data != NULL;
-  for (int64_t e = threadIdx.x; e < k * k; e += blockDim.x)
-    product[e] = from_real<T>(0);
-  for (int64_t j = threadIdx.x; j < k; j += blockDim.x)
+  for (int j = (int)threadIdx.x; j < f.k; j += (int)blockDim.x)
     f.column_sums[j] = 0;
-  for (int64_t first = 0; first < rows && given; first += FUSED_ROWS) {
-    load_tile(basis, b, rows, k, first, f.basis);
-    load_tile(cotangent, b, rows, k, first, f.cotangent);
-    __syncthreads();
-    for (int64_t e = threadIdx.x; e < k * k; e += blockDim.x) {
-      const T *u = f.basis + e % k * FUSED_ROWS, *g = f.cotangent + e / k * FUSED_ROWS;
-      T sum = product[e];
-      for (int r = 0; r < FUSED_ROWS; r++)
-        sum = fused(sum, conj(u[r]), g[r]);
-      product[e] = sum;
+  const int tiles = tile_place<TILE>(f.k, f.k, 0).count();
+  for (int done = 0; done < tiles; done += (int)blockDim.x) {
+    const int t = done + (int)threadIdx.x;
+    const tile_place<TILE> place(f.k, f.k, t);
+    tile_sum<T, TILE> sum;
+    sum.clear();
+    for (int64_t first = 0; first < rows && given; first += fused_rows<T>()) {
+      const int count = rows_left<T>(rows, first);
+      if (!is_square)
+        load_tile(basis, b, first, count, f.k, fused_pitch<T>(), f.basis);
+      load_tile(cotangent, b, first, count, f.k, fused_pitch<T>(), f.cotangent);
+      __syncthreads();
+      if (t < tiles)
+        add_rows(count, is_square ? f.square + first : f.basis, is_square ? f.pitch : fused_pitch<T>(), f.cotangent,
+                 place, sum);
+      if (done == 0)
+        add_squares(f, count);
+      __syncthreads();
     }
-    for (int64_t j = threadIdx.x; j < k; j += blockDim.x) {
-      R sum = f.column_sums[j];
-      for (int r = 0; r < FUSED_ROWS; r++)
-        sum = plus_abs2(sum, f.cotangent[j * FUSED_ROWS + r]);
-      f.column_sums[j] = sum;
-    }
-    __syncthreads();
+    if (t < tiles)
+      sum.visit(place, [&](int x, int y, T &element) { product[place.j(y) * f.pitch + place.i(x)] = element; });
   }
   __syncthreads();
 }
 
 /* Adds the norms of the cotangent whose column sums are in f. */
-template <class T>
-__device__ inline void add_norms(int64_t k, const fused_memory<T> &f, real_t<T> *norm, real_t<T> *largest) {
+template <class T> __device__ inline void add_norms(const fused_memory<T> &f, real_t<T> *norm, real_t<T> *largest) {
   typedef real_t<T> R;
   R sum = 0, most = 0;
-  for (int64_t j = threadIdx.x; j < k; j += blockDim.x) {
+  for (int j = (int)threadIdx.x; j < f.k; j += (int)blockDim.x) {
     sum += f.column_sums[j];
     most = max_of<R>::combine(most, f.column_sums[j]);
   }
@@ -104,54 +197,92 @@ __device__ inline void add_norms(int64_t k, const fused_memory<T> &f, real_t<T> 
   *largest += sqrt(block_reduce<max_of<R>>(most, f.scratch));
 }
 
+/* The singular values, normalized, and the square basis. */
 template <class T>
-__device__ inline int load_values(const fused_args_t &args, int64_t b, int64_t k, const fused_memory<T> &f) {
+__device__ inline int load_values(const fused_args_t &args, const side_view<T> &square, int64_t b,
+                                  const fused_memory<T> &f) {
   typedef real_t<T> R;
   const int exponent = gap_exponent(*entry<R>(args.S, b, 0), ANY_EXPONENT);
-  for (int64_t j = threadIdx.x; j < k; j += blockDim.x) {
+  for (int j = (int)threadIdx.x; j < f.k; j += (int)blockDim.x) {
     f.s[j] = times_power(*entry<R>(args.S, b, j), -exponent);
     f.gS[j] = args.gS.data ? *entry<R>(args.gS, b, j) : 0;
     f.inverse[j] = 0;
     f.outside[j] = 0;
   }
+  load_tile(square, b, 0, f.k, f.k, f.pitch, f.square);
   __syncthreads();
   return exponent;
 }
 
-/* left = basis M + (cotangent - basis P) D for the tile in f, D times `rest` in place of D; notes the columns with
- * something outside the span. */
-template <class T>
-__device__ inline void form_left(int64_t k, const fused_memory<T> &f, const T *M, int has_outside, real_t<T> rest) {
-  for (int64_t e = threadIdx.x; e < FUSED_ROWS * k; e += blockDim.x) {
-    const int64_t r = e % FUSED_ROWS, c = e / FUSED_ROWS;
-    T inside = from_real<T>(0), outside = has_outside ? f.cotangent[e] : from_real<T>(0);
-    for (int64_t i = 0; i < k; i++)
-      inside = fused(inside, f.basis[i * FUSED_ROWS + r], M[c * k + i]);
-    for (int64_t i = 0; i < k && has_outside; i++)
-      outside = fused(outside, -f.basis[i * FUSED_ROWS + r], f.P[c * k + i]);
-    if (has_outside) {
-      if (re(outside) != 0 || im(outside) != 0)
-        atomicOr(&f.outside[c], 1);
-      inside = inside + rest * (f.inverse[c] * outside);
+/* left = basis M + (cotangent - basis P) D for the tiles in f, over the cotangent, D times `rest` in place of D; without
+ * `OUTSIDE` only the first term.  Notes the columns with something outside the span. */
+template <class T, int TILE, bool OUTSIDE>
+__device__ inline void form_left(int count, const fused_memory<T> &f, const T *M, real_t<T> rest) {
+  const int tiles = tile_place<TILE>(count, f.k, 0).count();
+  for (int t = (int)threadIdx.x; t < tiles; t += (int)blockDim.x) {
+    const tile_place<TILE> place(count, f.k, t);
+    tile_sum<T, TILE> inside, outside;
+    inside.clear();
+    outside.clear();
+    T *const left = f.cotangent;
+    if (OUTSIDE)
+      outside.visit(place, [&](int x, int y, T &sum) { sum = left[place.j(y) * fused_pitch<T>() + place.i(x)]; });
+    for (int i = 0; i < f.k; i++) {
+      T u[TILE], minus_u[TILE], m[TILE], p[TILE];
+#pragma unroll
+      for (int x = 0; x < TILE; x++) {
+        u[x] = f.basis[i * fused_pitch<T>() + place.i(x)];
+        minus_u[x] = -u[x];
+        m[x] = M[place.j(x) * f.pitch + i];
+        if (OUTSIDE)
+          p[x] = f.P[place.j(x) * f.pitch + i];
+      }
+      inside.add(u, m);
+      if (OUTSIDE)
+        outside.add(minus_u, p);
     }
-    f.left[e] = inside;
+    inside.visit(place, [&](int x, int y, T &sum) {
+      const int c = place.j(y);
+      const T more = outside.at[x][y];
+      if (OUTSIDE && (re(more) != 0 || im(more) != 0))
+        atomicOr(&f.outside[c], 1);
+      left[c * fused_pitch<T>() + place.i(x)] = OUTSIDE ? sum + rest * (f.inverse[c] * more) : sum;
+    });
   }
 }
 
-/* gA(first.., :) = alpha left square^H + beta gA, or its conjugate transpose. */
+/* The tile of the basis becomes left square^H. */
+template <class T, int TILE> __device__ inline void form_gradient(int count, const fused_memory<T> &f) {
+  const int tiles = tile_place<TILE>(count, f.k, 0).count();
+  for (int t = (int)threadIdx.x; t < tiles; t += (int)blockDim.x) {
+    const tile_place<TILE> place(count, f.k, t);
+    tile_sum<T, TILE> sum;
+    sum.clear();
+    for (int i = 0; i < f.k; i++) {
+      T left[TILE], v[TILE];
+#pragma unroll
+      for (int x = 0; x < TILE; x++) {
+        left[x] = f.cotangent[i * fused_pitch<T>() + place.i(x)];
+        v[x] = conj(f.square[i * f.pitch + place.j(x)]);
+      }
+      sum.add(left, v);
+    }
+    sum.visit(place, [&](int x, int y, T &element) { f.basis[place.j(y) * fused_pitch<T>() + place.i(x)] = element; });
+  }
+}
+
+/* gA(first.., :) = alpha gradient + beta gA, or its conjugate transpose, in the order in which gA is in memory. */
 template <class T>
-__device__ inline void store_rows(const fused_args_t &args, int64_t b, int64_t rows, int64_t k, int64_t first,
+__device__ inline void store_rows(const fused_args_t &args, int64_t b, int64_t first, int count,
                                   const fused_memory<T> &f) {
   typedef real_t<T> R;
   const bool wide = args.m < args.n;
-  for (int64_t e = threadIdx.x; e < FUSED_ROWS * k; e += blockDim.x) {
-    const int64_t r = args.gA.row_stride <= args.gA.col_stride ? e % FUSED_ROWS : e / k;
-    const int64_t c = args.gA.row_stride <= args.gA.col_stride ? e / FUSED_ROWS : e % k;
-    if (first + r >= rows)
-      continue;
-    T sum = from_real<T>(0);
-    for (int64_t i = 0; i < k; i++)
-      sum = fused(sum, f.left[i * FUSED_ROWS + r], conj(f.square[i * k + c]));
+  const bool rows_first = wide ? args.gA.col_stride <= args.gA.row_stride : args.gA.row_stride <= args.gA.col_stride;
+  const unsigned inner = (unsigned)(rows_first ? count : f.k), elements = (unsigned)(count * f.k);
+  for (unsigned e = threadIdx.x; e < elements; e += blockDim.x) {
+    const unsigned major = e / inner, minor = e - major * inner;
+    const int r = (int)(rows_first ? minor : major), c = (int)(rows_first ? major : minor);
+    const T sum = f.basis[c * fused_pitch<T>() + r];
     T *gA = wide ? element<T>(args.gA, b, c, first + r) : element<T>(args.gA, b, first + r, c);
     const T gradient = (R)args.alpha * (wide ? conj(sum) : sum);
     *gA = args.beta == 0 ? gradient : gradient + (R)args.beta * *gA;
@@ -166,23 +297,22 @@ template <class T> __device__ inline fused_sides<T> sides_of(const fused_args_t 
 }
 
 /* P, Q, then M over Q, and the factors before what lies outside; returns the policy with this thread's tally. */
-template <class T>
+template <class T, int TILE>
 __device__ inline gap_policy<real_t<T>> form_core(const fused_args_t &args, const fused_sides<T> &sides, int64_t b,
                                                   int64_t rows, int exponent, const fused_memory<T> &f) {
   typedef real_t<T> R;
-  const int64_t k = args.k;
   R norm = 0, largest = 0;
-  project(sides.square, sides.square_cotangent, b, k, k, f, f.Q);
-  add_norms(k, f, &norm, &largest);
-  project(sides.basis, sides.cotangent, b, rows, k, f, f.P);
-  add_norms(k, f, &norm, &largest);
+  project<T, TILE>(sides.square, sides.square_cotangent, b, f.k, true, f, f.Q);
+  add_norms(f, &norm, &largest);
+  project<T, TILE>(sides.basis, sides.cotangent, b, rows, false, f, f.P);
+  add_norms(f, &norm, &largest);
   gap_policy<R> policy =
       gap_policy_make(args.gap_policy, (R)args.gap_param, limits<R>::epsilon(), f.s[0], norm, largest);
   const power_of_two<R> scale = make_power<R>(-exponent);
-  tally_phases(k, f.P, f.Q, norm, &policy);
+  tally_phases(f.k, f.pitch, f.P, f.Q, norm, &policy);
   __syncthreads();
-  form_M(k, f.P, f.Q, f.s, f.gS, scale, &policy, f.Q);
-  for (int64_t j = threadIdx.x; j < k; j += blockDim.x) {
+  form_M(f.k, f.pitch, f.P, f.Q, f.s, f.gS, scale, &policy, f.Q);
+  for (int j = (int)threadIdx.x; j < f.k; j += (int)blockDim.x) {
     gap_policy<R> untallied = policy;
     f.inverse[j] = scale.first * gap_outside(&untallied, f.s[j], (R)1);
   }
@@ -193,42 +323,55 @@ __device__ inline gap_policy<real_t<T>> form_core(const fused_args_t &args, cons
 template <class T>
 __device__ inline void store_report(const fused_args_t &args, int64_t b, int exponent, int has_outside,
                                     gap_policy<real_t<T>> policy, const fused_memory<T> &f) {
-  for (int64_t j = threadIdx.x; j < args.k && has_outside; j += blockDim.x)
+  for (int j = (int)threadIdx.x; j < f.k && has_outside; j += (int)blockDim.x)
     (void)gap_outside(&policy, f.s[j], (real_t<T>)f.outside[j]);
   policy = gap_combine(policy, f.scratch);
   if (threadIdx.x == 0)
     args.report[b] = gap_report(&policy, exponent);
 }
 
-template <class T> __global__ void backward_fused_kernel(fused_args_t args) {
+/* The second pass: gA, rows after rows.  Where these are few, the first pass has left them in shared memory. */
+template <class T, int TILE>
+__device__ inline void assemble_rows(const fused_args_t &args, const fused_sides<T> &sides, int64_t b, int64_t rows,
+                                     int has_outside, real_t<T> rest, const fused_memory<T> &f) {
+  const bool are_there = rows <= fused_rows<T>() && sides.cotangent.matrix.data;
+  for (int64_t first = 0; first < rows; first += fused_rows<T>()) {
+    const int count = rows_left<T>(rows, first);
+    if (!are_there) {
+      load_tile(sides.basis, b, first, count, f.k, fused_pitch<T>(), f.basis);
+      if (has_outside)
+        load_tile(sides.cotangent, b, first, count, f.k, fused_pitch<T>(), f.cotangent);
+    }
+    __syncthreads();
+    if (has_outside)
+      form_left<T, TILE, true>(count, f, f.Q, rest);
+    else
+      form_left<T, TILE, false>(count, f, f.Q, rest);
+    __syncthreads();
+    form_gradient<T, TILE>(count, f);
+    __syncthreads();
+    store_rows(args, b, first, count, f);
+    __syncthreads();
+  }
+}
+
+template <class T, int TILE> __global__ void backward_fused_kernel(fused_args_t args) {
   typedef real_t<T> R;
   SIMT_DYN_SHARED(unsigned char, memory);
-  const int64_t k = args.k, rows = args.m >= args.n ? args.m : args.n;
-  const fused_memory<T> f = fused_carve<T>(memory, k);
+  const int64_t rows = args.m >= args.n ? args.m : args.n;
+  const fused_memory<T> f = fused_carve<T>(memory, (int)args.k);
   const fused_sides<T> sides = sides_of<T>(args);
-  const int vectors = args.gU.data || args.gVh.data;
-  const int has_outside = rows > k && sides.cotangent.matrix.data != NULL;
+  const int has_outside = rows > args.k && sides.cotangent.matrix.data != NULL;
   for (int64_t b = blockIdx.x; b < args.batch_count; b += gridDim.x) {
-    const int exponent = load_values(args, b, k, f);
+    const int exponent = load_values(args, sides.square, b, f);
     const R rest = make_power<R>(-exponent).second; /* of D, which has the first */
     gap_policy<R> policy = gap_policy_make(args.gap_policy, (R)0, (R)0, (R)0, (R)0, (R)0);
-    if (vectors)
-      policy = form_core(args, sides, b, rows, exponent, f);
+    if (args.gU.data || args.gVh.data)
+      policy = form_core<T, TILE>(args, sides, b, rows, exponent, f);
     else
-      for (int64_t e = threadIdx.x; e < k * k; e += blockDim.x)
-        f.Q[e] = from_real<T>(e % k == e / k ? f.gS[e % k] : 0);
-    for (int64_t e = threadIdx.x; e < k * k; e += blockDim.x)
-      f.square[e] = sides.square.at(b, e % k, e / k);
-    for (int64_t first = 0; first < rows; first += FUSED_ROWS) {
-      load_tile(sides.basis, b, rows, k, first, f.basis);
-      if (has_outside)
-        load_tile(sides.cotangent, b, rows, k, first, f.cotangent);
-      __syncthreads();
-      form_left(k, f, f.Q, has_outside, rest);
-      __syncthreads();
-      store_rows(args, b, rows, k, first, f);
-      __syncthreads();
-    }
+      for (int e = (int)threadIdx.x; e < f.k * f.k; e += (int)blockDim.x)
+        f.Q[e / f.k * f.pitch + e % f.k] = from_real<T>(e % f.k == e / f.k ? f.gS[e % f.k] : 0);
+    assemble_rows<T, TILE>(args, sides, b, rows, has_outside, rest, f);
     if (args.report)
       store_report(args, b, exponent, has_outside, policy, f);
     __syncthreads();

@@ -154,12 +154,12 @@ template <class T> __global__ void backward_form_kernel(steps_args_t args) {
     gap_policy<R> policy =
         gap_policy_make(args.gap_policy, (R)args.gap_param, limits<R>::epsilon(), s[0], norm, largest);
     const power_of_two<R> scale = make_power<R>(-args.exponent[b]);
-    tally_phases(k, P, Q, norm, &policy);
+    tally_phases(k, k, P, Q, norm, &policy);
     tally_extra(extra_u, args.extra_U ? (const T *)args.extra_U + b * extra_u * extra_u : (const T *)NULL, norm,
                 &policy);
     tally_extra(extra_v, args.extra_V ? (const T *)args.extra_V + b * extra_v * extra_v : (const T *)NULL, norm,
                 &policy);
-    form_M(k, P, Q, s, gS, scale, &policy, (T *)args.M + b * k * k);
+    form_M(k, k, P, Q, s, gS, scale, &policy, (T *)args.M + b * k * k);
     if (args.truncated)
       solve_discarded<T>(args, b, scale, &policy);
     form_inverse<T>(args, b, scale, &policy);

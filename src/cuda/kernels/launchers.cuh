@@ -3,6 +3,7 @@
 #pragma once
 #include "backward_fused.cuh"
 #include "backward_steps.cuh"
+#include "backward_thread.cuh"
 #include "complete.cuh"
 #include "empty.cuh"
 #include "form_determinant.cuh"
@@ -57,16 +58,21 @@ template <class T> cudaError_t gemm_launch(const gemm_args_t *args, cudaStream_t
 }
 
 template <class T> size_t fused_dynamic_bytes(int64_t k) {
-  return fused_elements(k) * sizeof(T) + (size_t)(4 * k + WARP) * sizeof(real_t<T>) + (size_t)k * sizeof(int);
+  return fused_elements<T>(k) * sizeof(T) + (size_t)(4 * k + WARP) * sizeof(real_t<T>) + (size_t)k * sizeof(int);
 }
 
 /* All of one block's: the dynamic memory, and the static one of gap_combine, which the compiler rounds up. */
 template <class T> size_t fused_shared_bytes(int64_t k) { return fused_dynamic_bytes<T>(k) + 16; }
 
+/* Two threads for each tile of a k-by-k product: what is no product has more pieces. */
 template <class T> cudaError_t backward_fused_launch(const fused_args_t *args, cudaStream_t stream) {
-  const dim3 block(threads_for(args->k * args->k / 2));
-  return SIMT_LAUNCH(backward_fused_kernel<T>, grid_of(args->batch_count), block, fused_dynamic_bytes<T>(args->k),
-                     stream, *args);
+  const auto launch = [&](auto size) {
+    constexpr int TILE = decltype(size)::value;
+    const dim3 block(threads_for(2 * args->k * args->k / (TILE * TILE)));
+    return SIMT_LAUNCH((backward_fused_kernel<T, TILE>), grid_of(args->batch_count), block,
+                       fused_dynamic_bytes<T>(args->k), stream, *args);
+  };
+  return args->k <= 16 ? launch(launch_size<2>()) : launch(launch_size<fused_tile<T>()>());
 }
 
 template <class T> cudaError_t backward_load_launch(const steps_args_t *args, cudaStream_t stream) {
@@ -239,6 +245,8 @@ template <class T> constexpr cuda_kernels_t make_kernels() {
           gemm_launch<T>,
           fused_shared_bytes<T>,
           backward_fused_launch<T>,
+          backward_thread_limit<T>(),
+          backward_thread_launch<T>,
           backward_load_launch<T>,
           backward_form_launch<T>,
           backward_scale_launch<T>,
