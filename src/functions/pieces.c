@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* The stages of a composed operation, piece by piece of the batch, on a CPU backend.  A piece is the largest number of
+ * whole groups whose arrays fit in the cache, so that the arrays stay there between two backend calls. */
 #include "functions/pieces.h"
 
-/* A piece is the largest number of whole groups whose arrays fit in the cache; where they can be, in small scratch
- * (parallel.c), so that they never reach memory. */
 enum { PIECE_BYTES = 65536 };
 
 typedef struct job {
