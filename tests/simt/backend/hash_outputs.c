@@ -226,7 +226,8 @@ static const struct tiny {
             {{34, 34}, 1, THIN, PROGRAM},
             {{70, 40}, 2, THIN, POWER},
             {{3, 3}, 65, THIN, NORM},
-            {{9, 5}, 9, THIN, NORM}};
+            {{9, 5}, 9, THIN, NORM},
+            {{3, 3}, 65, THIN, BACKWARD}};
 
 static int run_tiny(size_t i) {
   if (i >= sizeof tiny / sizeof *tiny)
