@@ -11,6 +11,7 @@ more than the least, the worst first, for the problems whose name contains TEXT.
 """
 import argparse
 import collections
+import os
 import pathlib
 import subprocess
 import sys
@@ -30,8 +31,11 @@ whole sectors. A ratio is how many times the ideal it is.
 Row = collections.namedtuple("Row", "launches wavefronts ideal_wavefronts sectors ideal_sectors misaligned")
 
 
+ENVIRONMENT = {**os.environ, "TEST_ALIGNED": "1"}  # or sectors would depend on where malloc puts an operand
+
+
 def measure(program):
-    lines = subprocess.run([program], check=True, capture_output=True, text=True).stdout.splitlines()
+    lines = subprocess.run([program], check=True, capture_output=True, text=True, env=ENVIRONMENT).stdout.splitlines()
     rows = {}
     for line in lines:
         problem, kernel, *counts = line.split("\t")
@@ -75,7 +79,8 @@ def faults(rows):
 
 def show_lines(program, text):
     counts = collections.Counter()
-    output = subprocess.run([program, "--instructions", text], check=True, capture_output=True, text=True).stdout
+    output = subprocess.run([program, "--instructions", text], check=True, capture_output=True, text=True,
+                            env=ENVIRONMENT).stdout
     rows = [line.split("\t") for line in output.splitlines()]
     # The address is that after the call, so one before it lies in the line that called.
     addresses = "\n".join(hex(int(row[0], 16) - 1) for row in rows)
