@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Fibres are never freed: a pool of them serves all launches.
 #include "fibre.hpp"
+#include "options.hpp"
 #include "sanitizers.hpp"
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,7 +78,10 @@ Fibre::Fibre(void (*body)(), [[maybe_unused]] const char *name) : body_(body) {
     perror("simt: no memory for the stack of a CUDA thread");
     abort();
   }
-  mprotect(memory, page, PROT_NONE); // catches a stack that overflows
+  // The page catches a stack that overflows.  Blocks on threads of their own have so many stacks that the pages between them
+  // would reach the kernel's limit of mappings.
+  if (!options().blocks_apart)
+    mprotect(memory, page, PROT_NONE);
   stack_ = static_cast<char *>(memory) + page;
 #ifdef SIMT_TSAN
   tsan_ = __tsan_create_fiber(0);
