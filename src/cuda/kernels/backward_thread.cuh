@@ -245,8 +245,8 @@ __global__ void __launch_bounds__(THREAD_WARPS *WARP, 1) backward_thread_kernel(
               [&](int64_t first, int active) { backward_small(args, first, active, memory[warp_index()]); });
 }
 
-/* Most rows: four of c128 do not fit into registers. */
-template <class T> constexpr int backward_thread_limit() { return sizeof(T) > 8 && scalar<T>::is_complex ? 3 : 4; }
+/* Most rows: three of c128 do not fit into the registers of every architecture. */
+template <class T> constexpr int backward_thread_limit() { return sizeof(T) > 8 && scalar<T>::is_complex ? 2 : 4; }
 
 /* max(m, n) <= backward_thread_limit */
 template <class T> cudaError_t backward_thread_launch(const fused_args_t *args, cudaStream_t stream) {
