@@ -12,17 +12,32 @@
 #include "grid.cuh"
 #include "strided.cuh"
 
-/* x <- (I - t v v^H) x on rows j.., v = [1; A(j+1.., j)], by one warp. */
-template <class T> __device__ inline void reflect_column(int64_t m, int64_t j, const T *v, T t, T *x) {
-  T along = lane_index() == 0 ? x[j] : from_real<T>(0);
-  for (int64_t i = j + 1 + lane_index(); i < m; i += WARP)
-    along = fused(along, conj(v[i]), x[i]);
-  along = t * warp_sum(along);
+/* x <- (I - t v v^H) x on rows j.., v = [1; A(j+1.., j)], for COUNT columns x that lie m elements apart, by one warp. */
+template <int COUNT, class T> __device__ inline void reflect_columns(int64_t m, int64_t j, const T *v, T t, T *x) {
+  T along[COUNT];
+#pragma unroll
+  for (int c = 0; c < COUNT; c++)
+    along[c] = lane_index() == 0 ? x[c * m + j] : from_real<T>(0);
+  for (int64_t i = j + 1 + lane_index(); i < m; i += WARP) {
+    const T h = conj(v[i]);
+#pragma unroll
+    for (int c = 0; c < COUNT; c++)
+      along[c] = fused(along[c], h, x[c * m + i]);
+  }
+#pragma unroll
+  for (int c = 0; c < COUNT; c++)
+    along[c] = t * warp_sum(along[c]);
   __syncwarp();
-  for (int64_t i = j + 1 + lane_index(); i < m; i += WARP)
-    x[i] = fused(x[i], -v[i], along);
+  for (int64_t i = j + 1 + lane_index(); i < m; i += WARP) {
+    const T h = -v[i];
+#pragma unroll
+    for (int c = 0; c < COUNT; c++)
+      x[c * m + i] = fused(x[c * m + i], h, along[c]);
+  }
   if (lane_index() == 0)
-    x[j] = x[j] - along;
+#pragma unroll
+    for (int c = 0; c < COUNT; c++)
+      x[c * m + j] = x[c * m + j] - along[c];
   __syncwarp();
 }
 
@@ -72,44 +87,15 @@ __device__ inline void householder_qr(int64_t m, int64_t first, int64_t end, Col
     if (threadIdx.x == 0)
       tau[j] = t;
     for (int64_t c = j + 1 + warp_index(); c < end; c += warp_count())
-      reflect_column(m, j, A[j], conj(t), A[c]);
+      reflect_columns<1>(m, j, A[j], conj(t), A[c]);
     __syncthreads();
   }
-}
-
-/* The same as reflect_column for COUNT columns, m elements apart, which share the loads of v. */
-template <int COUNT, class T> __device__ inline void reflect_columns(int64_t m, int64_t j, const T *v, T t, T *x) {
-  T along[COUNT];
-#pragma unroll
-  for (int c = 0; c < COUNT; c++)
-    along[c] = lane_index() == 0 ? x[c * m + j] : from_real<T>(0);
-  for (int64_t i = j + 1 + lane_index(); i < m; i += WARP) {
-    const T h = conj(v[i]);
-#pragma unroll
-    for (int c = 0; c < COUNT; c++)
-      along[c] = fused(along[c], h, x[c * m + i]);
-  }
-#pragma unroll
-  for (int c = 0; c < COUNT; c++)
-    along[c] = t * warp_sum(along[c]);
-  __syncwarp();
-  for (int64_t i = j + 1 + lane_index(); i < m; i += WARP) {
-    const T h = -v[i];
-#pragma unroll
-    for (int c = 0; c < COUNT; c++)
-      x[c * m + i] = fused(x[c * m + i], h, along[c]);
-  }
-  if (lane_index() == 0)
-#pragma unroll
-    for (int c = 0; c < COUNT; c++)
-      x[c * m + j] = x[c * m + j] - along[c];
-  __syncwarp();
 }
 
 /* x <- Q x for one column, by one warp: reflectors do not wait for each other's columns. */
 template <class T> __device__ inline void apply_reflectors(int64_t m, int64_t n, columns_t<T> A, const T *tau, T *x) {
   for (int64_t j = n - 1; j >= 0; j--)
-    reflect_column(m, j, A[j], tau[j], x);
+    reflect_columns<1>(m, j, A[j], tau[j], x);
 }
 
 /* Copies one column, by one warp. */
@@ -177,14 +163,17 @@ template <class T, bool STAGED> __global__ void qr_panel_kernel(qr_args_t args, 
   }
 }
 
-/* Which matrix and which COUNT of its columns a warp has, where a matrix has so many columns. */
-struct warp_columns {
-  int64_t b, first;
-  __device__ warp_columns(int64_t block, int64_t columns, int count) {
-    const int64_t per_block = (int64_t)warp_count() * count, blocks = (columns + per_block - 1) / per_block;
-    b = block / blocks;
-    first = block % blocks * per_block + warp_index() * count;
+/* How the columns of all matrices are shared out: COUNT neighbours to a warp, so many warps to a block, and blocks to a
+ * matrix. */
+struct column_blocks {
+  int64_t columns, per_block, blocks; /* of a matrix, of a block, of a matrix */
+  __device__ column_blocks(int64_t columns_of_matrix, int count) {
+    columns = columns_of_matrix;
+    per_block = (int64_t)warp_count() * count;
+    blocks = (columns + per_block - 1) / per_block;
   }
+  __device__ int64_t matrix(int64_t block) const { return block / blocks; }
+  __device__ int64_t first(int64_t block, int count) const { return block % blocks * per_block + warp_index() * count; }
 };
 
 /* What is right of a panel takes its reflectors, columns first.. up to end; COLUMNS of a warp at a time, in dynamic shared
@@ -193,21 +182,20 @@ template <class T, int COLUMNS> __global__ void qr_update_kernel(qr_args_t args,
   SIMT_DYN_SHARED(T, memory);
   const int64_t m = args.rows, n = args.columns;
   T *x = memory + warp_index() * COLUMNS * m;
-  const int64_t per_block = (int64_t)warp_count() * COLUMNS, blocks = (n - end + per_block - 1) / per_block;
-  for (int64_t block = blockIdx.x; block < args.batch_count * blocks; block += gridDim.x) {
-    const warp_columns at(block, n - end, COLUMNS);
-    const columns_t<T> A = {(T *)args.A + at.b * m * n, m, args.order ? args.order + at.b * n : nullptr};
-    const T *tau = (const T *)args.tau + at.b * n;
-    const int64_t left = n - end - at.first;
+  const column_blocks shares(n - end, COLUMNS);
+  for (int64_t block = blockIdx.x; block < args.batch_count * shares.blocks; block += gridDim.x) {
+    const int64_t b = shares.matrix(block), at = end + shares.first(block, COLUMNS), left = n - at;
     if (left <= 0)
       continue;
+    const columns_t<T> A = {(T *)args.A + b * m * n, m, args.order ? args.order + b * n : nullptr};
+    const T *tau = (const T *)args.tau + b * n;
     for (int c = 0; c < COLUMNS; c++)
-      copy_column(m, A[end + at.first + (c < left ? c : 0)], x + c * m); /* beyond the last: one to waste */
+      copy_column(m, A[at + (c < left ? c : 0)], x + c * m); /* beyond the last: one to waste */
     __syncwarp();
     for (int64_t j = first; j < end; j++)
       reflect_columns<COLUMNS>(m, j, A[j], conj(tau[j]), x);
     for (int c = 0; c < COLUMNS && c < left; c++)
-      copy_column(m, x + c * m, A[end + at.first + c]);
+      copy_column(m, x + c * m, A[at + c]);
     __syncwarp();
   }
 }
@@ -226,19 +214,18 @@ __device__ inline T block_diagonal(const apply_q_args_t &args, const T *small, i
 template <class T, int COLUMNS, bool STAGED> __global__ void apply_q_kernel(apply_q_args_t args) {
   SIMT_DYN_SHARED(T, memory);
   const int64_t m = args.rows, n = args.columns;
-  const int64_t per_block = (int64_t)warp_count() * COLUMNS, blocks = (args.wanted + per_block - 1) / per_block;
-  for (int64_t block = blockIdx.x; block < args.batch_count * blocks; block += gridDim.x) {
-    const warp_columns at(block, args.wanted, COLUMNS);
-    const columns_t<T> A = {(T *)args.A + at.b * m * n, m, args.order ? args.order + at.b * n : nullptr};
-    const T *tau = (const T *)args.tau + at.b * n, *small = (const T *)args.small + at.b * n * n;
-    T *X = (T *)args.X + at.b * args.x_stride + at.first * m;
-    T *x = STAGED ? memory + warp_index() * COLUMNS * m : X;
-    const int64_t left = args.wanted - at.first;
+  const column_blocks shares(args.wanted, COLUMNS);
+  for (int64_t block = blockIdx.x; block < args.batch_count * shares.blocks; block += gridDim.x) {
+    const int64_t b = shares.matrix(block), at = shares.first(block, COLUMNS), left = args.wanted - at;
     if (left <= 0)
       continue;
+    const columns_t<T> A = {(T *)args.A + b * m * n, m, args.order ? args.order + b * n : nullptr};
+    const T *tau = (const T *)args.tau + b * n, *small = (const T *)args.small + b * n * n;
+    T *X = (T *)args.X + b * args.x_stride + at * m;
+    T *x = STAGED ? memory + warp_index() * COLUMNS * m : X;
     for (int c = 0; c < COLUMNS; c++)
       for (int64_t i = lane_index(); i < m; i += WARP)
-        x[c * m + i] = block_diagonal(args, small, i, at.first + c);
+        x[c * m + i] = block_diagonal(args, small, i, at + c);
     __syncwarp();
     for (int64_t j = n - 1; j >= 0; j--)
       reflect_columns<COLUMNS>(m, j, A[j], tau[j], x);
