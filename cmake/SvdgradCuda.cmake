@@ -60,9 +60,11 @@ svdgrad_cuda_c(svdgrad_cuda_objects)
 # libstdc++ has the guards of the kernels' static variables.
 set(SVDGRAD_CUDA_DEPENDENCIES CUDA::cudart_static ${CMAKE_DL_LIBS} Threads::Threads stdc++)
 
+# The module has its own copy of what composes the backward pass: it calls nothing of the library but cuda_host_t.
 set(map "${CMAKE_CURRENT_SOURCE_DIR}/cmake/svdgrad_cuda.map")
 add_library(svdgrad_cuda SHARED
-  src/cuda/cuda_module.c src/cuda/cuda_error.c $<TARGET_OBJECTS:svdgrad_cuda_objects> ${kernels})
+  src/cuda/cuda_module.c src/cuda/cuda_error.c src/calls.c src/functions/rest.c src/functions/stages.c
+  src/functions/svd_backward.c $<TARGET_OBJECTS:svdgrad_cuda_objects> ${kernels})
 svdgrad_cuda_c(svdgrad_cuda)
 set_target_properties(svdgrad_cuda PROPERTIES LINKER_LANGUAGE C VERSION ${PROJECT_VERSION}
   SOVERSION ${PROJECT_VERSION_MAJOR} BUILD_RPATH "${CUDAToolkit_LIBRARY_DIR}" LINK_DEPENDS "${map}")

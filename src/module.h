@@ -8,7 +8,7 @@
  * counts changes to them within a version. */
 enum {
   CUDA_MODULE_INTERFACE =
-      100 * (10000 * SVDGRAD_VERSION_MAJOR + 100 * SVDGRAD_VERSION_MINOR + SVDGRAD_VERSION_PATCH) + 2
+      100 * (10000 * SVDGRAD_VERSION_MAJOR + 100 * SVDGRAD_VERSION_MINOR + SVDGRAD_VERSION_PATCH) + 3
 };
 
 /* What the library does for the module.  The first entry never changes: a module of another version says through it

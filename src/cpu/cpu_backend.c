@@ -6,7 +6,6 @@
 #include "functions/functions.h"
 #include "functions/pieces.h"
 #include "blas_threads.h"
-#include "cpu_blas_backward.h"
 #include "cpu_choice.h"
 #include "cpu_kernels.h"
 #include "cpu_lanes_svd.h"
@@ -83,6 +82,13 @@ static batch_t lanes_backward_batch(const context_t *context, const problem_t *p
                    .scratch = kernels->backward->scratch(p)};
 }
 
+/* The program's SVD, of the discarded part: VENDOR stays VENDOR.  JACOBI becomes AUTO, since not every size fits lanes. */
+static problem_t program_problem(const problem_t *p) {
+  problem_t program = *p;
+  program.algo = p->algo == SVDGRAD_ALGO_VENDOR ? SVDGRAD_ALGO_VENDOR : SVDGRAD_ALGO_AUTO;
+  return program;
+}
+
 static size_t cpu_workspace_size(const context_t *context, svdgrad_op_t op, const problem_t *p) {
   const cpu_algorithm_t algorithm = cpu_choose(op, p);
   if (algorithm == CPU_POWER_ITERATION)
@@ -91,8 +97,10 @@ static size_t cpu_workspace_size(const context_t *context, svdgrad_op_t op, cons
     const batch_t batch = lanes_backward_batch(context, p);
     return batch_workspace(&batch);
   }
-  if (op == SVDGRAD_OP_SVD_BACKWARD)
-    return cpu_blas_backward_workspace(context, p);
+  if (op == SVDGRAD_OP_SVD_BACKWARD) {
+    const problem_t by_program = program_problem(p);
+    return svd_backward_workspace(context, &by_program);
+  }
   if (algorithm == CPU_LANES) {
     const batch_t batch = lanes_batch(context, op, p, NULL);
     return batch_workspace(&batch);
@@ -127,7 +135,9 @@ static svdgrad_status_t cpu_svd_backward(const context_t *context, const svd_bac
     batch.call = call, batch.work = call->work;
     batch_run(&context->parallel, batch);
   } else {
-    return cpu_blas_backward(context, call);
+    svd_backward_call_t by_program = *call;
+    by_program.p = program_problem(&call->p);
+    return svd_backward(context, &by_program);
   }
   return SVDGRAD_STATUS_SUCCESS;
 }
@@ -162,17 +172,19 @@ static svdgrad_status_t cpu_program_run(const context_t *context, const program_
   return SVDGRAD_STATUS_SUCCESS;
 }
 
-/* Number of matrices that cpu_svd() computes at once. */
-static int svd_group(const context_t *context, const problem_t *p) {
-  return cpu_choose(SVDGRAD_OP_SVD, p) == CPU_LANES ? lanes_of(context, p)->lanes : 1;
+/* Number of matrices that a stage computes at once: an SVD, or a program. */
+static int stage_group(const context_t *context, const problem_t *p) {
+  const int in_lanes =
+      cpu_choose(SVDGRAD_OP_SVD, p) == CPU_LANES || cpu_choose(SVDGRAD_OP_SVD_JVP, p) == CPU_PROGRAM_LANES;
+  return in_lanes ? lanes_of(context, p)->lanes : 1;
 }
 
 static size_t cpu_staged_workspace(const context_t *context, const staged_t *staged) {
-  return pieces_workspace(context, staged, svd_group(context, staged->p));
+  return pieces_workspace(context, staged, stage_group(context, staged->p));
 }
 
 static svdgrad_status_t cpu_staged_run(const context_t *context, const staged_t *staged, void *work) {
-  return pieces_run(context, staged, svd_group(context, staged->p), work);
+  return pieces_run(context, staged, stage_group(context, staged->p), work);
 }
 
 static svdgrad_status_t power_iteration(const context_t *context, const power_call_t *call) {

@@ -99,15 +99,6 @@ static int fits_products(const problem_t *p) {
   return fits_blas(p) && (p->k == p->mn || fits_svd(SVDGRAD_OP_SVD, &thin));
 }
 
-/* Only thin factors of full rank are computed in lanes.  The BLAS takes all others, whatever desc.algo is; desc.algo
- * still chooses the SVD of the discarded part (cpu_blas_backward.c). */
-static cpu_algorithm_t choose_backward(const problem_t *p) {
-  const int is_thin = p->k == p->mn && p->u_cols == p->mn && p->vh_rows == p->mn;
-  if (is_thin && p->mn <= LANES_BACKWARD_MOST && p->algo != SVDGRAD_ALGO_VENDOR)
-    return CPU_LANES_BACKWARD;
-  return fits_products(p) ? CPU_BACKWARD : CPU_NONE;
-}
-
 /* Largest max(m, n) of programs in lanes. */
 enum { LANES_PROGRAM_MOST = 16 };
 
@@ -115,6 +106,15 @@ static cpu_algorithm_t choose_program(const problem_t *p) {
   if (p->m <= LANES_PROGRAM_MOST && p->n <= LANES_PROGRAM_MOST)
     return CPU_PROGRAM_LANES;
   return fits_products(p) ? CPU_PROGRAM : CPU_NONE;
+}
+
+/* Only thin factors of full rank have a kernel of their own.  The program takes all others, whatever desc.algo is;
+ * desc.algo still chooses the SVD of the discarded part (cpu_backend.c). */
+static cpu_algorithm_t choose_backward(const problem_t *p) {
+  const int is_thin = p->k == p->mn && p->u_cols == p->mn && p->vh_rows == p->mn;
+  if (is_thin && p->mn <= LANES_BACKWARD_MOST && p->algo != SVDGRAD_ALGO_VENDOR)
+    return CPU_LANES_BACKWARD;
+  return choose_program(p);
 }
 
 cpu_algorithm_t cpu_choose(svdgrad_op_t op, const problem_t *p) {
@@ -146,7 +146,6 @@ const char *cpu_algorithm_string(cpu_algorithm_t algorithm) {
   case CPU_GESDD: return "lapack-gesdd";
   case CPU_BIDIAGONAL: return "bidiagonal";
   case CPU_LANES: return "jacobi-lanes";
-  case CPU_BACKWARD: return "blas-backward";
   case CPU_LANES_BACKWARD: return "lanes-backward";
   case CPU_PROGRAM: return "blas-program";
   case CPU_PROGRAM_LANES: return "lanes-program";

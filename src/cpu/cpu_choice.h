@@ -9,7 +9,6 @@ typedef enum cpu_algorithm {
   CPU_GESDD,
   CPU_BIDIAGONAL,
   CPU_LANES,
-  CPU_BACKWARD,
   CPU_LANES_BACKWARD,
   CPU_PROGRAM,
   CPU_PROGRAM_LANES,

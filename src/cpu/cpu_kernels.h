@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The kernels that compute one matrix at a time (dense/), for each element type; and their plans, which a call makes
+/* The kernels that compute one matrix at a time (dense/), for each element type; and the plan that a call makes
  * once for all its matrices. */
 #ifndef SVDGRAD_CPU_KERNELS_H
 #define SVDGRAD_CPU_KERNELS_H
-#include "functions/rest.h"
+#include "backend.h"
 #include "simd/one/reflectors.h"
 
 typedef struct cpu_svd_plan {
@@ -15,17 +15,10 @@ typedef struct cpu_svd_plan {
   const reflector_ops_t *tall;       /* for a QR factorization first: too many rows for LAPACK; NULL: none */
 } cpu_svd_plan_t;
 
-typedef struct cpu_backward_plan {
-  const problem_t *p;
-  const svd_backward_call_t *call; /* NULL while measuring */
-  const rest_t *rest;              /* NULL: full rank, or only gS is given */
-} cpu_backward_plan_t;
-
 typedef struct cpu_kernels {
   int (*svd_lwork)(int m, int n, int vectors, int full, int bidiagonal);
   size_t (*svd_scratch)(const cpu_svd_plan_t *plan); /* bytes per matrix */
-  size_t (*backward_scratch)(const cpu_backward_plan_t *plan);
-  batch_task_t svd, backward; /* their call is the plan */
+  batch_task_t svd;                                  /* its call is the plan */
   int (*lost_values)(const svd_call_t *call, int64_t b);
 } cpu_kernels_t;
 

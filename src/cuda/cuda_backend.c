@@ -7,6 +7,7 @@
 #include "cuda_machine.h"
 #include "cuda_norm.h"
 #include "cuda_power.h"
+#include "functions/functions.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -109,11 +110,22 @@ static int cuda_is_capturable(const context_t *context, svdgrad_op_t op, const p
   return cuda_algorithm_is_capturable(cuda_choose(cuda_state(context), op, problem));
 }
 
+/* The SVD of the discarded part is always ours: the backward pass can be captured, whatever desc.algo is. */
+static problem_t steps_problem(const problem_t *p) {
+  problem_t steps = *p;
+  steps.algo = SVDGRAD_ALGO_AUTO;
+  return steps;
+}
+
 static size_t cuda_workspace_size(const context_t *context, svdgrad_op_t op, const problem_t *p) {
   const cuda_algorithm_t algorithm = cuda_choose(cuda_state(context), op, p);
   device_guard_t guard;
+  if (algorithm == CUDA_BACKWARD_STEPS) {
+    const problem_t steps = steps_problem(p);
+    return svd_backward_workspace(context, &steps);
+  }
   if (op == SVDGRAD_OP_SVD_BACKWARD)
-    return cuda_backward_workspace(cuda_state(context), p);
+    return 0;
   if (algorithm == CUDA_POWER_ITERATION)
     return cuda_power_workspace(op, p);
   cusolver_pool_t *pool = cusolver_for(context, algorithm);
@@ -148,18 +160,26 @@ static svdgrad_status_t cuda_svd(const context_t *context, const svd_call_t *cal
   return status;
 }
 
-static svdgrad_status_t cuda_svd_backward(const context_t *context, const svd_backward_call_t *call) {
-  static const char function[] = "svdgrad_svd_backward";
+static svdgrad_status_t backward_in_one_launch(const context_t *context, const svd_backward_call_t *call,
+                                               cuda_algorithm_t algorithm) {
   const svdgrad_matrix_t none = {0};
   device_guard_t guard;
-  const cudaError_t error = device_enter(&guard, cuda_state(context)->device);
+  cudaError_t error = device_enter(&guard, cuda_state(context)->device);
   if (error)
-    return cuda_status(function, error);
-  const svdgrad_status_t status =
-      call->p.mn == 0 ? cuda_status(function, empty(&call->p, none, none, NULL, call->report, call->stream))
-                      : cuda_backward(cuda_state(context), call);
+    return cuda_status("svdgrad_svd_backward", error);
+  error = call->p.mn == 0 ? empty(&call->p, none, none, NULL, call->report, call->stream)
+                          : cuda_backward_fused(algorithm, call);
   device_leave(&guard);
-  return status;
+  return cuda_status("svdgrad_svd_backward", error);
+}
+
+static svdgrad_status_t cuda_svd_backward(const context_t *context, const svd_backward_call_t *call) {
+  const cuda_algorithm_t algorithm = cuda_choose(cuda_state(context), SVDGRAD_OP_SVD_BACKWARD, &call->p);
+  if (call->p.mn == 0 || algorithm != CUDA_BACKWARD_STEPS)
+    return backward_in_one_launch(context, call, algorithm);
+  svd_backward_call_t in_steps = *call;
+  in_steps.p = steps_problem(&call->p);
+  return svd_backward(context, &in_steps);
 }
 
 /* Every stage for the whole batch. */

@@ -167,6 +167,12 @@ static void form(machine_t *machine, cudaError_t (*launch)(const form_args_t *, 
     c->error = launch(args, c->stream);
 }
 
+static void form_backward(machine_t *machine, const backward_form_t *of) {
+  form_args_t args = form_of(machine);
+  args.form.backward = *of;
+  form(machine, cuda(machine)->kernels->form_backward, &args);
+}
+
 static void form_jvp(machine_t *machine, const jvp_form_t *of) {
   form_args_t args = form_of(machine);
   args.form.jvp = *of;
@@ -222,6 +228,7 @@ static const machine_ops_t cuda_machine_ops = {
     .normalize = normalize,
     .add_identity = add_identity,
     .determinant_phase = determinant_phase,
+    .form_backward = form_backward,
     .form_jvp = form_jvp,
     .form_second = form_second,
     .form_values = form_values,

@@ -167,31 +167,6 @@ typedef struct fused_args {
   svdgrad_report_t *report; /* or NULL */
 } fused_args_t;
 
-/* The same step by step, through packed arrays in global memory: U m-by-u_cols, V n-by-v_cols. */
-typedef struct steps_args {
-  int64_t batch_count, m, n, mn, k, u_cols, v_cols;
-  svdgrad_matrix_t A, U_in, Vh_in, gU_in, gVh_in, gA_out; /* the caller's */
-  svdgrad_vector_t S_in, gS_in;
-  double alpha, beta, gap_param;
-  svdgrad_gap_policy_t gap_policy;
-  svdgrad_report_t *report;
-  int truncated, vectors;      /* rank < min(m, n); gU or gVh given */
-  void *U, *V, *gU, *gV;       /* packed; gU and gV NULL if not given */
-  void *s, *gS;                /* k: normalized singular values; gS, zero if not given */
-  int32_t *exponent;           /* per matrix: s = 2^-exponent S */
-  void *P, *Q, *M;             /* k-by-k: U1^H gU1, V1^H gV1 */
-  void *extra_U, *extra_V;     /* (u_cols-k)^2, (v_cols-k)^2: U2^H gU2, V2^H gV2; NULL without such columns */
-  void *outside_U, *outside_V; /* m-by-k, n-by-k; NULL where k is m, or n */
-  void *inverse;               /* k: what stands for 1/s_j */
-  void *left;                  /* m-by-k */
-  void *gA;                    /* m-by-n */
-  /* Truncated rank: A - U S Vh as a tall matrix (or its conjugate transpose), its singular values, and the cotangents
-   * in its singular bases. */
-  void *rest, *rest_S;
-  int32_t *rest_failed;
-  void *p, *q, *x, *y; /* mn-by-k */
-} steps_args_t;
-
 /* m or n is 0: identities for what full_matrices asks for, info OK, reports of no gap. */
 typedef struct empty_args {
   int64_t batch_count, u_cols, vh_rows;
@@ -234,6 +209,7 @@ typedef struct form_args {
   svdgrad_gap_policy_t gap_policy;
   double gap_param;
   union {
+    backward_form_t backward;
     jvp_form_t jvp;
     second_form_t second;
     function_form_t function; /* values and pairs */
@@ -296,10 +272,6 @@ typedef struct cuda_kernels {
   cudaError_t (*backward_fused)(const fused_args_t *args, cudaStream_t stream);
   int backward_thread_limit; /* most rows and columns of backward_thread */
   cudaError_t (*backward_thread)(const fused_args_t *args, cudaStream_t stream);
-  cudaError_t (*backward_load)(const steps_args_t *args, cudaStream_t stream);
-  cudaError_t (*backward_form)(const steps_args_t *args, cudaStream_t stream);
-  cudaError_t (*backward_scale)(const steps_args_t *args, cudaStream_t stream);
-  cudaError_t (*backward_store)(const steps_args_t *args, cudaStream_t stream);
   cudaError_t (*empty)(const empty_args_t *args, cudaStream_t stream);
   cudaError_t (*program_load)(const transfer_args_t *args, cudaStream_t stream);
   cudaError_t (*program_store)(const transfer_args_t *args, cudaStream_t stream);
@@ -310,6 +282,7 @@ typedef struct cuda_kernels {
   cudaError_t (*program_add_identity)(const tensor_args_t *args, cudaStream_t stream);
   cudaError_t (*program_normalize)(const tensor_args_t *args, cudaStream_t stream);
   cudaError_t (*program_phase)(const tensor_args_t *args, cudaStream_t stream);
+  cudaError_t (*form_backward)(const form_args_t *args, cudaStream_t stream);
   cudaError_t (*form_jvp)(const form_args_t *args, cudaStream_t stream);
   cudaError_t (*form_second)(const form_args_t *args, cudaStream_t stream);
   cudaError_t (*form_values)(const form_args_t *args, cudaStream_t stream);

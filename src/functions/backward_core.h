@@ -1,25 +1,30 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The k-by-k elementwise steps of the backward pass, in the compute type (compute.h).
+/* What divides by gaps in the backward pass and in the JVP, entry by entry, and the norms of the cotangents; in the
+ * compute type (compute.h).
  *
  * Singular values are normalized, s = 2^-exponent S with 1 <= s_1 < 2 (rules/gap.inc).  A quotient by a normalized
- * value is multiplied by 2^-exponent last, so that no intermediate result over- or underflows.  2^-exponent itself may
- * overflow, and is therefore a product of two factors; the second is nearly always 1. */
+ * value is multiplied by 2^-exponent last, so that no intermediate result over- or underflows. */
 #ifndef SVDGRAD_BACKWARD_CORE_H
 #define SVDGRAD_BACKWARD_CORE_H
 #include "backend.h"
 #include "base/compute.h"
 #include "rules/gap_policy.h"
 
-typedef struct scale {
-  double first, second;
-} scale_t;
+/* 2^POWER_LIMIT times a quotient by a normalized value is finite. */
+enum { POWER_LIMIT = sizeof(R) == sizeof(float) ? 100 : 960, ANY_EXPONENT = 1 << 20 };
 
-static scale_t scale_of(int exponent) {
-  const int limit = 1000, first = exponent > limit ? limit : exponent < -limit ? -limit : exponent;
-  return (scale_t){ldexp(1, -first), ldexp(1, first - exponent)};
+/* 2^exponent as a product of two factors, since it may over- or underflow; the second is nearly always 1. */
+typedef struct power {
+  compute_real_t first, second;
+} power_t;
+
+static inline power_t power_of(int exponent) {
+  const int limit = POWER_LIMIT, first = exponent > limit ? limit : exponent < -limit ? -limit : exponent;
+  return (power_t){(compute_real_t)ldexp(1.0, first), (compute_real_t)ldexp(1.0, exponent - first)};
 }
 
-static double magnitude(compute_t x) {
+/* |x| without over- or underflow of its square. */
+static inline double magnitude(compute_t x) {
 #if IS_COMPLEX
   return hypot((double)RE(x), (double)IM(x));
 #else
@@ -27,72 +32,75 @@ static double magnitude(compute_t x) {
 #endif
 }
 
-/* Im diag(U^H gU + V^H gV): the change of a complex loss under a phase of (u_i, v_i), which A does not determine. */
-static void tally_phases(int64_t k, const compute_t *UhgU, const compute_t *VhgV, double norm, gap_policy_t *policy) {
-  for (int64_t i = 0; i < k && IS_COMPLEX; i++)
-    gap_gauge(policy, fabs((double)IM(UhgU[i * k + i] + VhgV[i * k + i])), norm);
+/* Entries (i, j) and (j, i) of a matrix. */
+typedef struct entries {
+  compute_t ij, ji;
+} entries_t;
+
+/* M_ij = ((X+Y)_ij / (s_j - s_i) + (X-Y)_ij / (s_i + s_j)) / 2 for i < j, with X = P - P^H, P = U^H gU, and
+ * Y = Q - Q^H, Q = V^H gV: a Hermitian and a skew-Hermitian part, which determine M_ji too. */
+static inline entries_t divide_pair(gap_policy_t *policy, double s_i, double s_j, entries_t P, entries_t Q,
+                                    power_t scale) {
+  const compute_t X = P.ij - CONJ(P.ji), Y = Q.ij - CONJ(Q.ji);
+  const gap_factors_t f = gap_pair(policy, s_i, s_j, magnitude(X + Y), magnitude(X - Y));
+  const compute_t hermitian = (compute_t)(f.minus / 2 * (X + Y) * scale.first * scale.second);
+  const compute_t skew = (compute_t)(f.plus / 2 * (X - Y) * scale.first * scale.second);
+  return (entries_t){hermitian + skew, CONJ(hermitian) - CONJ(skew)};
 }
 
-/* M_ij = ((X+Y)_ij / (s_j - s_i) + (X-Y)_ij / (s_i + s_j)) / 2 + delta_ij gS_i, with X = U^H gU - gU^H U and
- * Y = V^H gV - gV^H V: a Hermitian and a skew-Hermitian part, so that i <= j determines both. */
-static void form_M(int64_t k, const compute_t *UhgU, const compute_t *VhgV, const compute_real_t *s,
-                   const compute_real_t *gS, scale_t scale, gap_policy_t *policy, compute_t *M) {
-  for (int64_t j = 0; j < k; j++) {
-    for (int64_t i = 0; i < j; i++) {
-      const compute_t X = UhgU[j * k + i] - CONJ(UhgU[i * k + j]), Y = VhgV[j * k + i] - CONJ(VhgV[i * k + j]);
-      const gap_factors_t f = gap_pair(policy, (double)s[i], (double)s[j], magnitude(X + Y), magnitude(X - Y));
-      const compute_t hermitian = (compute_t)(f.minus / 2 * (X + Y) * scale.first * scale.second);
-      const compute_t skew = (compute_t)(f.plus / 2 * (X - Y) * scale.first * scale.second);
-      M[j * k + i] = hermitian + skew;
-      M[i * k + j] = CONJ(hermitian) - CONJ(skew);
-    }
-    M[j * k + j] = gS ? gS[j] : 0;
+/* M_jj - gS_j, which is zero for real types.  Im(P + Q)_jj is the change of a complex loss under a phase of (u_j, v_j),
+ * which A does not determine; norm = |gU| + |gV|. */
+static inline compute_t divide_diagonal(gap_policy_t *policy, double s_j, compute_t P, compute_t Q, double norm,
+                                        power_t scale) {
 #if IS_COMPLEX
-    const compute_t X = UhgU[j * k + j] - CONJ(UhgU[j * k + j]), Y = VhgV[j * k + j] - CONJ(VhgV[j * k + j]);
-    const gap_factors_t f = gap_diagonal(policy, (double)s[j], magnitude(X - Y));
-    M[j * k + j] += (compute_t)(f.plus / 2 * (X - Y) * scale.first * scale.second);
+  const compute_t X = P - CONJ(P), Y = Q - CONJ(Q);
+  gap_gauge(policy, fabs((double)IM(P + Q)), norm);
+  const gap_factors_t f = gap_diagonal(policy, s_j, magnitude(X - Y));
+  return (compute_t)(f.plus / 2 * (X - Y) * scale.first * scale.second);
+#else
+  (void)policy, (void)s_j, (void)P, (void)Q, (void)norm, (void)scale;
+  return 0;
 #endif
-  }
 }
 
-/* Truncated rank: solves X_ S - R Y_ = gU', Y_ S - R^H X_ = gV' for one kept value s_j.  In the singular basis of R = A
- * - U S Vh, each discarded value r_i gives two equations for x_i and y_i; p and q are gU' and gV' in that basis. */
-static void solve_discarded(int64_t count, const compute_real_t *r, compute_real_t s_j, const compute_t *p,
-                            const compute_t *q, scale_t scale, gap_policy_t *policy, compute_t *x, compute_t *y) {
+typedef struct solution {
+  compute_t x, y;
+} solution_t;
+
+/* Truncated rank: solves X_ S - R Y_ = gU', Y_ S - R^H X_ = gV', R = A - U S Vh.  In the singular bases of R, each
+ * discarded value r gives two equations for each kept value s: x s - r y = p, y s - r x = q. */
+static inline solution_t solve_discarded(gap_policy_t *policy, double r, double s, compute_t p, compute_t q,
+                                         power_t scale) {
+  const gap_factors_t f = gap_pair(policy, r, s, magnitude(p + q), magnitude(p - q));
+  const compute_t sum = (compute_real_t)(f.minus / 2) * (p + q) * scale.first * scale.second;
+  const compute_t difference = (compute_real_t)(f.plus / 2) * (p - q) * scale.first * scale.second;
+  return (solution_t){sum + difference, sum - difference};
+}
+
+/* The 2-norm of `count` elements, whose real numbers are `step` apart; squares cannot over- or underflow. */
+static inline double norm_of(int64_t count, const compute_real_t *x, int64_t step) {
+  const int64_t next = step * (1 + IS_COMPLEX);
+  double sum = 0, norm = 0;
   for (int64_t i = 0; i < count; i++) {
-    const gap_factors_t f = gap_pair(policy, (double)r[i], (double)s_j, magnitude(p[i] + q[i]), magnitude(p[i] - q[i]));
-    const compute_t sum = (compute_t)(f.minus / 2 * (p[i] + q[i]) * scale.first * scale.second);
-    const compute_t difference = (compute_t)(f.plus / 2 * (p[i] - q[i]) * scale.first * scale.second);
-    x[i] = sum + difference;
-    y[i] = sum - difference;
+    const double re = (double)x[i * next], im = IS_COMPLEX ? (double)x[i * next + step] : 0;
+    sum += re * re + im * im;
   }
-}
-
-/* The 2-norm; squares cannot over- or underflow. */
-static double column_norm(int64_t m, const compute_t *x) {
-  double sum = 0;
-  for (int64_t i = 0; i < m; i++)
-    sum += (double)RE(x[i]) * (double)RE(x[i]) + (double)IM(x[i]) * (double)IM(x[i]);
   if (sum > DBL_MIN / DBL_EPSILON && sum <= DBL_MAX)
     return sqrt(sum);
-  double norm = 0;
-  for (int64_t i = 0; i < m; i++)
-    norm = hypot(norm, magnitude(x[i]));
+  for (int64_t i = 0; i < count; i++)
+    norm = hypot(norm, hypot((double)x[i * next], IS_COMPLEX ? (double)x[i * next + step] : 0));
   return norm;
 }
 
-/* Norms of a cotangent; zero for an absent one (NULL). */
-static cotangent_size_t cotangent_size(int64_t m, int64_t columns, const compute_t *g) {
-  cotangent_size_t size = {0, 0};
-  if (!g)
-    return size;
+/* Norms of a packed cotangent. */
+static inline cotangent_size_t cotangent_size(int64_t rows, int64_t columns, const compute_real_t *g, int64_t step) {
+  cotangent_size_t size = {norm_of(rows * columns, g, step), 0};
   for (int64_t j = 0; j < columns; j++)
-    size.largest_column = fmax(size.largest_column, column_norm(m, g + j * m));
-  size.norm = column_norm(m * columns, g);
+    size.largest_column = fmax(size.largest_column, norm_of(rows, g + j * rows * step * (1 + IS_COMPLEX), step));
   return size;
 }
 
-static gap_policy_t policy_of(const problem_t *p, double s1, cotangent_size_t gU, cotangent_size_t gV) {
+static inline gap_policy_t policy_of(const problem_t *p, double s1, cotangent_size_t gU, cotangent_size_t gV) {
   return gap_policy_make(p->gap_policy, p->gap_param, EPSILON, s1, gU.norm + gV.norm,
                          gU.largest_column + gV.largest_column);
 }

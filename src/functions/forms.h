@@ -27,6 +27,29 @@ typedef struct values {
 
 typedef enum machine_operation { PLAIN, HERMITIAN } machine_operation_t;
 
+/* The discarded part of the spectrum, where the rank is truncated; else empty (src/functions/rest.h). */
+typedef struct rest_form {
+  reals_t r;             /* its singular values, scaled like s */
+  tensor_t p, q;         /* in, r-by-k: the parts outside the spans of U and V, in its singular bases */
+  tensor_t x, y;         /* out: x s - r y = p, y s - r x = q */
+  const int32_t *failed; /* info codes of its SVD; or NULL.  Where one says that it failed, quotients are NaN: the
+                          * operation has no info to say so */
+} rest_form_t;
+
+/* The k-by-k step of the backward pass (svdgrad.h). */
+typedef struct backward_form {
+  values_t values;
+  tensor_t gU, gV;               /* in, for their norms; or none: not given */
+  tensor_t P, Q;                 /* in: U^H gU, V^H gV; P none: only gS is given, which takes no quotient */
+  tensor_t further_U, further_V; /* in, for further columns U2 and V2: U2^H gU2, V2^H gV2; or none */
+  tensor_t outside_U, outside_V; /* in: the parts outside the spans, whether they are zero; or none */
+  reals_t gS;                    /* in */
+  tensor_t M;                    /* out */
+  reals_t inverse, step;         /* out: inverse_j * step is 1/s_j for the parts outside; step is nearly always 1 */
+  rest_form_t rest;
+  svdgrad_report_t *report;
+} backward_form_t;
+
 /* The k-by-k step of the JVP (svdgrad.h). */
 typedef struct jvp_form {
   values_t values;
@@ -35,11 +58,7 @@ typedef struct jvp_form {
   reals_t dS, inverse; /* out: Re diag(E); inverse_j * step is 1/s_j for the parts outside the spans of U and V */
   reals_t step;        /* out: one per matrix, nearly always 1; the product may overflow */
   int outside;         /* non-zero: such parts exist */
-  /* Truncated rank, else empty.  rest: singular values of the discarded part, scaled like s.  In its singular bases: p,
-   * q (in) are the parts outside the spans, x, y (out) the solution (backward_core.h). */
-  reals_t rest;
-  tensor_t p, q, x, y;
-  const int32_t *failed; /* info codes of the SVD of the discarded part; or NULL */
+  rest_form_t rest;
   svdgrad_report_t *report;
 } jvp_form_t;
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The operations composed of backend calls: svd, svd_backward and programs (machine.h). */
+/* The operations composed of backend calls: svd, svd_backward and programs (machine.h).  svd_backward() here is for a
+ * backend's own function of that name, where it has no fused kernel; p->algo is that of the SVD of the discarded part. */
 #ifndef SVDGRAD_FUNCTIONS_H
 #define SVDGRAD_FUNCTIONS_H
 #include "backend.h"
 
 /* Bytes of workspace; SIZE_MAX if they do not fit. */
+size_t svd_backward_workspace(const context_t *context, const problem_t *p);
 size_t svd_jvp_workspace(const context_t *context, const problem_t *p);
 size_t second_workspace(const context_t *context, const problem_t *p);
 size_t matrix_function_workspace(const context_t *context, const problem_t *p);
@@ -14,6 +16,7 @@ size_t norm_gradient_workspace(const context_t *context, const problem_t *p);
 size_t determinant_workspace(const context_t *context, const problem_t *p);
 size_t determinant_gradient_workspace(const context_t *context, const problem_t *p);
 
+svdgrad_status_t svd_backward(const context_t *context, const svd_backward_call_t *call);
 svdgrad_status_t svd_jvp(const context_t *context, const svd_jvp_call_t *call);
 svdgrad_status_t second(const context_t *context, const second_call_t *call);
 svdgrad_status_t matrix_function(const context_t *context, const function_call_t *call);

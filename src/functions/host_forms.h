@@ -6,15 +6,6 @@
 #include "forms.h"
 #include "host_operations.h"
 
-/* |x| without over- or underflow of its square. */
-static double size_of(compute_t x) {
-#if IS_COMPLEX
-  return hypot((double)RE(x), (double)IM(x));
-#else
-  return fabs((double)x);
-#endif
-}
-
 static double value_at(const host_machine_t *h, values_t values, int64_t lane, int64_t i) {
   return (double)real_at(h, values.s, i)[lane];
 }
@@ -33,14 +24,105 @@ static void report_lane(const host_machine_t *h, const gap_policy_t *policy, val
     report[h->b + lane] = gap_report(policy, *exponent_at(values, lane));
 }
 
-/* Used in place of 1/s_j: inverse_j times step. */
+/* 2^-exponent; NaN where the SVD of the discarded part failed. */
+static power_t scale_in_lane(const host_machine_t *h, values_t values, const rest_form_t *rest, int64_t lane) {
+  const int failed = rest->failed && !svd_is_valid(rest->failed[h->b + lane]);
+  return failed ? (power_t){(compute_real_t)NAN, 1} : power_of(-*exponent_at(values, lane));
+}
+
+/* Used in place of 1/s_j, times scale.second, for parts outside the spans whose size is `outside`. */
+static compute_real_t inverse_of(const host_machine_t *h, values_t values, int64_t lane, int64_t j, double outside,
+                                 power_t scale, gap_policy_t *policy) {
+  return (compute_real_t)gap_outside(policy, value_at(h, values, lane, j), outside) * scale.first;
+}
+
+/* Where nothing is outside, no inverse is used. */
 static void form_inverse(const host_machine_t *h, values_t values, int64_t lane, int outside, power_t scale,
                          gap_policy_t *policy, reals_t inverse, reals_t step) {
   real_at(h, step, 0)[lane] = scale.second;
   for (int64_t j = 0; j < values.s.count; j++)
-    real_at(h, inverse, j)[lane] =
-        outside ? (compute_real_t)gap_outside(policy, value_at(h, values, lane, j), 1) * scale.first : 0;
+    real_at(h, inverse, j)[lane] = outside ? inverse_of(h, values, lane, j, 1, scale, policy) : 0;
 }
+
+static void solve_rest(const host_machine_t *h, const rest_form_t *rest, values_t values, int64_t lane, power_t scale,
+                       gap_policy_t *policy) {
+  const int64_t k = values.s.count;
+  for (int64_t j = 0; j < k; j++)
+    for (int64_t i = 0; i < rest->r.count; i++) {
+      const solution_t z = solve_discarded(policy, (double)real_at(h, rest->r, i)[lane], value_at(h, values, lane, j),
+                                           get(h, rest->p, lane, i, j), get(h, rest->q, lane, i, j), scale);
+      set(h, rest->x, lane, i, j, z.x);
+      set(h, rest->y, lane, i, j, z.y);
+    }
+  if (rest->r.count > 0 && k > 0)
+    gap_cut(policy, value_at(h, values, lane, k - 1), (double)real_at(h, rest->r, 0)[lane]);
+}
+
+/* ---- backward ---- */
+
+static cotangent_size_t cotangent_in_lane(const host_machine_t *h, tensor_t g, int64_t lane) {
+  return g.data ? cotangent_size(g.rows, g.columns, place(h, g, 0, 0) + lane, h->lanes) : (cotangent_size_t){0, 0};
+}
+
+/* The gauge part of further columns: the skew-Hermitian part of X = U2^H gU2. */
+static void tally_further(const host_machine_t *h, tensor_t X, int64_t lane, double norm, gap_policy_t *policy) {
+  for (int64_t j = 0; j < X.columns; j++)
+    for (int64_t i = 0; i <= j; i++)
+      gap_gauge(policy, magnitude(get(h, X, lane, i, j) - CONJ(get(h, X, lane, j, i))), norm);
+}
+
+static int has_entry(const host_machine_t *h, tensor_t X, int64_t lane, int64_t j) {
+  for (int64_t i = 0; i < X.rows && X.columns > 0; i++)
+    if (get(h, X, lane, i, j) != 0)
+      return 1;
+  return 0;
+}
+
+static entries_t entries_at(const host_machine_t *h, tensor_t X, int64_t lane, int64_t i, int64_t j) {
+  return (entries_t){get(h, X, lane, i, j), get(h, X, lane, j, i)};
+}
+
+static void form_M(const host_machine_t *h, const backward_form_t *form, int64_t lane, double norm, power_t scale,
+                   gap_policy_t *policy) {
+  for (int64_t j = 0; j < form->values.s.count; j++) {
+    const double s_j = value_at(h, form->values, lane, j);
+    for (int64_t i = 0; i < j; i++) {
+      const entries_t M = divide_pair(policy, value_at(h, form->values, lane, i), s_j,
+                                      entries_at(h, form->P, lane, i, j), entries_at(h, form->Q, lane, i, j), scale);
+      set(h, form->M, lane, i, j, M.ij);
+      set(h, form->M, lane, j, i, M.ji);
+    }
+    const compute_t P = get(h, form->P, lane, j, j), Q = get(h, form->Q, lane, j, j);
+    set(h, form->M, lane, j, j, real_at(h, form->gS, j)[lane] + divide_diagonal(policy, s_j, P, Q, norm, scale));
+  }
+}
+
+static void backward_in_lane(const host_machine_t *h, const backward_form_t *form, int64_t lane) {
+  const cotangent_size_t gU = cotangent_in_lane(h, form->gU, lane), gV = cotangent_in_lane(h, form->gV, lane);
+  const power_t scale = scale_in_lane(h, form->values, &form->rest, lane);
+  const double norm = gU.norm + gV.norm;
+  gap_policy_t policy = policy_of(h->base.p, value_at(h, form->values, lane, 0), gU, gV);
+  if (form->P.data) {
+    tally_further(h, form->further_U, lane, norm, &policy);
+    tally_further(h, form->further_V, lane, norm, &policy);
+    form_M(h, form, lane, norm, scale, &policy);
+    solve_rest(h, &form->rest, form->values, lane, scale, &policy);
+    real_at(h, form->step, 0)[lane] = scale.second;
+    for (int64_t j = 0; j < form->inverse.count; j++) {
+      const int outside = has_entry(h, form->outside_U, lane, j) || has_entry(h, form->outside_V, lane, j);
+      real_at(h, form->inverse, j)[lane] = inverse_of(h, form->values, lane, j, outside, scale, &policy);
+    }
+  }
+  report_lane(h, &policy, form->values, lane, form->report);
+}
+
+static void form_backward(machine_t *machine, const backward_form_t *form) {
+  const host_machine_t *h = host(machine);
+  for (int64_t lane = 0; lane < h->count; lane++)
+    backward_in_lane(h, form, lane);
+}
+
+/* ---- tangents ---- */
 
 /* Hermitian and skew-Hermitian part of a matrix at (i, j). */
 typedef struct parts {
@@ -66,26 +148,11 @@ static void form_tangents(const host_machine_t *h, tensor_t E, int64_t lane, int
   set(h, N, lane, j, i, -CONJ(x - y));
 }
 
-/* Solves, for each discarded value r_i: x_i s_j - r_i y_i = p_i, y_i s_j - r_i x_i = q_i. */
-static void solve_rest(const host_machine_t *h, const jvp_form_t *form, int64_t lane, int64_t j, power_t scale,
-                       gap_policy_t *policy) {
-  const double s = value_at(h, form->values, lane, j);
-  for (int64_t i = 0; i < form->rest.count; i++) {
-    const compute_t p = get(h, form->p, lane, i, j), q = get(h, form->q, lane, i, j);
-    const gap_factors_t f =
-        gap_pair(policy, (double)real_at(h, form->rest, i)[lane], s, size_of(p + q), size_of(p - q));
-    const compute_t sum = (compute_real_t)(f.minus / 2) * (p + q) * scale.first * scale.second;
-    const compute_t difference = (compute_real_t)(f.plus / 2) * (p - q) * scale.first * scale.second;
-    set(h, form->x, lane, i, j, sum + difference);
-    set(h, form->y, lane, i, j, sum - difference);
-  }
-}
-
 static void jvp_pair(const host_machine_t *h, const jvp_form_t *form, int64_t lane, int64_t i, int64_t j, power_t scale,
                      gap_policy_t *policy) {
   const parts_t e = parts_at(h, form->E, lane, i, j);
   const double s_i = value_at(h, form->values, lane, i), s_j = value_at(h, form->values, lane, j);
-  const double gauge = 2 * size_of(e.hermitian), phase = 2 * size_of(e.skew);
+  const double gauge = 2 * magnitude(e.hermitian), phase = 2 * magnitude(e.skew);
   const gap_factors_t f = i == j ? gap_diagonal(policy, s_i, phase) : gap_pair(policy, s_i, s_j, gauge, phase);
   form_tangents(h, form->E, lane, i, j, f, scale, form->K, form->N);
 }
@@ -94,21 +161,11 @@ static void jvp_pair(const host_machine_t *h, const jvp_form_t *form, int64_t la
 static void finish_jvp(const host_machine_t *h, const jvp_form_t *form, int64_t lane, power_t scale,
                        gap_policy_t *policy) {
   const int64_t k = form->values.s.count;
-  for (int64_t j = 0; j < k; j++) {
+  for (int64_t j = 0; j < k; j++)
     real_at(h, form->dS, j)[lane] = RE(get(h, form->E, lane, j, j));
-    if (form->rest.count > 0)
-      solve_rest(h, form, lane, j, scale, policy);
-  }
+  solve_rest(h, &form->rest, form->values, lane, scale, policy);
   form_inverse(h, form->values, lane, form->outside, scale, policy, form->inverse, form->step);
-  if (form->rest.count > 0 && k > 0)
-    gap_cut(policy, value_at(h, form->values, lane, k - 1), (double)real_at(h, form->rest, 0)[lane]);
   report_lane(h, policy, form->values, lane, form->report);
-}
-
-/* 2^-exponent; NaN where the SVD of the discarded part failed: the JVP has no info to say so. */
-static power_t jvp_scale(const host_machine_t *h, const jvp_form_t *form, int64_t lane) {
-  const int failed = form->failed && !svd_is_valid(form->failed[h->b + lane]);
-  return failed ? (power_t){(compute_real_t)NAN, 1} : power_of(-*exponent_at(form->values, lane));
 }
 
 static void form_jvp(machine_t *machine, const jvp_form_t *form) {
@@ -117,7 +174,7 @@ static void form_jvp(machine_t *machine, const jvp_form_t *form) {
   power_t scale[GROUP_MOST_LANES];
   for (int64_t lane = 0; lane < h->count; lane++) {
     policy[lane] = policy_in_lane(h, form->values, lane);
-    scale[lane] = jvp_scale(h, form, lane);
+    scale[lane] = scale_in_lane(h, form->values, &form->rest, lane);
   }
   for (int64_t j = 0; j < form->values.s.count; j++)
     for (int64_t i = 0; i <= j; i++)
@@ -140,8 +197,8 @@ static void second_pair(const host_machine_t *h, const second_form_t *form, int6
   const parts_t p = parts_at(h, form->P, lane, i, j), q = parts_at(h, form->Q, lane, i, j);
   const parts_t z = parts_at(h, form->Z, lane, i, j);
   const compute_t sum = 2 * (p.skew + q.skew), difference = 2 * (p.skew - q.skew); /* X + Y, X - Y */
-  const double gauge = size_of(sum) + size_of(z.hermitian);
-  const double phase = size_of(difference) + size_of(z.skew);
+  const double gauge = magnitude(sum) + magnitude(z.hermitian);
+  const double phase = magnitude(difference) + magnitude(z.skew);
   const double s_i = value_at(h, form->values, lane, i), s_j = value_at(h, form->values, lane, j);
   const gap_factors_t f = i == j ? gap_diagonal(policy, s_i, phase) : gap_pair(policy, s_i, s_j, gauge, phase);
   form_tangents(h, form->Z, lane, i, j, f, scale, form->K, form->N);

@@ -6,8 +6,7 @@
 #define SVDGRAD_HOST_OPERATIONS_H
 #include "base/compute.h"
 #include "base/strided.h"
-#include "rules/function_rules.h"
-#include "rules/gap_policy.h"
+#include "backward_core.h"
 #include "host_machine.h"
 
 #include <string.h>
@@ -108,19 +107,6 @@ static void load_reals(machine_t *machine, svdgrad_vector_t from, reals_t to) {
   for (int64_t i = 0; i < to.count; i++)
     for (int64_t lane = 0; lane < h->count; lane++)
       real_at(h, to, i)[lane] = from.data ? (compute_real_t)*entry(&from, h->b + lane, i) : 0;
-}
-
-/* 2^POWER_LIMIT times a quotient by a normalized value is finite. */
-enum { POWER_LIMIT = sizeof(R) == sizeof(float) ? 100 : 960, ANY_EXPONENT = 1 << 20 };
-
-/* 2^exponent as a product of two factors, since it may over- or underflow; the second is nearly always 1. */
-typedef struct power {
-  compute_real_t first, second;
-} power_t;
-
-static power_t power_of(int exponent) {
-  const int limit = POWER_LIMIT, first = exponent > limit ? limit : exponent < -limit ? -limit : exponent;
-  return (power_t){(compute_real_t)ldexp(1.0, first), (compute_real_t)ldexp(1.0, exponent - first)};
 }
 
 static void load_scaled_values(machine_t *machine, svdgrad_vector_t S, const int32_t *told, values_t to) {

@@ -28,6 +28,7 @@ const machine_ops_t HOST_TABLE = {
     .normalize = normalize,
     .add_identity = add_identity,
     .determinant_phase = determinant_phase,
+    .form_backward = form_backward,
     .form_jvp = form_jvp,
     .form_second = form_second,
     .form_values = form_values,

@@ -35,6 +35,7 @@ typedef struct machine_ops {
   void (*add_identity)(machine_t *machine, double value, tensor_t X);        /* X += value I */
   /* phase = det(X) / |det(X)| of a square X, +-1 for real types; destroys X. */
   void (*determinant_phase)(machine_t *machine, tensor_t X, tensor_t phase);
+  void (*form_backward)(machine_t *machine, const backward_form_t *form);
   void (*form_jvp)(machine_t *machine, const jvp_form_t *form);
   void (*form_second)(machine_t *machine, const second_form_t *form);
   void (*form_values)(machine_t *machine, const function_form_t *form);

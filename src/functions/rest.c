@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A program computes R = A - U S Vh, and the backend its SVD. */
+/* A program computes R = A - U S Vh, and the backend its SVD.  Other programs solve systems with it. */
 #include "functions/rest.h"
 
 typedef struct rest_task {
@@ -48,4 +48,49 @@ rest_t rest_factorize(stages_t *stages, const rest_call_t *call, svdgrad_algo_t 
   stages_svd(stages, SVDGRAD_OP_SVD,
              &(svd_call_t){.p = rest.thin, .A = task.R, .U = rest.U, .Vh = rest.Vh, .S = rest.S, .info = rest.info});
   return rest;
+}
+
+/* ---- the system ---- */
+
+outside_t outside_take(machine_t *machine, int64_t rows) {
+  const problem_t *p = machine->p;
+  const machine_ops_t *ops = machine->ops;
+  const int64_t rest = p->mn - p->k;
+  return (outside_t){.part = ops->take(machine, rows, p->k),
+                     .basis = ops->take(machine, rows, rest),
+                     .in = ops->take(machine, rest, p->k),
+                     .out = ops->take(machine, rest, p->k)};
+}
+
+rest_form_t outside_rest(machine_t *machine, const rest_t *rest, const outside_t *u, const outside_t *v) {
+  return (rest_form_t){.r = machine->ops->take_reals(machine, u->basis.columns),
+                       .p = u->in,
+                       .q = v->in,
+                       .x = u->out,
+                       .y = v->out,
+                       .failed = rest->info};
+}
+
+void outside_load(machine_t *machine, const rest_t *rest, const rest_form_t *form, const outside_t *u,
+                  const outside_t *v) {
+  if (!is_truncated(machine->p))
+    return;
+  machine->ops->load_reals(machine, rest->S, form->r);
+  machine->ops->load(machine, rest->U, PLAIN, u->basis);
+  machine->ops->load(machine, rest->Vh, HERMITIAN, v->basis);
+}
+
+void outside_project(machine_t *machine, const outside_t *outside) {
+  if (outside->basis.columns > 0)
+    machine->ops->multiply(machine, 1, HERMITIAN, outside->basis, PLAIN, outside->part, 0, outside->in);
+}
+
+/* part = basis out + (part - basis in) / s. */
+void outside_solve(machine_t *machine, const outside_t *outside, reals_t inverse, reals_t step) {
+  const machine_ops_t *ops = machine->ops;
+  if (outside->basis.columns > 0)
+    ops->multiply(machine, -1, PLAIN, outside->basis, PLAIN, outside->in, 1, outside->part);
+  ops->scale_columns_in_steps(machine, inverse, step, outside->part);
+  if (outside->basis.columns > 0)
+    ops->multiply(machine, 1, PLAIN, outside->basis, PLAIN, outside->out, 1, outside->part);
 }

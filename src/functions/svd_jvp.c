@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tangents of the factors (formula: svdgrad.h).  Their components X_, Y_ outside the spans of U and V solve
- *   X_ S - R Y_ = (I - U U^H) dA V,   Y_ S - R^H X_ = (I - V V^H) dA^H U,   R = A - U S Vh,
- * the same system as in the backward pass.  For full rank R = 0, and X_, Y_ are quotients by s.  For truncated rank the
- * backend computes the SVD of R. */
+/* Tangents of the factors (formula: svdgrad.h).  Their components X_, Y_ outside the spans of U and V solve the system
+ * of rest.h with (I - U U^H) dA V and (I - V V^H) dA^H U. */
 #include "functions/functions.h"
 #include "functions/rest.h"
 
@@ -14,52 +12,42 @@ typedef struct jvp_task {
 /* The arrays of U, or of V: both are treated alike. */
 typedef struct side {
   tensor_t basis;             /* all columns; the first k belong to S */
-  tensor_t tangent;           /* of the first k: first dA V, then X_, then dU */
-  tensor_t rest, in, out;     /* truncated: mn - k singular vectors of R, the part outside in
-                               * that basis, the solution in that basis */
+  outside_t outside;          /* its part becomes dU at last */
+  tensor_t tangent;           /* that part; first dA V */
   tensor_t crossing, further; /* full_matrices: dU^H U2, and dU2 of the further columns U2 */
 } side_t;
 
 static side_t take_side(machine_t *machine, int64_t rows, int64_t columns) {
   const problem_t *p = machine->p;
   const machine_ops_t *ops = machine->ops;
-  const int64_t rest = is_truncated(p) ? p->mn - p->k : 0, further = columns - p->k;
+  const int64_t further = columns - p->k;
+  const outside_t outside = outside_take(machine, rows);
   return (side_t){.basis = ops->take(machine, rows, columns),
-                  .tangent = ops->take(machine, rows, p->k),
-                  .rest = ops->take(machine, rows, rest),
-                  .in = ops->take(machine, rest, p->k),
-                  .out = ops->take(machine, rest, p->k),
+                  .outside = outside,
+                  .tangent = outside.part,
                   .crossing = ops->take(machine, p->k, further),
                   .further = ops->take(machine, rows, further)};
 }
-
-static int has_outside(const side_t *side) { return side->tangent.rows > side->tangent.columns; }
 
 /* The part of dA V (op PLAIN) or dA^H U outside the span of the basis, also in the basis of the rest. */
 static void split_side(machine_t *machine, const side_t *side, tensor_t E, machine_operation_t op) {
   const machine_ops_t *ops = machine->ops;
   const tensor_t basis = columns_of(side->basis, 0, machine->p->k);
-  if (!has_outside(side))
+  if (!outside_exists(&side->outside))
     return;
   ops->multiply(machine, -1, PLAIN, basis, op, E, 1, side->tangent);
-  if (side->rest.columns > 0)
-    ops->multiply(machine, 1, HERMITIAN, side->rest, PLAIN, side->tangent, 0, side->in);
+  outside_project(machine, &side->outside);
 }
 
-/* tangent = basis K + X_, with X_ = rest out + (outside - rest in) / s.  Further columns move so that they stay
- * orthogonal. */
+/* tangent = basis K + X_.  Further columns move so that they stay orthogonal. */
 static void finish_side(machine_t *machine, const side_t *side, tensor_t K, const jvp_form_t *form) {
   const machine_ops_t *ops = machine->ops;
   const int64_t k = machine->p->k, further = side->further.columns;
   const tensor_t basis = columns_of(side->basis, 0, k), U2 = columns_of(side->basis, k, further);
-  if (has_outside(side)) {
-    if (side->rest.columns > 0)
-      ops->multiply(machine, -1, PLAIN, side->rest, PLAIN, side->in, 1, side->tangent);
-    ops->scale_columns_in_steps(machine, form->inverse, form->step, side->tangent);
-    if (side->rest.columns > 0)
-      ops->multiply(machine, 1, PLAIN, side->rest, PLAIN, side->out, 1, side->tangent);
-  }
-  ops->multiply(machine, 1, PLAIN, basis, PLAIN, K, has_outside(side), side->tangent);
+  const int outside = outside_exists(&side->outside);
+  if (outside)
+    outside_solve(machine, &side->outside, form->inverse, form->step);
+  ops->multiply(machine, 1, PLAIN, basis, PLAIN, K, outside, side->tangent);
   if (further > 0) {
     ops->multiply(machine, 1, HERMITIAN, side->tangent, PLAIN, U2, 0, side->crossing);
     ops->multiply(machine, -1, PLAIN, basis, PLAIN, side->crossing, 0, side->further);
@@ -80,16 +68,6 @@ static void store_side(machine_t *machine, const side_t *side, machine_operation
   ops->store(machine, side->further, op, 1, 0, from_column(machine->p, to, stride));
 }
 
-static void load_sides(machine_t *machine, const jvp_task_t *w, const side_t *u, const side_t *v) {
-  const machine_ops_t *ops = machine->ops;
-  ops->load(machine, w->call->U, PLAIN, u->basis);
-  ops->load(machine, w->call->Vh, HERMITIAN, v->basis);
-  if (is_truncated(machine->p)) {
-    ops->load(machine, w->rest.U, PLAIN, u->rest);
-    ops->load(machine, w->rest.Vh, HERMITIAN, v->rest);
-  }
-}
-
 static void jvp_program(machine_t *machine, const void *argument) {
   const jvp_task_t *w = argument;
   const svd_jvp_call_t *call = w->call;
@@ -98,22 +76,22 @@ static void jvp_program(machine_t *machine, const void *argument) {
   const int64_t k = p->k;
   const side_t u = take_side(machine, p->m, p->u_cols), v = take_side(machine, p->n, p->vh_rows);
   const tensor_t dA = ops->take(machine, p->m, p->n);
-  jvp_form_t form = {.values = ops->take_values(machine, k), .p = u.in, .q = v.in, .x = u.out, .y = v.out};
+  jvp_form_t form = {.values = ops->take_values(machine, k)};
   form.E = ops->take(machine, k, k);
   form.K = ops->take(machine, k, k);
   form.N = ops->take(machine, k, k);
   form.dS = ops->take_reals(machine, k);
   form.inverse = ops->take_reals(machine, k);
   form.step = ops->take_reals(machine, 1);
-  form.rest = ops->take_reals(machine, u.rest.columns);
-  form.outside = has_outside(&u) || has_outside(&v);
-  form.failed = w->rest.info;
+  form.rest = outside_rest(machine, &w->rest, &u.outside, &v.outside);
+  form.outside = outside_exists(&u.outside) || outside_exists(&v.outside);
   form.report = call->report;
   if (machine->measuring)
     return;
-  load_sides(machine, w, &u, &v);
+  ops->load(machine, call->U, PLAIN, u.basis);
+  ops->load(machine, call->Vh, HERMITIAN, v.basis);
+  outside_load(machine, &w->rest, &form.rest, &u.outside, &v.outside);
   ops->load_values(machine, call->S, form.values);
-  ops->load_reals(machine, w->rest.S, form.rest);
   ops->load(machine, call->dA, PLAIN, dA);
   ops->multiply(machine, 1, PLAIN, dA, PLAIN, columns_of(v.basis, 0, k), 0, u.tangent);
   ops->multiply(machine, 1, HERMITIAN, dA, PLAIN, columns_of(u.basis, 0, k), 0, v.tangent);

@@ -21,7 +21,7 @@ typedef struct backward {
   factors_t rest;           /* truncated: A - U S Vh */
   W *p, *q, *x, *y;         /* truncated: one kept column in the singular basis of `rest`, mn each */
   int exponent;             /* of S: s = 2^-exponent S, 1 <= s_1 < 2 */
-  scale_t scale;            /* 2^-exponent */
+  power_t scale;            /* 2^-exponent */
 } backward_t;
 
 static backward_t backward_take(arena_t *arena, const problem_t *p) {
@@ -67,7 +67,7 @@ static void load_backward(const svd_backward_call_t *call, int64_t b, backward_t
   load_rows(&call->Vh, b, w->n, w->v_cols, w->V);
   load_rows(&call->gVh, b, w->n, w->v_cols, w->gV);
   w->exponent = gap_exponent((double)*entry(&call->S, b, 0), 2000);
-  w->scale = scale_of(w->exponent);
+  w->scale = power_of(-w->exponent);
   for (int64_t j = 0; j < w->k; j++) {
     w->s[j] = (WR)*entry(&call->S, b, j) * w->scale.first * w->scale.second;
     w->gS[j] = call->gS.data ? (WR)*entry(&call->gS, b, j) : 0;
@@ -104,9 +104,26 @@ static double extra_gauge(int64_t m, int64_t k, int64_t columns, const W *U, con
 }
 
 static void tally_gauge(const backward_t *w, gap_policy_t *policy, double norm) {
-  tally_phases(w->k, w->UhgU, w->VhgV, norm, policy);
   gap_gauge(policy, extra_gauge(w->m, w->k, w->u_cols, w->U, w->gU), norm);
   gap_gauge(policy, extra_gauge(w->n, w->k, w->v_cols, w->V, w->gV), norm);
+}
+
+static double column_norm(int64_t m, const W *x) { return norm_of(m, (const WR *)x, 1); }
+
+static void form_M(const backward_t *w, gap_policy_t *policy, double norm) {
+  const int64_t k = w->k;
+  const W *P = w->UhgU, *Q = w->VhgV;
+  for (int64_t j = 0; j < k; j++) {
+    for (int64_t i = 0; i < j; i++) {
+      const int64_t ij = j * k + i, ji = i * k + j;
+      const entries_t M = divide_pair(policy, (double)w->s[i], (double)w->s[j], (entries_t){P[ij], P[ji]},
+                                      (entries_t){Q[ij], Q[ji]}, w->scale);
+      w->M[ij] = M.ij;
+      w->M[ji] = M.ji;
+    }
+    const int64_t jj = j * k + j;
+    w->M[jj] = w->gS[j] + divide_diagonal(policy, (double)w->s[j], P[jj], Q[jj], norm, w->scale);
+  }
 }
 
 static void scale_outside(const backward_t *w, gap_policy_t *policy, int64_t m, W *outside) {
@@ -150,7 +167,11 @@ static void solve_truncated(const backward_t *w, gap_policy_t *policy) {
       w->p[i] = dot(m, w->rest.U + i * m, gu);
       w->q[i] = dot(n, w->rest.V + i * n, gv);
     }
-    solve_discarded(mn, w->rest.s, w->s[j], w->p, w->q, w->scale, policy, w->x, w->y);
+    for (int64_t i = 0; i < mn; i++) {
+      const solution_t z = solve_discarded(policy, (double)w->rest.s[i], (double)w->s[j], w->p[i], w->q[i], w->scale);
+      w->x[i] = z.x;
+      w->y[i] = z.y;
+    }
     const double size = column_norm(m, gu) + column_norm(n, gv);
     const WR inverse = (WR)gap_outside(policy, (double)w->s[j], size) * w->scale.first * w->scale.second;
     expand(m, mn, w->rest.U, w->p, w->x, inverse, gu);
@@ -201,7 +222,7 @@ static void gradient_of_values(const backward_t *w) {
 static int gradient_of_vectors(const svd_backward_call_t *call, int64_t b, const backward_t *w, gap_policy_t *policy,
                                double norm) {
   tally_gauge(w, policy, norm);
-  form_M(w->k, w->UhgU, w->VhgV, w->s, w->gS, w->scale, policy, w->M);
+  form_M(w, policy, norm);
   if (w->k == call->p.mn) {
     scale_outside(w, policy, w->m, w->outside_U);
     scale_outside(w, policy, w->n, w->outside_V);
@@ -219,7 +240,8 @@ static void ref_backward_matrix(const void *argument, int64_t b, int64_t count, 
   load_backward(call, b, &w);
   split_cotangent(w.m, w.k, w.u_cols, w.U, w.gU, w.UhgU, w.outside_U);
   split_cotangent(w.n, w.k, w.v_cols, w.V, w.gV, w.VhgV, w.outside_V);
-  const cotangent_size_t gU = cotangent_size(w.m, w.u_cols, w.gU), gV = cotangent_size(w.n, w.v_cols, w.gV);
+  const cotangent_size_t gU = cotangent_size(w.m, w.u_cols, (const WR *)w.gU, 1),
+                         gV = cotangent_size(w.n, w.v_cols, (const WR *)w.gV, 1);
   gap_policy_t policy = policy_of(&call->p, (double)w.s[0], gU, gV);
   int converged = 1;
   if (call->gU.data || call->gVh.data)

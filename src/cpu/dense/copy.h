@@ -53,10 +53,4 @@ static void copy_matrix(int64_t rows, int64_t columns, int conjugated, place_t f
     copy_downwards(columns, rows, conjugated, transposed_place(from), transposed_place(to));
 }
 
-/* to <- X, packed column-major. */
-static void load_matrix(const svdgrad_matrix_t *X, int64_t b, int64_t rows, int64_t columns, T *to) {
-  const place_t from = place_of(X, b);
-  copy_matrix(rows, columns, 0, from, (place_t){to, 1, rows}, from);
-}
-
 #endif

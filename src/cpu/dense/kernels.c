@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The kernels of one element type that compute one matrix at a time, with LAPACK and the BLAS. */
 #include "cpu/cpu_kernels.h"
-#include "backward.h"
 #include "lost_values.h"
 #include "svd.h"
 
-const cpu_kernels_t TYPED(cpu_kernels) = {.svd_lwork = svd_lwork,
-                                          .svd_scratch = cpu_svd_scratch,
-                                          .backward_scratch = cpu_backward_scratch,
-                                          .svd = cpu_svd_matrix,
-                                          .backward = cpu_backward_matrix,
-                                          .lost_values = cpu_lost_values};
+const cpu_kernels_t TYPED(cpu_kernels) = {
+    .svd_lwork = svd_lwork, .svd_scratch = cpu_svd_scratch, .svd = cpu_svd_matrix, .lost_values = cpu_lost_values};

