@@ -34,7 +34,7 @@ TUNED = [80, 90, 100]
 HOT = {
     *("jacobi_thread", "jacobi_skinny", "jacobi_warp", "jacobi_panels", "blocked_factor", "blocked_update"),
     *("norm_thread", "norm_warp"),
-    *("qr", "apply_q", "normalize", "gemm", "backward_thread", "backward_fused", "backward_form"),
+    *("qr", "apply_q", "normalize", "gemm", "backward_thread", "backward_fused", "form_backward"),
     *("form_jvp", "form_second", "form_pairs", "program_load", "program_store", "program_scale"),
     *("power_pass", "power_start", "power_finish", "power_quotient", "normalize_along", "normalize_gradient"),
 }
