@@ -77,27 +77,38 @@ static inline solution_t solve_discarded(gap_policy_t *policy, double r, double 
   return (solution_t){sum + difference, sum - difference};
 }
 
-/* The 2-norm of `count` elements, whose real numbers are `step` apart; squares cannot over- or underflow. */
-static inline double norm_of(int64_t count, const compute_real_t *x, int64_t step) {
-  const int64_t next = step * (1 + IS_COMPLEX);
-  double sum = 0, norm = 0;
-  for (int64_t i = 0; i < count; i++) {
-    const double re = (double)x[i * next], im = IS_COMPLEX ? (double)x[i * next + step] : 0;
-    sum += re * re + im * im;
-  }
+/* Elements whose real numbers are `step` apart: |x_i|^2, and the 2-norm, given the sum of those, which may over- or
+ * underflow. */
+static inline double square_of(const compute_real_t *x, int64_t step, int64_t i) {
+  const double re = (double)x[i * step * (1 + IS_COMPLEX)];
+  const double im = IS_COMPLEX ? (double)x[(i * (1 + IS_COMPLEX) + 1) * step] : 0;
+  return re * re + im * im;
+}
+
+static inline double norm_given(double sum, int64_t count, const compute_real_t *x, int64_t step) {
   if (sum > DBL_MIN / DBL_EPSILON && sum <= DBL_MAX)
     return sqrt(sum);
+  const int64_t next = step * (1 + IS_COMPLEX);
+  double norm = 0;
   for (int64_t i = 0; i < count; i++)
     norm = hypot(norm, hypot((double)x[i * next], IS_COMPLEX ? (double)x[i * next + step] : 0));
   return norm;
 }
 
-/* Norms of a packed cotangent. */
+/* Norms of a packed cotangent, in one pass. */
 static inline cotangent_size_t cotangent_size(int64_t rows, int64_t columns, const compute_real_t *g, int64_t step) {
-  cotangent_size_t size = {norm_of(rows * columns, g, step), 0};
-  for (int64_t j = 0; j < columns; j++)
-    size.largest_column = fmax(size.largest_column, norm_of(rows, g + j * rows * step * (1 + IS_COMPLEX), step));
-  return size;
+  double all = 0, largest = 0;
+  for (int64_t j = 0; j < columns; j++) {
+    const compute_real_t *x = g + j * rows * step * (1 + IS_COMPLEX);
+    double sum = 0;
+    for (int64_t i = 0; i < rows; i++) {
+      const double square = square_of(x, step, i);
+      sum += square;
+      all += square;
+    }
+    largest = fmax(largest, norm_given(sum, rows, x, step));
+  }
+  return (cotangent_size_t){norm_given(all, rows * columns, g, step), largest};
 }
 
 static inline gap_policy_t policy_of(const problem_t *p, double s1, cotangent_size_t gU, cotangent_size_t gV) {

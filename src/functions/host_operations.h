@@ -84,6 +84,12 @@ static void clear(const host_machine_t *h, tensor_t X) {
   memset(place(h, X, 0, 0), 0, (size_t)(X.rows * X.columns * h->lanes) * sizeof(compute_t));
 }
 
+/* One matrix is transferred in strips of rows: where the caller's is row-major, only so many of its rows are read at a
+ * time, and a column of the strip is one cache line or two. */
+enum { STRIP = 16 };
+
+static int64_t strip_end(int64_t first, int64_t rows) { return first + STRIP < rows ? first + STRIP : rows; }
+
 static void load_tensor(machine_t *machine, svdgrad_matrix_t from, machine_operation_t op, tensor_t to) {
   const host_machine_t *h = host(machine);
   if (is_empty(to))
@@ -94,10 +100,14 @@ static void load_tensor(machine_t *machine, svdgrad_matrix_t from, machine_opera
     const group_copy_t copy = group_copy(h, from, op, to, 1, 0);
     h->group->load(&copy);
   } else {
-    for (int64_t j = 0; j < to.columns; j++)
-      for (int64_t i = 0; i < to.rows; i++) {
-        const T x = op == HERMITIAN ? CONJ(*element(&from, h->b, j, i)) : *element(&from, h->b, i, j);
-        set(h, to, 0, i, j, (compute_t)x);
+    const int64_t row = op == HERMITIAN ? from.col_stride : from.row_stride,
+                  column = op == HERMITIAN ? from.row_stride : from.col_stride;
+    const T *x = element(&from, h->b, 0, 0);
+    for (int64_t first = 0; first < to.rows; first += STRIP)
+      for (int64_t j = 0; j < to.columns; j++) {
+        compute_t *y = (compute_t *)place(h, to, 0, j);
+        for (int64_t i = first; i < strip_end(first, to.rows); i++)
+          y[i] = (compute_t)(op == HERMITIAN ? CONJ(x[i * row + j * column]) : x[i * row + j * column]);
       }
   }
 }
@@ -136,12 +146,13 @@ static void store_tensor(machine_t *machine, tensor_t from, machine_operation_t 
     h->group->store(&copy);
     return;
   }
-  for (int64_t j = 0; j < from.columns; j++)
-    for (int64_t i = 0; i < from.rows; i++) {
-      const compute_t x = (compute_real_t)alpha * get(h, from, 0, i, j), value = op == HERMITIAN ? CONJ(x) : x;
-      T *y = op == HERMITIAN ? element(&to, h->b, j, i) : element(&to, h->b, i, j);
-      *y = (T)(beta == 0 ? value : value + (compute_real_t)beta * (compute_t)*y);
-    }
+  for (int64_t first = 0; first < from.rows; first += STRIP)
+    for (int64_t j = 0; j < from.columns; j++)
+      for (int64_t i = first; i < strip_end(first, from.rows); i++) {
+        const compute_t x = (compute_real_t)alpha * get(h, from, 0, i, j), value = op == HERMITIAN ? CONJ(x) : x;
+        T *y = op == HERMITIAN ? element(&to, h->b, j, i) : element(&to, h->b, i, j);
+        *y = (T)(beta == 0 ? value : value + (compute_real_t)beta * (compute_t)*y);
+      }
 }
 
 static void store_reals(machine_t *machine, reals_t from, svdgrad_vector_t to) {

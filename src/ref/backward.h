@@ -108,7 +108,7 @@ static void tally_gauge(const backward_t *w, gap_policy_t *policy, double norm) 
   gap_gauge(policy, extra_gauge(w->n, w->k, w->v_cols, w->V, w->gV), norm);
 }
 
-static double column_norm(int64_t m, const W *x) { return norm_of(m, (const WR *)x, 1); }
+static double column_norm(int64_t m, const W *x) { return cotangent_size(m, 1, (const WR *)x, 1).norm; }
 
 static void form_M(const backward_t *w, gap_policy_t *policy, double norm) {
   const int64_t k = w->k;
