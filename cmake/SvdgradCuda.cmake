@@ -63,7 +63,7 @@ set(SVDGRAD_CUDA_DEPENDENCIES CUDA::cudart_static ${CMAKE_DL_LIBS} Threads::Thre
 # The module has its own copy of what composes the backward pass: it calls nothing of the library but cuda_host_t.
 set(map "${CMAKE_CURRENT_SOURCE_DIR}/cmake/svdgrad_cuda.map")
 add_library(svdgrad_cuda SHARED
-  src/cuda/cuda_module.c src/cuda/cuda_error.c src/calls.c src/functions/rest.c src/functions/stages.c
+  src/cuda/cuda_module.c src/cuda/cuda_error.c src/calls.c src/functions/discarded.c src/functions/stages.c
   src/functions/svd_backward.c $<TARGET_OBJECTS:svdgrad_cuda_objects> ${kernels})
 svdgrad_cuda_c(svdgrad_cuda)
 set_target_properties(svdgrad_cuda PROPERTIES LINKER_LANGUAGE C VERSION ${PROJECT_VERSION}

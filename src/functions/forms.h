@@ -27,7 +27,7 @@ typedef struct values {
 
 typedef enum machine_operation { PLAIN, HERMITIAN } machine_operation_t;
 
-/* The discarded part of the spectrum, where the rank is truncated; else empty (src/functions/rest.h). */
+/* The discarded part of the spectrum, where the rank is truncated; else empty (src/functions/discarded.h). */
 typedef struct rest_form {
   reals_t r;             /* its singular values, scaled like s */
   tensor_t p, q;         /* in, r-by-k: the parts outside the spans of U and V, in its singular bases */

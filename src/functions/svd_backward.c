@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The backward pass (formula and sources: svdgrad.h), for the problems that a backend has no fused kernel for:
  *   gA = U M Vh + X_ Vh + U Y_^H,
- * where M is k-by-k, and X_, Y_ solve the system of rest.h with the parts of gU and gV outside the spans of U and V. */
+ * where M is k-by-k, and X_, Y_ solve the system of discarded.h with the parts of gU and gV outside the spans of U and V. */
 #include "functions/functions.h"
-#include "functions/rest.h"
+#include "functions/discarded.h"
 
 typedef struct backward_task {
   const svd_backward_call_t *call;

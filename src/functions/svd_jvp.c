@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Tangents of the factors (formula: svdgrad.h).  Their components X_, Y_ outside the spans of U and V solve the system
- * of rest.h with (I - U U^H) dA V and (I - V V^H) dA^H U. */
+ * of discarded.h with (I - U U^H) dA V and (I - V V^H) dA^H U. */
 #include "functions/functions.h"
-#include "functions/rest.h"
+#include "functions/discarded.h"
 
 typedef struct jvp_task {
   const svd_jvp_call_t *call;

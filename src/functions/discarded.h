@@ -3,8 +3,8 @@
  * outside the spans of U and V,
  *   X_ S - R Y_ = F,   Y_ S - R^H X_ = G,
  * which the backward pass and the JVP have in common.  For full rank R = 0, and X_, Y_ are quotients by s. */
-#ifndef SVDGRAD_REST_H
-#define SVDGRAD_REST_H
+#ifndef SVDGRAD_DISCARDED_H
+#define SVDGRAD_DISCARDED_H
 #include "functions/stages.h"
 
 /* The min(m, n) - k discarded triplets, packed and column-major; S is times 2^-exponent (rules/gap.inc). */

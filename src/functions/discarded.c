@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A program computes R = A - U S Vh, and the backend its SVD.  Other programs solve systems with it. */
-#include "functions/rest.h"
+#include "functions/discarded.h"
 
 typedef struct rest_task {
   const rest_call_t *call;
