@@ -236,8 +236,8 @@ Test(backward, polar_also_at_ties) {
 }
 
 /* gS alone: U diag(gS) Vh whatever the spectrum, under every policy, and no gap in the report. */
-static void check_values(const setting_t *s, worst_t *worst) {
-  fixture_t f = forward(s, 0, 0);
+static void check_values_of_rank(const setting_t *s, int64_t rank, worst_t *worst) {
+  fixture_t f = forward(s, rank, 0);
   dense_t U = load_U(&f, 0), V = load_V(&f, 0), gS = buffer_load(&f.gS, 0);
   for (int64_t j = 0; j < U.n; j++)
     for (int64_t i = 0; i < U.m; i++)
@@ -255,6 +255,11 @@ static void check_values(const setting_t *s, worst_t *worst) {
   dense_free(&gS);
   dense_free(&exact);
   fixture_free(&f);
+}
+
+static void check_values(const setting_t *s, worst_t *worst) {
+  check_values_of_rank(s, 0, worst);
+  check_values_of_rank(s, (s->m < s->n ? s->m : s->n) / 2, worst); /* 0 is all */
 }
 
 Test(backward, values_alone_never_look_at_a_gap) {
