@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The k-by-k elementwise steps of the backward pass, in the compute type (compute.h).
  *
- * Singular values are normalized, s = 2^-exponent S with 1 <= s_1 < 2 (rules/gap.inc).  A quotient by a normalized
+ * Singular values are normalized, s = 2^-exponent S with 1 <= s_1 < 2 (rules/gap.h).  A quotient by a normalized
  * value is multiplied by 2^-exponent last, so that no intermediate result over- or underflows.  2^-exponent itself may
  * overflow, and is therefore a product of two factors; the second is nearly always 1. */
 #ifndef SVDGRAD_BACKWARD_CORE_H
 #define SVDGRAD_BACKWARD_CORE_H
 #include "backend.h"
 #include "base/compute.h"
-#include "rules/gap_policy.h"
+#include "rules/gap.h"
 
 typedef struct scale {
   double first, second;
@@ -81,7 +81,12 @@ static double column_norm(int64_t m, const compute_t *x) {
   return norm;
 }
 
-/* Norms of a cotangent; zero for an absent one (NULL). */
+/* Norms of the cotangents of the singular vectors: Frobenius, and largest column. */
+typedef struct cotangent_size {
+  double norm, largest_column;
+} cotangent_size_t;
+
+/* Zero for an absent cotangent (NULL). */
 static cotangent_size_t cotangent_size(int64_t m, int64_t columns, const compute_t *g) {
   cotangent_size_t size = {0, 0};
   if (!g)

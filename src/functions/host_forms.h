@@ -2,7 +2,9 @@
 /* The forms of machine.h on the CPU, lane by lane: the k-by-k elementwise steps that are not matrix products. */
 #ifndef SVDGRAD_HOST_FORMS_H
 #define SVDGRAD_HOST_FORMS_H
-#include "rules/function_rules.h"
+#include "rules/determinant.h"
+#include "rules/norm.h"
+#include "rules/special_unitary.h"
 #include "forms.h"
 #include "host_operations.h"
 

@@ -6,8 +6,7 @@
 #define SVDGRAD_HOST_OPERATIONS_H
 #include "base/compute.h"
 #include "base/strided.h"
-#include "rules/function_rules.h"
-#include "rules/gap_policy.h"
+#include "rules/gap.h"
 #include "host_machine.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* ROTATION of complex types: the nearest special unitary matrix and its gradient (src/rules/special_unitary.inc,
+/* ROTATION of complex types: the nearest special unitary matrix and its gradient (src/rules/special_unitary.h,
  * src/functions/host_forms.h), one block per matrix.  Every thread finds the angles, each alike. */
 #pragma once
 #include "form_tangents.cuh"

@@ -7,19 +7,23 @@
  * theta_n, the angle of the smallest value, determines the others.  Their sum grows with theta_n until it first reaches
  * the target; bracketed Newton iteration finds that theta_n.  h_j = s_j cos(theta_j) are the eigenvalues of the
  * Hermitian part of Y^H A.  Only h_n can be negative, and it is the smallest in absolute value.  The target
- * here is >= 0; the caller gives the angles their sign.
- *
- * One text for C and CUDA, included after rules/gap.inc with its macros and TURN, the name of its struct. */
+ * here is >= 0; the caller gives the angles their sign. */
+#ifndef SVDGRAD_RULES_SPECIAL_UNITARY_H
+#define SVDGRAD_RULES_SPECIAL_UNITARY_H
+#include "real.h"
 
-typedef struct TURN {
+#include <math.h>
+#include <stdint.h>
+
+typedef struct {
   REAL last, target; /* s_n; the sum of the angles that is wanted, 0 .. pi */
   REAL low, high;    /* bracket of theta_n */
   REAL theta, sine, cosine;
   REAL total, slope; /* sum of the angles, and its derivative with respect to theta_n */
   int steps;         /* iterations left */
-} TURN;
+} turn_t;
 
-GAP_FUNCTION void turn_to(TURN *turn, REAL theta) {
+RULE void turn_to(turn_t *turn, REAL theta) {
   turn->theta = turn->total = theta;
   turn->sine = sin(theta);
   turn->cosine = cos(theta);
@@ -27,8 +31,8 @@ GAP_FUNCTION void turn_to(TURN *turn, REAL theta) {
 }
 
 /* last: the smallest of the k values. */
-GAP_FUNCTION TURN turn_begin(REAL target, REAL last, int64_t k) {
-  TURN turn;
+RULE turn_t turn_begin(REAL target, REAL last, int64_t k) {
+  turn_t turn;
   turn.last = last;
   turn.target = turn.high = target;
   turn.low = 0;
@@ -38,22 +42,22 @@ GAP_FUNCTION TURN turn_begin(REAL target, REAL last, int64_t k) {
 }
 
 /* h_j of s = s_j, j < n. */
-GAP_FUNCTION REAL turn_height(const TURN *turn, REAL s) {
+RULE REAL turn_height(const turn_t *turn, REAL s) {
   const REAL of_last = turn->last * turn->cosine;
   return sqrt((s - turn->last) * (s + turn->last) + of_last * of_last);
 }
 
-GAP_FUNCTION REAL turn_angle(const TURN *turn, REAL s) { return atan2(turn->last * turn->sine, turn_height(turn, s)); }
+RULE REAL turn_angle(const turn_t *turn, REAL s) { return atan2(turn->last * turn->sine, turn_height(turn, s)); }
 
 /* To be called for every value but the last. */
-GAP_FUNCTION void turn_add(TURN *turn, REAL s) {
+RULE void turn_add(turn_t *turn, REAL s) {
   const REAL height = turn_height(turn, s);
   turn->total += atan2(turn->last * turn->sine, height);
   turn->slope += height > 0 ? turn->last * turn->cosine / height : 0;
 }
 
 /* Call it after turn_add() of all values.  Non-zero: theta_n has changed, and all are to be added again. */
-GAP_FUNCTION int turn_next(TURN *turn) {
+RULE int turn_next(turn_t *turn) {
   const REAL miss = turn->target - turn->total, before = turn->theta;
   if (miss > 0)
     turn->low = before;
@@ -67,3 +71,5 @@ GAP_FUNCTION int turn_next(TURN *turn) {
   turn_to(turn, next);
   return 1;
 }
+
+#endif
