@@ -60,7 +60,7 @@ static double error_in_eps(const fixture_t *f, const dense_t *computed, const de
   return ratio;
 }
 
-/* Makes complex cotangents admissible: Im diag(U^H gU + V^H gV) = 0, by subtracting it from gU. */
+/* Makes complex cotangents admissible: Im diag(U^H gU + V^H gV) = 0, by subtracting the imaginary part from gU. */
 static void project_phases(fixture_t *f) {
   dense_t U = load_U(f, 0), V = load_V(f, 0), gU = buffer_load(&f->gU, 0), gVh = buffer_load(&f->gVh, 0);
   dense_t gV = dense_conjugate_transpose(&gVh), P = dense_h_product(&U, &gU), Q = dense_h_product(&V, &gV);

@@ -265,7 +265,7 @@ static void check_adjoint(const setting_t *s, worst_t *worst) {
       (void)snprintf(what, sizeof what, "rank %d full %d policy %d", (int)kinds[kind].rank, kinds[kind].full_matrices,
                      (int)policies[i]);
       x.f.desc.gap_policy = policies[i];
-      x.f.desc.gap_param = 0.13; /* among the gaps, equal to none */
+      x.f.desc.gap_param = 0.13; /* larger than some gaps, equal to none */
       check_adjoint_of(s, &x, (truncated ? s1 / divisor : 1) / divisor, what, worst);
     }
   }

@@ -41,7 +41,7 @@ static int is_tried(svdgrad_backend_t backend, svdgrad_dtype_t dtype, const vari
 typedef struct sharing {
   int num_threads;
   svdgrad_parallel_for_t run;
-  int64_t pool; /* for run() */
+  int64_t pool; /* the pool of run() */
 } sharing_t;
 
 /* Pieces of 1, 2, 3, .. times the grain plus `pool`, from the end of the batch to its beginning; the last piece has the

@@ -251,7 +251,7 @@ Test(function_arguments, handle_and_desc) { for_each_call(check_common); }
 
 static void check_scalars(functions_t *x, svdgrad_op_t op) {
   if (op == SVDGRAD_OP_SVD_JVP || op == SVDGRAD_OP_MATRIX_FUNCTION)
-    return; /* these have no policy */
+    return; /* these have no alpha and beta */
   expect_refused(x, op, 0, NAN, 0, INVALID, "alpha is nan, must be finite");
   expect_refused(x, op, 0, INFINITY, 0, INVALID, "alpha is inf, must be finite");
   expect_refused(x, op, 0, 1, -INFINITY, INVALID, "beta is -inf, must be finite");

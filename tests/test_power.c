@@ -273,7 +273,7 @@ Test(power, u_is_all_the_state) {
   cr_expect(worst_within(&worst, RATIO_LIMIT));
 }
 
-/* ---- zero and nonfinite matrices and vectors --------- ------------------------------------------------ */
+/* ---- zero and nonfinite matrices and vectors ---------------------------------------------------------- */
 
 static void set_all(const buffer_t *buffer, int64_t b, z_t value) {
   for (int64_t j = 0; j < buffer->cols; j++)
