@@ -8,9 +8,9 @@
 static void set_spread(const power_t *q) {
   const int64_t columns = q->plan->walk.columns;
   for (int64_t j = 0; j < columns && IS_COMPLEX; j++) {
-    R *x = q->spread + 2 * j, *turned = x + 2 * columns;
+    R *x = q->spread + 2 * j, *second = x + 2 * columns;
     x[0] = (R)RE(q->x[j]), x[1] = (R)-IM(q->x[j]);
-    turned[0] = (R)IM(q->x[j]), turned[1] = (R)RE(q->x[j]);
+    second[0] = (R)IM(q->x[j]), second[1] = (R)RE(q->x[j]);
   }
 }
 
