@@ -15,60 +15,65 @@
 #include <math.h>
 #include <stdint.h>
 
+/* The state of the iteration. */
 typedef struct {
   REAL last, target; /* s_n; the sum of the angles that is wanted, 0 .. pi */
   REAL low, high;    /* bracket of theta_n */
   REAL theta, sine, cosine;
   REAL total, slope; /* sum of the angles, and its derivative with respect to theta_n */
   int steps;         /* iterations left */
-} turn_t;
+} angles_t;
 
-RULE void turn_to(turn_t *turn, REAL theta) {
-  turn->theta = turn->total = theta;
-  turn->sine = sin(theta);
-  turn->cosine = cos(theta);
-  turn->slope = 1;
+/* Sets theta_n, before the other angles are added. */
+RULE void angles_set(angles_t *angles, REAL theta) {
+  angles->theta = angles->total = theta;
+  angles->sine = sin(theta);
+  angles->cosine = cos(theta);
+  angles->slope = 1;
 }
 
 /* last: the smallest of the k values. */
-RULE turn_t turn_begin(REAL target, REAL last, int64_t k) {
-  turn_t turn;
-  turn.last = last;
-  turn.target = turn.high = target;
-  turn.low = 0;
-  turn.steps = 100; /* fewer than 10 were needed in all tests */
-  turn_to(&turn, target / (REAL)k);
-  return turn;
+RULE angles_t angles_begin(REAL target, REAL last, int64_t k) {
+  angles_t angles;
+  angles.last = last;
+  angles.target = angles.high = target;
+  angles.low = 0;
+  angles.steps = 100; /* fewer than 10 were needed in all tests */
+  angles_set(&angles, target / (REAL)k);
+  return angles;
 }
 
 /* h_j of s = s_j, j < n. */
-RULE REAL turn_height(const turn_t *turn, REAL s) {
-  const REAL of_last = turn->last * turn->cosine;
-  return sqrt((s - turn->last) * (s + turn->last) + of_last * of_last);
+RULE REAL angles_eigenvalue(const angles_t *angles, REAL s) {
+  const REAL of_last = angles->last * angles->cosine;
+  return sqrt((s - angles->last) * (s + angles->last) + of_last * of_last);
 }
 
-RULE REAL turn_angle(const turn_t *turn, REAL s) { return atan2(turn->last * turn->sine, turn_height(turn, s)); }
+/* theta_j of s = s_j, j < n. */
+RULE REAL angles_at(const angles_t *angles, REAL s) {
+  return atan2(angles->last * angles->sine, angles_eigenvalue(angles, s));
+}
 
 /* To be called for every value but the last. */
-RULE void turn_add(turn_t *turn, REAL s) {
-  const REAL height = turn_height(turn, s);
-  turn->total += atan2(turn->last * turn->sine, height);
-  turn->slope += height > 0 ? turn->last * turn->cosine / height : 0;
+RULE void angles_add(angles_t *angles, REAL s) {
+  const REAL eigenvalue = angles_eigenvalue(angles, s);
+  angles->total += atan2(angles->last * angles->sine, eigenvalue);
+  angles->slope += eigenvalue > 0 ? angles->last * angles->cosine / eigenvalue : 0;
 }
 
-/* Call it after turn_add() of all values.  Non-zero: theta_n has changed, and all are to be added again. */
-RULE int turn_next(turn_t *turn) {
-  const REAL miss = turn->target - turn->total, before = turn->theta;
+/* Call it after angles_add() of all values.  Non-zero: theta_n has changed, and all are to be added again. */
+RULE int angles_next(angles_t *angles) {
+  const REAL miss = angles->target - angles->total, before = angles->theta;
   if (miss > 0)
-    turn->low = before;
+    angles->low = before;
   else
-    turn->high = before;
-  REAL next = before + miss / turn->slope;
-  if (!(turn->slope > 0 && next >= turn->low && next <= turn->high))
-    next = turn->low + (turn->high - turn->low) / 2;
-  if (!(next > before || next < before) || miss == 0 || turn->steps-- == 0)
+    angles->high = before;
+  REAL next = before + miss / angles->slope;
+  if (!(angles->slope > 0 && next >= angles->low && next <= angles->high))
+    next = angles->low + (angles->high - angles->low) / 2;
+  if (!(next > before || next < before) || miss == 0 || angles->steps-- == 0)
     return 0;
-  turn_to(turn, next);
+  angles_set(angles, next);
   return 1;
 }
 

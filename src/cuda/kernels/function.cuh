@@ -56,17 +56,17 @@ template <> struct function_types<float> {
   typedef rules_f32::function_point_t point;
   typedef rules_f32::norm_sum_t norm;
   typedef rules_f32::determinant_t determinant;
-  typedef rules_f32::turn_t turn;
+  typedef rules_f32::angles_t angles;
 };
 template <> struct function_types<double> {
   typedef rules_f64::function_rule_t rule;
   typedef rules_f64::function_point_t point;
   typedef rules_f64::norm_sum_t norm;
   typedef rules_f64::determinant_t determinant;
-  typedef rules_f64::turn_t turn;
+  typedef rules_f64::angles_t angles;
 };
 template <class R> using function_rule = typename function_types<R>::rule;
 template <class R> using function_point_of = typename function_types<R>::point;
 template <class R> using norm_sum = typename function_types<R>::norm;
-template <class R> using turn_of = typename function_types<R>::turn;
+template <class R> using angles_of = typename function_types<R>::angles;
 template <class R> using determinant_of = typename function_types<R>::determinant;
