@@ -1,25 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "gesdd_loop.h"
 
+#include "gesdd_kernels.h"
+
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#define BODY "gesdd_loop.inc"
-#include "each_type.h"
-
-typedef struct gesdd_kernels {
-  size_t element;
-  int (*lwork)(int m, int n, int vectors);
-  int64_t (*batch)(const gesdd_loop_t *loop, int64_t batch_count, const void *A, void *S, void *U, void *Vh);
-} gesdd_kernels_t;
-
-static const gesdd_kernels_t kernels[4] = {
-    [SVDGRAD_F32] = {sizeof(float), gesdd_lwork_f32, gesdd_batch_f32},
-    [SVDGRAD_F64] = {sizeof(double), gesdd_lwork_f64, gesdd_batch_f64},
-    [SVDGRAD_C64] = {sizeof(float _Complex), gesdd_lwork_c64, gesdd_batch_c64},
-    [SVDGRAD_C128] = {sizeof(double _Complex), gesdd_lwork_c128, gesdd_batch_c128},
-};
+static const gesdd_kernels_t *const kernels[4] = {[SVDGRAD_F32] = &gesdd_kernels_f32,
+                                                  [SVDGRAD_F64] = &gesdd_kernels_f64,
+                                                  [SVDGRAD_C64] = &gesdd_kernels_c64,
+                                                  [SVDGRAD_C128] = &gesdd_kernels_c128};
 
 static void *allocate(size_t count, size_t size) {
   void *memory = calloc(count, size);
@@ -31,7 +21,7 @@ static void *allocate(size_t count, size_t size) {
 }
 
 gesdd_loop_t gesdd_loop_make(svdgrad_dtype_t dtype, int64_t m, int64_t n, int vectors) {
-  const gesdd_kernels_t *kernel = &kernels[dtype];
+  const gesdd_kernels_t *kernel = kernels[dtype];
   const size_t mn = (size_t)(m < n ? m : n), mx = (size_t)(m < n ? n : m);
   gesdd_loop_t loop = {.dtype = dtype, .m = (int)m, .n = (int)n, .vectors = vectors};
   loop.lwork = kernel->lwork(loop.m, loop.n, vectors);
@@ -50,5 +40,5 @@ void gesdd_loop_free(gesdd_loop_t *loop) {
 }
 
 int64_t gesdd_loop_run(const gesdd_loop_t *loop, int64_t batch_count, const void *A, void *S, void *U, void *Vh) {
-  return kernels[loop->dtype].batch(loop, batch_count, A, S, U, Vh);
+  return kernels[loop->dtype]->batch(loop, batch_count, A, S, U, Vh);
 }

@@ -3,14 +3,7 @@
  * the loss Re tr(G^H U_r f(S_r) Vh_r), which a caller of svdgrad computes.  All arrays are packed and row-major: a
  * row-major A is the column-major A^T, so gesdd gets m and n, and U and Vh, in each other's place. */
 #include "gesdd_loop.h"
-
-#include <string.h>
-
-/* f of the loss: s, 1 or 1/s. */
-typedef enum function { IDENTITY, POLAR, INVERSE } function_t;
-
-#define BODY "native_cotangents.inc"
-#include "each_type.h"
+#include "native_cotangents.h"
 
 static const size_t element[4] = {
     [SVDGRAD_F32] = sizeof(float),
@@ -49,9 +42,7 @@ int64_t native_gesdd(int dtype, int64_t m, int64_t n, int64_t batch_count, int t
 /* U is m-by-k and Vh k-by-n; the first r columns of gU, rows of gVh and elements of gS are written. */
 void native_cotangents(int dtype, int f, int64_t m, int64_t n, int64_t k, int64_t r, int64_t batch_count, int threads,
                        const void *G, const void *S, const void *U, const void *Vh, void *gS, void *gU, void *gVh) {
-  static void (*const kernels[4])(function_t, const int size[4], int64_t, int64_t, const void *, const void *,
-                                  const void *, const void *, void *, void *,
-                                  void *) = {cotangents_f32, cotangents_f64, cotangents_c64, cotangents_c128};
+  static cotangents_t *const kernels[4] = {cotangents_f32, cotangents_f64, cotangents_c64, cotangents_c128};
   const int64_t pieces = batch_count < threads ? batch_count : threads;
   const int size[4] = {(int)m, (int)n, (int)k, (int)r};
 #pragma omp parallel for num_threads((int)pieces)

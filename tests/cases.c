@@ -12,11 +12,11 @@
 
 static const test_shape_t whole[] = {
     {1, 1},   {1, 5},   {5, 1},  {2, 2},  {3, 3},   {4, 4},   {3, 2},   {2, 3},
-    {5, 4},   {4, 7},   {8, 8},  {9, 9},  {16, 16}, {17, 11}, {11, 17}, /* so far the small table */
+    {5, 4},   {4, 7},   {8, 8},  {9, 9},  {16, 16}, {17, 11}, {11, 17}, /* the small table ends here */
     {32, 32}, {33, 33}, {60, 7}, {7, 60}, {40, 20}, {20, 40},
 };
 enum { WHOLE_COUNT = sizeof whole / sizeof *whole, SMALL_COUNT = WHOLE_COUNT - 6 };
-static const test_shape_t medium[] = {{70, 66}, {67, 135}, {97, 98}}; /* the second of complex types by QR first */
+static const test_shape_t medium[] = {{70, 66}, {67, 135}, {97, 98}}; /* complex types: the second by QR first */
 static const test_shape_t large[] = {{48, 48}, {70, 66}, {60, 100}, {91, 90}, {130, 129}, {164, 161}};
 
 test_table_t test_table = TABLE_WHOLE;
@@ -34,7 +34,7 @@ static const struct {
     [TABLE_LARGE] = {"large", large, sizeof large / sizeof *large},
 };
 
-/* Before main, since Criterion has one. */
+/* A constructor, since Criterion has its own main(). */
 __attribute__((constructor)) static void take_table_under_test(void) {
   const char *name = getenv("TEST_TABLE");
   for (int i = TABLE_WHOLE; name && i <= TABLE_LARGE; i++)

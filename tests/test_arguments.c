@@ -40,7 +40,7 @@ typedef struct call {
 typedef struct shape {
   int64_t m, n, batch_count;
 } shape_t;
-static const shape_t tall = {4, 3, 2};    /* every mistake can be made in it, and no workspace is needed */
+static const shape_t tall = {4, 3, 2};    /* allows every mistake, and needs no workspace */
 static const shape_t large = {96, 90, 2}; /* needs workspace */
 
 static size_t workspace_need(const call_t *call, svdgrad_op_t op) {
@@ -65,7 +65,7 @@ static void call_open(call_t *call, svdgrad_backend_t backend, shape_t shape) {
   call->bytes = &call->bytes_result;
   memset(&call->bytes_result, CANARY, sizeof call->bytes_result);
   const size_t forward = workspace_need(call, SVDGRAD_OP_SVD), back = workspace_need(call, SVDGRAD_OP_SVD_BACKWARD);
-  call->work_bytes = (forward > back ? forward : back) + MORE; /* for what a test makes of it */
+  call->work_bytes = (forward > back ? forward : back) + MORE; /* room for tests that move or enlarge the workspace */
   call->workspace_bytes = call->work_bytes / ALIGNMENT * ALIGNMENT + 2 * ALIGNMENT;
   call->workspace = aligned_alloc(ALIGNMENT, call->workspace_bytes);
   cr_assert_not_null(call->workspace);
@@ -86,7 +86,7 @@ static int all_canary(const void *memory, size_t bytes) {
   return i == bytes;
 }
 
-/* Nothing at all was written: not to an operand, not around it, not to info, report, workspace or *bytes. */
+/* No byte was written: neither to an operand or around it, nor to info, report, workspace or *bytes. */
 static int untouched(const call_t *call, shape_t shape) {
   const fixture_t *f = &call->f;
   const buffer_t *const buffers[] = {&f->A, &f->S, &f->U, &f->Vh, &f->gS, &f->gU, &f->gVh, &f->gA};
@@ -198,7 +198,7 @@ static void apply(call_t *call, const change_t *change) {
 }
 
 typedef struct mistake {
-  int callers; /* the functions that must refuse it */
+  int callers; /* the functions that must refuse the mistake */
   change_t change[4];
   svdgrad_status_t status;
   const char *text; /* follows "function: " in the message */
@@ -464,7 +464,7 @@ Test(arguments, strides_that_overflow) {
     }
 }
 
-/* Offsets in bytes up to 2^63-1 are addressed, and no more: A is 4-by-3, its other strides reach 21 elements. */
+/* Offsets up to 2^63-1 bytes are accepted, larger ones refused.  A is 4-by-3; its other strides reach 21 elements. */
 Test(arguments, largest_stride) {
   static const int64_t largest = (PTRDIFF_MAX / (int64_t)sizeof(double) - 21) / 3;
   const mistake_t mistakes[] = {
@@ -500,11 +500,11 @@ static void place_over(void *to, void *from, int64_t bytes) {
   memcpy(to, &pointer, sizeof pointer);
 }
 
-/* A pointer of call_t laid over another, and what is told of it (NULL: accepted). */
+/* A pointer of call_t set to overlap another operand, and the text of the message (NULL: accepted). */
 typedef struct overlap_case {
   int caller;
   size_t to, from;
-  int64_t bytes; /* from the beginning of the other */
+  int64_t bytes; /* from the beginning of the other operand */
   const char *text;
 } overlap_case_t;
 #define OVER(caller, to, from, bytes, text)                                                                            \
@@ -550,8 +550,8 @@ Test(arguments, overlap_of_the_workspace) {
   }
 }
 
-/* Elements of one between those of others: records of a matrix and its factors, alternate columns, rows beside each
- * other, and the batch innermost.  One element further, they overlap. */
+/* Interleaved operands: records of a matrix and its factors, alternate columns, rows side by side, and the batch index
+ * innermost.  Shifted by one element, they overlap. */
 static void check_between(svdgrad_backend_t backend, svdgrad_matrix_t A, svdgrad_matrix_t U, svdgrad_vector_t S,
                           int64_t offset_U, int64_t offset_S, int64_t wrong_U) {
   static double memory[4096];
@@ -579,7 +579,7 @@ Test(arguments, elements_between_others) {
                   (svdgrad_vector_t){NULL, 1, 10}, 3, 6, 2);
     check_between(backend, (svdgrad_matrix_t){NULL, 4, 16, 1}, (svdgrad_matrix_t){NULL, 4, 16, 1},
                   (svdgrad_vector_t){NULL, 1, 3}, 2, 100, 1);
-    /* flipped, and broadcast: the memory that A covers is what counts */
+    /* A is flipped or broadcast: what counts is the memory that A covers */
     check_between(backend, (svdgrad_matrix_t){NULL, -1, -4, -12}, (svdgrad_matrix_t){NULL, 1, 4, 12},
                   (svdgrad_vector_t){NULL, 1, 3}, 1, 100, -23);
     check_between(backend, (svdgrad_matrix_t){NULL, 0, 1, 3}, (svdgrad_matrix_t){NULL, 1, 4, 12},
@@ -676,7 +676,7 @@ static void run_at_once(void *pool, int64_t count, int64_t grain, void (*body)(i
   body(0, count, arg);
 }
 
-/* A pool of the call is for CPU backends. */
+/* Only CPU backends take a thread pool with the call. */
 Test(arguments, pool_of_a_call) {
   for (int i = 0; i < test_backend_count; i++) {
     call_t call;
@@ -695,7 +695,7 @@ Test(arguments, pool_of_a_call) {
   }
 }
 
-/* Two mistakes at once: the one that is checked first is told. */
+/* Of two mistakes, the message names the one that is checked first. */
 Test(arguments, order_of_checks) {
   static const mistake_t mistakes[] = {
       {TAKES_DESC, {SET_NULL(handle), SET_NULL(desc)}, INVALID, "handle is NULL"},
@@ -822,7 +822,7 @@ Test(arguments, empty_operands_may_lie_anywhere) {
     }
 }
 
-/* Nor does an empty batch care how large its matrices would be (the sanitizers see an overflow here). */
+/* An empty batch is accepted however large its matrices are; a sanitizer would report an overflow. */
 Test(arguments, empty_batch_of_huge_matrices) {
   svdgrad_handle_t handle;
   const svdgrad_desc_t desc = make_desc(SVDGRAD_F64, POWER_OF_2(40), POWER_OF_2(40), 0);
@@ -845,7 +845,7 @@ static void expect_empty_report(const svdgrad_report_t *report) {
   cr_expect(report->dropped_pairs == 0 && report->flags == 0);
 }
 
-/* What is given is written, though there is nothing to decompose. */
+/* Every output is written, though the matrices have no elements. */
 static void check_empty_matrices(svdgrad_backend_t backend, svdgrad_dtype_t dtype, int64_t m, int64_t n) {
   svdgrad_desc_t desc = make_desc(dtype, m, n, 2);
   desc.full_matrices = 1;
@@ -894,7 +894,7 @@ Test(arguments, create) {
   cr_expect_eq(svdgrad_destroy(NULL), SVDGRAD_STATUS_SUCCESS);
 }
 
-/* Whatever keeps CUDA away is told; test_backends looks closer. */
+/* The message says why CUDA is unavailable; test_backends checks more. */
 Test(arguments, create_cuda) {
   svdgrad_handle_t handle = (svdgrad_handle_t)&handle;
   poison_message();
@@ -921,7 +921,7 @@ Test(arguments, version) {
   cr_expect_eq(svdgrad_version(), 10000 * SVDGRAD_VERSION_MAJOR + 100 * SVDGRAD_VERSION_MINOR + SVDGRAD_VERSION_PATCH);
 }
 
-/* A thread that never failed has a message, and its failure is its own. */
+/* A thread without a failure has a message too, and threads do not share messages. */
 static void *fail_in_thread(void *before) {
   *(int *)before = svdgrad_last_error_message() != NULL && strlen(svdgrad_last_error_message()) == 0;
   (void)svdgrad_create((svdgrad_backend_t)77, 0, &(svdgrad_handle_t){NULL});

@@ -10,7 +10,7 @@
 static const svdgrad_backend_t all_backends[] = {SVDGRAD_BACKEND_REF, SVDGRAD_BACKEND_CPU, SVDGRAD_BACKEND_CUDA};
 enum { BACKEND_COUNT = sizeof all_backends / sizeof *all_backends };
 
-/* The struct is pointers and nothing else, so that an entry added to it is looked at here without being named. */
+/* backend_t consists of pointers alone.  The test reads it as an array, and so covers entries added later. */
 static void expect_no_null(const backend_t *backend, const char *name) {
   enum { ENTRIES = sizeof(backend_t) / sizeof(void *) };
   _Static_assert(sizeof(backend_t) == ENTRIES * sizeof(void *), "backend_t holds pointers");
@@ -32,7 +32,7 @@ Test(backends, no_entry_is_null) {
   cr_expect_eq(found, SVDGRAD_HAVE_CUDA ? 3 : 2);
 }
 
-/* The names of the enum's values differ, so the backends' do. */
+/* Backend names must differ. */
 Test(backends, names_are_the_enums) {
   for (int i = 0; i < BACKEND_COUNT; i++) {
     const backend_t *backend = backend_find(all_backends[i]);

@@ -22,7 +22,7 @@ static void for_each_hard(setting_check_t check, worst_t *worst) {
   settings_for_each_of_ref_too(hard_spectra, hard_spectrum_count, check, worst);
 }
 
-/* A of that spectrum, its factors, and random cotangents. */
+/* A with the setting's spectrum, its factors, and random cotangents. */
 static fixture_t forward(const setting_t *s, int64_t rank, int full_matrices) {
   svdgrad_desc_t desc = make_desc(s->dtype, s->m, s->n, 1);
   desc.rank = rank;
@@ -60,7 +60,7 @@ static double error_in_eps(const fixture_t *f, const dense_t *computed, const de
   return ratio;
 }
 
-/* Makes complex cotangents admissible: Im diag(U^H gU + V^H gV) = 0, by taking it out of gU. */
+/* Makes complex cotangents admissible: Im diag(U^H gU + V^H gV) = 0, by subtracting the imaginary part from gU. */
 static void project_phases(fixture_t *f) {
   dense_t U = load_U(f, 0), V = load_V(f, 0), gU = buffer_load(&f->gU, 0), gVh = buffer_load(&f->gVh, 0);
   dense_t gV = dense_conjugate_transpose(&gVh), P = dense_h_product(&U, &gU), Q = dense_h_product(&V, &gV);
@@ -211,7 +211,7 @@ static dense_t polar_gradient(const fixture_t *f, const dense_t *G) {
   return gA;
 }
 
-/* At ties of rounding noise a gauge-invariant loss needs the policy made for it. */
+/* Singular values that differ by rounding noise alone: a gauge-invariant loss needs the policy NOISE_FLOOR. */
 static void check_polar(const setting_t *s, worst_t *worst) {
   fixture_t f = forward(s, 0, 0);
   random_t random = random_seed(3);
@@ -235,7 +235,7 @@ Test(backward, polar_also_at_ties) {
   cr_assert(worst_within(&worst, RATIO_LIMIT));
 }
 
-/* gS alone: U diag(gS) Vh whatever the spectrum, under every policy, and no gap in the report. */
+/* With gS alone, gA = U diag(gS) Vh for every spectrum and policy, and the report has no gap. */
 static void check_values_of_rank(const setting_t *s, int64_t rank, worst_t *worst) {
   fixture_t f = forward(s, rank, 0);
   dense_t U = load_U(&f, 0), V = load_V(&f, 0), gS = buffer_load(&f.gS, 0);
@@ -268,7 +268,7 @@ Test(backward, values_alone_never_look_at_a_gap) {
   cr_assert(worst_within(&worst, RATIO_LIMIT));
 }
 
-/* An absent cotangent is a zero one, and the parts add up. */
+/* An absent cotangent counts as zero, and the gradients of the single cotangents add up to that of all. */
 static void check_subsets(const setting_t *s, worst_t *worst) {
   fixture_t f = forward(s, 0, 0);
   dense_t all = backward(&f, WITH_COTANGENTS), sum = dense_zero(s->m, s->n);
@@ -351,7 +351,7 @@ Test(backward, conjugate_transpose) {
   cr_assert(worst_within(&worst, RATIO_LIMIT));
 }
 
-/* Phases (signs) of (u_j, v_j), and of their cotangents with them, leave gA as it is. */
+/* Multiplying (u_j, v_j) and their cotangents by a phase (sign) does not change gA. */
 static void check_phases(const setting_t *s, worst_t *worst) {
   fixture_t f = forward(s, 0, 0);
   dense_t before = backward(&f, WITH_COTANGENTS);
@@ -411,8 +411,8 @@ Test(backward, powers_of_two_are_exact) {
   for_each_separated(check_power_of_two, &worst);
 }
 
-/* The leading `rank` triplets: the gradient is that of the whole decomposition with zero cotangents for the rest, for
- * which a limit of sweeps is not meant. */
+/* The gradient of the leading `rank` triplets is that of the whole decomposition with zero cotangents for the others.
+ * The limit of sweeps does not apply to the SVD of the others. */
 static void check_truncated(const setting_t *s, worst_t *worst) {
   const int64_t mn = s->m < s->n ? s->m : s->n;
   for (int64_t rank = 1; rank < mn; rank += rank < 3 ? 1 : mn / 3) {
@@ -440,7 +440,7 @@ Test(backward, truncated_is_padded) {
   cr_assert(worst_within(&worst, RATIO_LIMIT));
 }
 
-/* Cotangents of the leading triplets alone, by the formula that asks for no other triplet (dilation.h). */
+/* Cotangents of the leading triplets alone, against a formula that needs no other triplet (dilation.h). */
 static dense_t gradient_of_leading(const fixture_t *f, int64_t rank) {
   dense_t A = buffer_load(&f->A, 0), U = load_U(f, 0), V = load_V(f, 0);
   dense_t gU = buffer_load(&f->gU, 0), gVh = buffer_load(&f->gVh, 0), gV = dense_conjugate_transpose(&gVh);
@@ -465,7 +465,7 @@ static dense_t gradient_of_leading(const fixture_t *f, int64_t rank) {
 static void check_dilation(const setting_t *s, worst_t *worst) {
   const int64_t mn = s->m < s->n ? s->m : s->n, ranks[] = {1, mn / 2, mn};
   if (s->m * s->n > 300)
-    return; /* the formula takes its time */
+    return; /* the formula is slow */
   for (size_t i = 0; i < sizeof ranks / sizeof *ranks; i++)
     if (ranks[i] > 0) {
       fixture_t whole = forward(s, 0, 0), f = forward(s, ranks[i], 0);
@@ -485,7 +485,7 @@ Test(backward, dilation) {
   cr_assert(worst_within(&worst, RATIO_LIMIT));
 }
 
-/* A loss of the triplets that a matrix of low rank has: nothing of the others enters, zero though they are. */
+/* A loss of the triplets with non-zero singular values, of a matrix of low rank: the others do not affect gA. */
 static void check_deficient(const setting_t *s, worst_t *worst) {
   const int64_t k = s->m < s->n ? s->m : s->n, rank = (k + 1) / 2;
   if (s->m * s->n > 300)
@@ -629,7 +629,7 @@ Test(backward, report_of_a_tie) {
   }
 }
 
-/* X+Y = 0 to the last bit: half of the gradient, that of G + G^H within the cluster, is 0/0 and said to be lost. */
+/* X+Y is exactly 0: half of the gradient, that of G + G^H within the cluster, is 0/0 and reported as dropped. */
 Test(backward, report_of_a_reconstruction_at_a_tie) {
   const double s[] = {2, 1, 1};
   for (int b = 0; b < test_backend_count; b++) {
@@ -693,7 +693,7 @@ Test(backward, report_of_a_gauge_dependent_loss) {
   }
 }
 
-/* A loss of the first triplet alone does not care for ties among the others. */
+/* Ties among the other triplets do not affect the gradient of a loss of the first one. */
 Test(backward, foreign_ties_do_not_matter) {
   for (int b = 0; b < test_backend_count; b++)
     for (int dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++) {

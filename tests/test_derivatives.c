@@ -37,7 +37,7 @@ static void run(functions_t *x, svdgrad_op_t op, unsigned absent) {
 
 static void run_jvp(functions_t *x) { run(x, SVDGRAD_OP_SVD_JVP, 0); }
 
-/* The smallest difference or sum of singular values, or value, that is not rounding noise. */
+/* The smallest singular value, difference or sum of singular values that is not rounding noise. */
 static long double smallest_divisor(const functions_t *x) {
   long double *s = load_S(&x->f, 0), smallest = s[0];
   const long double noise = 4 * dtype_epsilon(x->f.desc.dtype) * s[0];
@@ -74,7 +74,7 @@ static dense_t scaled(const dense_t *X, const long double *s) {
   return scaled;
 }
 
-/* X^H dX + dX^H X, which is 0 where X keeps orthonormal columns. */
+/* X^H dX + dX^H X, which is 0 if the columns of X stay orthonormal. */
 static dense_t not_skew(const dense_t *X, const dense_t *dX) {
   LOCAL(dense) inner = dense_h_product(X, dX);
   LOCAL(dense) inner_h = dense_conjugate_transpose(&inner);
@@ -146,7 +146,7 @@ Test(derivatives, tangent_of_the_textbook) {
   cr_assert(worst_within(&worst, RATIO_LIMIT));
 }
 
-/* Leading columns (rows) of a buffer of more. */
+/* The leading columns (rows) of a buffer. */
 static dense_t leading(const buffer_t *buffer, int64_t rows, int64_t columns) {
   dense_t X = dense_zero(rows, columns);
   for (int64_t j = 0; j < columns; j++)
@@ -155,7 +155,7 @@ static dense_t leading(const buffer_t *buffer, int64_t rows, int64_t columns) {
   return X;
 }
 
-/* x's tangents are the leading ones of `whole`, `count` of them. */
+/* The tangents of x are the first `count` of `whole`. */
 static void note_leading(worst_t *worst, const setting_t *s, functions_t *x, functions_t *whole, int64_t count,
                          long double unit, const char *what) {
   LOCAL(dense) dS = leading(&x->dS, count, 1);
@@ -169,7 +169,7 @@ static void note_leading(worst_t *worst, const setting_t *s, functions_t *x, fun
   note(worst, s, &dVh, &exact_dVh, unit, what);
 }
 
-/* The leading triplets move as they do in the whole decomposition, discarded spectrum and all. */
+/* The tangents of the leading triplets are those of the whole decomposition; the discarded triplets count. */
 static void check_truncated(const setting_t *s, worst_t *worst) {
   const int64_t mn = s->m < s->n ? s->m : s->n;
   LOCAL(functions) whole = start(s, 0, 0);
@@ -189,7 +189,7 @@ Test(derivatives, truncated_is_the_leading_part) {
   cr_assert(worst_within(&worst, RATIO_LIMIT));
 }
 
-/* Square factors: the thin part moves as it does alone, and everything stays orthonormal. */
+/* Square factors: the thin part has the tangents of thin factors, and all columns stay orthonormal. */
 static void check_full(const setting_t *s, worst_t *worst) {
   LOCAL(functions) x = start(s, 0, 1);
   LOCAL(functions) thin = start(s, 0, 0);
@@ -265,7 +265,7 @@ static void check_adjoint(const setting_t *s, worst_t *worst) {
       (void)snprintf(what, sizeof what, "rank %d full %d policy %d", (int)kinds[kind].rank, kinds[kind].full_matrices,
                      (int)policies[i]);
       x.f.desc.gap_policy = policies[i];
-      x.f.desc.gap_param = 0.13; /* as wide as some gaps, but as none exactly */
+      x.f.desc.gap_param = 0.13; /* larger than some gaps, equal to none */
       check_adjoint_of(s, &x, (truncated ? s1 / divisor : 1) / divisor, what, worst);
     }
   }
@@ -281,7 +281,7 @@ Test(derivatives, adjoint_of_the_backward_pass) {
 
 static int is_finite(const buffer_t *x) { return isfinite((double)norm_of(x)); }
 
-/* At ties and zeros everything is finite, dropped in both directions alike, and reported. */
+/* At ties and zeros the JVP is finite, drops the same terms as the backward pass, and reports them. */
 static void check_ties(const setting_t *s, worst_t *worst) {
   const int64_t mn = s->m < s->n ? s->m : s->n;
   for (int full = 0; full < 2; full++) {
@@ -401,7 +401,7 @@ static long double second_unit(const functions_t *x) {
   return cotangents / divisor * (norm_of(&x->dA) / divisor);
 }
 
-/* The reference backend in double, from the very same operands. */
+/* The reference backend in double, from the same operands. */
 static void check_against_double(const setting_t *s, worst_t *worst) {
   setting_t wide = *s;
   wide.backend = SVDGRAD_BACKEND_REF;
@@ -433,7 +433,7 @@ static void move(const buffer_t *buffer, const dense_t *X, const buffer_t *tange
   buffer_store(buffer, 0, &moved);
 }
 
-/* svdgrad_svd_backward() where the factors have gone `step` along their tangents. */
+/* svdgrad_svd_backward() at the factors plus `step` times their tangents. */
 static dense_t gradient_after(functions_t *x, const dense_t *S, const dense_t *U, const dense_t *Vh, long double step) {
   move(&x->f.S, S, &x->dS, step);
   move(&x->f.U, U, &x->dU, step);
@@ -481,7 +481,7 @@ Test(derivatives, central_differences_of_the_backward_pass) {
   cr_assert(worst_within(&worst, 1e-6));
 }
 
-/* gA is linear in the cotangents, an absent one is a zero one; the tangents do not depend on them. */
+/* gA is linear in the cotangents, and an absent cotangent counts as zero; the tangents do not depend on cotangents. */
 static void check_subsets(const setting_t *s, worst_t *worst) {
   static const unsigned all = ABSENT(OPERAND_GS) | ABSENT(OPERAND_GU) | ABSENT(OPERAND_GVH);
   static const int cotangents[] = {OPERAND_GS, OPERAND_GU, OPERAND_GVH};

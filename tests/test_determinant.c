@@ -38,7 +38,7 @@ static dense_t gradient(functions_t *x, unsigned absent) {
   return buffer_load(&x->f.gA, 0);
 }
 
-/* That of det alone, with g_det 1. */
+/* The gradient of det alone: g_det is 1. */
 static dense_t adjugate(functions_t *x) {
   buffer_set(&x->g_det, 0, 0, 0, 1);
   return gradient(x, WITHOUT_LOG);
@@ -97,8 +97,8 @@ static dense_t cofactors(const dense_t *A) {
   return C;
 }
 
-/* Norms of the first and the second derivative of det, at most: sums over products of all but one and all but two.  A
- * singular value is known to within eps s_1 only, so none counts as less. */
+/* Bounds of the first and the second derivative of det: sums over products of all singular values but one and but two.
+ * A singular value is known to within eps s_1 only, so a smaller one counts as eps s_1. */
 typedef struct condition {
   long double first, second;
 } condition_t;
@@ -206,7 +206,7 @@ static void check_small(svdgrad_backend_t backend, svdgrad_dtype_t dtype) {
 
 Test(determinant, gradient_is_the_adjugate_at_singular_matrices) { for_each_type(check_small); }
 
-/* Where a value is exactly 0: sign 0 and log -Inf, and nothing dropped is infinite. */
+/* A singular value is exactly 0: sign 0, log -Inf, and under all policies but EXACT no gradient is divided by it. */
 static void check_zero(svdgrad_backend_t backend, svdgrad_dtype_t dtype) {
   static const double A[] = {2, 0, 0, 0, 3, 0, 0, 0, 0};
   LOCAL(functions) x = problem(backend, dtype, 3);
@@ -220,7 +220,7 @@ static void check_zero(svdgrad_backend_t backend, svdgrad_dtype_t dtype) {
   x.f.desc.gap_policy = SVDGRAD_GAP_EXACT;
   LOCAL(dense) exact = gradient(&x, WITHOUT_DET);
   cr_expect(!isfinite((double)dense_norm(&exact)));
-  LOCAL(dense) of_det = adjugate(&x); /* divides by nothing */
+  LOCAL(dense) of_det = adjugate(&x); /* needs no division */
   static const double others[] = {0, 0, 0, 0, 0, 0, 0, 0, 6};
   cr_expect(difference(&of_det, others) <= 16 * dtype_epsilon(dtype));
 }
@@ -236,8 +236,8 @@ static z_t scaled(z_t value, int64_t exponent) {
 static long double most_of(svdgrad_dtype_t dtype) { return dtype_real(dtype) == SVDGRAD_F32 ? 3.4e38L : 1.79e308L; }
 static long double least_of(svdgrad_dtype_t dtype) { return dtype_real(dtype) == SVDGRAD_F32 ? 1e-37L : 1e-307L; }
 
-/* det(2^p A) = 2^(n p) det(A) and gA 2^((n-1) p) times as large, to the bit where they can be held, else infinite, with
- * its info, or about 0; the sign is the same, and log |det| has n p log 2 more. */
+/* det(2^p A) = 2^(n p) det(A), exactly if the result is a normal number.  A larger result is infinite, with info
+ * OVERFLOW; a smaller one is about 0.  gA grows by 2^((n-1) p), log |det| by n p log 2.  The sign stays. */
 static void check_scale(svdgrad_backend_t backend, svdgrad_dtype_t dtype) {
   for (int64_t n = 1; n <= 6; n++) {
     const int most = dtype_real(dtype) == SVDGRAD_F32 ? 100 : 900;
@@ -274,7 +274,7 @@ static void check_scale(svdgrad_backend_t backend, svdgrad_dtype_t dtype) {
 
 Test(determinant, scales) { for_each_type(check_scale); }
 
-/* Info tells of det alone: who did not ask for it does not care. */
+/* info is about det alone: without det there is no overflow. */
 static void check_overflow(svdgrad_backend_t backend, svdgrad_dtype_t dtype) {
   LOCAL(functions) x = problem(backend, dtype, 3);
   const double big = dtype_real(dtype) == SVDGRAD_F32 ? 1e30 : 1e250;

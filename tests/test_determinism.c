@@ -14,7 +14,7 @@ enum { SEEDS = 3 }; /* matrix b of a batch is made from seed b % SEEDS */
 
 typedef struct variant {
   int64_t m, n;
-  int64_t large; /* a batch of several pieces, where that is cheap */
+  int64_t large; /* a batch of several pieces, if that is fast */
   int64_t rank;
   int full_matrices;
   int with;
@@ -30,7 +30,7 @@ static const variant_t variants[] = {
 };
 enum { VARIANT_COUNT = sizeof variants / sizeof *variants };
 
-/* The reference backend calls no BLAS, and takes its time. */
+/* The reference backend calls no BLAS, and is slow. */
 static int is_tried(svdgrad_backend_t backend, svdgrad_dtype_t dtype, const variant_t *variant) {
   if (test_table == TABLE_SMALL)
     return variant->m <= 8;
@@ -41,11 +41,11 @@ static int is_tried(svdgrad_backend_t backend, svdgrad_dtype_t dtype, const vari
 typedef struct sharing {
   int num_threads;
   svdgrad_parallel_for_t run;
-  int64_t pool; /* run's own */
+  int64_t pool; /* the pool of run() */
 } sharing_t;
 
-/* Pieces of 1, 2, 3, .. times the grain plus `pool` from the end of the batch backwards; what is left, down to a
- * single matrix, comes last. */
+/* Pieces of 1, 2, 3, .. times the grain plus `pool`, from the end of the batch to its beginning; the last piece has the
+ * remainder, which may be a single matrix. */
 static void backward_growing(void *pool, int64_t count, int64_t grain, void (*body)(int64_t, int64_t, void *),
                              void *arg) {
   int64_t last = count;
@@ -98,7 +98,7 @@ static fixture_t filled(svdgrad_backend_t backend, const svdgrad_desc_t *desc, u
 }
 
 static void compute(fixture_t *f, int with, sharing_t sharing) {
-  if (f->backend != SVDGRAD_BACKEND_CUDA) { /* which has no threads to set */
+  if (f->backend != SVDGRAD_BACKEND_CUDA) { /* CUDA has no threads to set */
     cr_assert_eq(svdgrad_set_num_threads(f->handle, sharing.num_threads), SVDGRAD_STATUS_SUCCESS);
     cr_assert_eq(svdgrad_set_parallel_for(f->handle, sharing.run, &sharing.pool), SVDGRAD_STATUS_SUCCESS);
   }
@@ -108,7 +108,7 @@ static void compute(fixture_t *f, int with, sharing_t sharing) {
   cr_expect(f->intact);
 }
 
-/* The matrix of each seed alone and serial: what everything else must agree with. */
+/* The expected results: the matrix of each seed alone, by one thread. */
 typedef struct expected {
   fixture_t alone[SEEDS];
 } expected_t;
@@ -203,7 +203,7 @@ static void check_bad_neighbours(svdgrad_backend_t backend, svdgrad_dtype_t dtyp
 
 Test(determinism, beside_matrices_of_nan) { for_each_variant(check_bad_neighbours); }
 
-/* What a singular, graded or zero matrix takes must not be done to its neighbours. */
+/* Extra steps for a singular, graded or zero matrix must not affect its neighbours. */
 static void check_all_kinds(svdgrad_backend_t backend, svdgrad_dtype_t dtype, const variant_t *variant,
                             const expected_t *expected) {
   const svdgrad_desc_t desc = variant_desc(variant, dtype, SPECTRUM_COUNT), one = variant_desc(variant, dtype, 1);
@@ -228,7 +228,8 @@ static void check_all_kinds(svdgrad_backend_t backend, svdgrad_dtype_t dtype, co
 
 Test(determinism, beside_matrices_of_all_kinds) { for_each_variant(check_all_kinds); }
 
-/* What rotations leave of matrices of low rank depends on every last bit, and so on the size. */
+/* In matrices of low rank, the columns that rotations reduce to noise depend on every rounding error: a fault may show
+ * at few sizes only. */
 Test(determinism, beside_matrices_of_all_kinds_at_many_sizes) {
   static const int64_t rows[] = {9, 12, 17};
   const int64_t first = test_table == TABLE_SMALL ? 9 : 5, last = test_table == TABLE_SMALL ? 9 : 17;
@@ -238,12 +239,12 @@ Test(determinism, beside_matrices_of_all_kinds_at_many_sizes) {
         for (int with = 0; with <= WITH_VECTORS; with += WITH_VECTORS) {
           const variant_t variant = {rows[i], n, 1, 0, 0, with};
           for (int b = 0; b < test_backend_count; b++)
-            if (test_backends[b] != SVDGRAD_BACKEND_REF) /* which takes its time */
+            if (test_backends[b] != SVDGRAD_BACKEND_REF) /* the reference is slow */
               check_all_kinds(test_backends[b], dtype, &variant, NULL);
         }
 }
 
-/* Moves an operand by one element from where malloc put it; returns the block to be freed in its place. */
+/* Moves an operand one element behind the start of a new block; returns that block, to be freed. */
 static unsigned char *displace(buffer_t *buffer) {
   unsigned char *block = malloc(buffer->bytes + buffer->element_size), *memory = block + buffer->element_size;
   cr_assert(block != NULL);
@@ -274,7 +275,7 @@ static void check_alignment(svdgrad_backend_t backend, svdgrad_dtype_t dtype, co
 
 Test(determinism, at_any_alignment) { for_each_variant(check_alignment); }
 
-/* OpenBLAS's controls, where that is the BLAS. */
+/* The functions by which OpenBLAS sets its threads; NULL for another BLAS. */
 __attribute__((weak)) int openblas_get_num_threads(void);
 __attribute__((weak)) void openblas_set_num_threads(int num_threads);
 

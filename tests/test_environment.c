@@ -82,7 +82,7 @@ static int same(const fixture_t *x, const fixture_t *y) {
   return equal;
 }
 
-/* A caller's pool of one thread at a time, in an environment of its own. */
+/* A caller's pool: one thread at a time, with a floating-point environment of its own. */
 typedef struct piece {
   int64_t first, last;
   void (*body)(int64_t first, int64_t last, void *arg);
@@ -145,7 +145,7 @@ Test(environment, neither_matters_nor_changes) {
     }
 }
 
-/* Neither do arguments that are refused raise anything. */
+/* A refused call raises no floating-point exception either. */
 Test(environment, refusals_raise_nothing) {
   fixture_t f = make(SVDGRAD_BACKEND_CPU, SVDGRAD_F64, 3, 2);
   size_t bytes;

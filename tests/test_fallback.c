@@ -121,7 +121,7 @@ typedef union routine {
   gesvd_complex_t *of_complex;
 } routine_t;
 
-/* LAPACK's own. */
+/* LAPACK's own routine. */
 static routine_t lapack(const char *name) {
   const routine_t routine = {.symbol = dlsym(RTLD_NEXT, name)};
   if (!routine.symbol) {
@@ -218,7 +218,7 @@ static double ratio_of(const dense_t *X, const dense_t *Y, double scale, svdgrad
   return (double)ratio;
 }
 
-/* U^H A V against diag(S): right for truncated factors too. */
+/* U^H A V against diag(S), which holds for truncated factors too. */
 static double forward_ratio(const fixture_t *f, int64_t b) {
   dense_t A = buffer_load(&f->A, b), U = buffer_load(&f->U, b), Vh = buffer_load(&f->Vh, b);
   dense_t UhA = dense_h_product(&U, &A), UhAV = dense_product_h(&UhA, &Vh), S = dense_zero(U.n, Vh.m);
@@ -269,7 +269,7 @@ Test(fallback, forward) {
   printf("ratio fallback forward %.3g\n", worst_forward);
 }
 
-/* AUTO, and large enough for the bidiagonal path; the second by QR first. */
+/* AUTO, with sizes of the bidiagonal path; the second size starts with a QR factorization. */
 Test(fallback, bidiagonal) {
   static const variant_t large[] = {{100, 97, 0, 0}, {97, 300, 0, 0}};
   for (size_t v = 0; v < sizeof large / sizeof *large; v++)

@@ -17,7 +17,7 @@ typedef struct variant {
   int64_t m, batch_count;
   svdgrad_dtype_t dtype;
 } variant_t;
-/* In lanes, by LAPACK, and values by LAPACK of what is between. */
+/* Solved in lanes; by LAPACK; and of a size in between, where LAPACK computes the values alone. */
 static const variant_t variants[] = {{8, 2000, SVDGRAD_F32}, {100, 12, SVDGRAD_F64}, {33, 40, SVDGRAD_C128}};
 enum { VARIANT_COUNT = sizeof variants / sizeof *variants };
 

@@ -233,7 +233,7 @@ static fixture_t tiny_fixture(const setting_t *s, tiny_t tiny) {
   return f;
 }
 
-/* What is orthogonal stays so, and the residual is that of the norm of all. */
+/* Factors are orthonormal, and the residual is small relative to the norm of A. */
 Test(forward, tiny_entries) {
   worst_t worst = worst_make("forward tiny entries");
   for (int backend = 0; backend < test_backend_count; backend++)
@@ -250,8 +250,8 @@ Test(forward, tiny_entries) {
   cr_assert(worst_within(&worst, RATIO_LIMIT));
 }
 
-/* Entries of every size, in each matrix down to another one: columns lose nearly all of their length to others, and
- * what a sweep knows of them goes with it. */
+/* Entries of every magnitude, down to a bound that differs between matrices.  Rotations take nearly all of the norm of
+ * some columns, so that norms updated during a sweep become inaccurate. */
 static fixture_t every_size_fixture(const setting_t *s) {
   const double least = dtype_real(s->dtype) == SVDGRAD_F32 ? -149 : -1074;
   const int few = s->m * s->n > 300 || s->backend == SVDGRAD_BACKEND_CUDA; /* those take long */
@@ -285,8 +285,8 @@ Test(forward, entries_of_every_size) {
   cr_assert(worst_within(&worst, RATIO_LIMIT));
 }
 
-/* Little beside an orthogonal matrix: every pair of columns turns by a large angle, sweep after sweep, which is what
- * the scale factors of rotations suffer from most. */
+/* An orthogonal matrix plus a small one: every pair of columns is rotated by a large angle in every sweep, the worst
+ * case for the scale factors of rotations. */
 static void check_large_angles(const setting_t *s, svdgrad_algo_t algo, worst_t *worst) {
   const long double size = powl(dtype_epsilon(s->dtype), 0.75L);
   fixture_t f = fixture_of(s, 0, 0, 0);

@@ -134,7 +134,7 @@ static void check_null(functions_t *x, svdgrad_op_t op, int operand) {
 
 Test(function_arguments, null_operands) { for_each_operand(check_null); }
 
-/* df is only for the backward pass: in the other direction it need not point anywhere. */
+/* Only the backward pass reads df: the forward pass accepts any pointer. */
 Test(function_arguments, forward_does_not_read_df) {
   for (int b = 0; b < test_backend_count; b++) {
     LOCAL(functions) x = problem(test_backends[b], SVDGRAD_F64, 4, 3);
@@ -147,7 +147,7 @@ Test(function_arguments, forward_does_not_read_df) {
 
 static int is_vector(const buffer_t *buffer) { return buffer->cols == 1; }
 
-/* Too far for an offset, in either direction. */
+/* Strides too large for an offset in bytes, positive and negative. */
 static void check_far_strides(functions_t *x, svdgrad_op_t op, int operand) {
   static const int64_t values[] = {INT64_MAX / 8, -INT64_MAX / 8};
   buffer_t *buffer = functions_operand(x, operand);
@@ -199,7 +199,7 @@ static int place_of(int operand) { return operand == OPERAND_GA ? FUNCTIONS_OPER
 static void check_overlap(functions_t *x, svdgrad_op_t op, int operand) {
   buffer_t *output = functions_operand(x, operand), right = *output;
   if (functions_role(x, op, operand) != ROLE_OUTPUT || x->f.backend == SVDGRAD_BACKEND_CUDA)
-    return; /* whose test moves every operand to a place of its own */
+    return; /* on CUDA the test copies every operand to memory of its own */
   for (int i = 0; i < FUNCTIONS_OPERAND_COUNT; i++) {
     char text[80], other[80];
     if (i == operand || functions_role(x, op, i) == ROLE_NONE)
@@ -251,7 +251,7 @@ Test(function_arguments, handle_and_desc) { for_each_call(check_common); }
 
 static void check_scalars(functions_t *x, svdgrad_op_t op) {
   if (op == SVDGRAD_OP_SVD_JVP || op == SVDGRAD_OP_MATRIX_FUNCTION)
-    return; /* have none */
+    return; /* these have no alpha and beta */
   expect_refused(x, op, 0, NAN, 0, INVALID, "alpha is nan, must be finite");
   expect_refused(x, op, 0, INFINITY, 0, INVALID, "alpha is inf, must be finite");
   expect_refused(x, op, 0, 1, -INFINITY, INVALID, "beta is -inf, must be finite");
@@ -259,7 +259,7 @@ static void check_scalars(functions_t *x, svdgrad_op_t op) {
 
 Test(function_arguments, scalars) { for_each_call(check_scalars); }
 
-/* Whole factors alone are taken by what the header says so of. */
+/* Truncated or square factors are refused by the functions whose documentation excludes them. */
 static void check_rank(functions_t *x, svdgrad_op_t op) {
   const int takes_rank = op == SVDGRAD_OP_SVD_JVP || op == SVDGRAD_OP_MATRIX_FUNCTION;
   size_t bytes = 123;
@@ -503,7 +503,7 @@ Test(function_arguments, empty_matrices) {
       }
 }
 
-/* The further columns of U and V have nothing to stay orthogonal to. */
+/* Empty thin factors: the further columns of U and V are constant. */
 Test(function_arguments, tangents_of_empty_matrices_are_zero) {
   for (int b = 0; b < test_backend_count; b++)
     for (int tall = 0; tall < 2; tall++) {
@@ -564,7 +564,7 @@ Test(function_arguments, quick_returns) {
 
 /* ---- queries ---- */
 
-/* Every operation has a name, which is no SVD's but where there is one in it; only CUDA has graphs. */
+/* Every operation has an algorithm name, that of an SVD only if the operation contains one; only CUDA has graphs. */
 Test(function_arguments, names_and_graphs) {
   for (int b = 0; b < test_backend_count; b++)
     for (int i = 0; i < FUNCTIONS_OP_COUNT; i++) {
@@ -581,7 +581,7 @@ Test(function_arguments, names_and_graphs) {
     }
 }
 
-/* A norm is as good as the SVD beneath it. */
+/* A norm has the algorithm of its SVD. */
 Test(function_arguments, norms_are_named_after_their_svd) {
   for (int b = 0; b < test_backend_count; b++) {
     LOCAL(functions) x = problem(test_backends[b], SVDGRAD_F64, 20, 30);

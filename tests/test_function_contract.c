@@ -136,7 +136,7 @@ static functions_t copy_placed(functions_t *from, const job_t *job, int operand,
   return x;
 }
 
-/* Inputs are as in y, and no padding has been written. */
+/* The inputs equal those of y, and no padding was written. */
 static int inputs_are_intact(functions_t *x, functions_t *y, const job_t *job) {
   int intact = 1;
   for (int i = 0; i < FUNCTIONS_OPERAND_COUNT; i++) {
@@ -164,7 +164,7 @@ Test(function_contract, every_operand_in_every_layout) {
   for_each_job(test_table == TABLE_SMALL ? 2 : 3, check_layouts);
 }
 
-/* One copy of an input for the batch, instead of as many equal ones. */
+/* An input with batch stride 0 instead of equal copies. */
 static void check_broadcast(svdgrad_backend_t backend, const svdgrad_desc_t *desc, const job_t *job, const char *what) {
   LOCAL(functions) all = filled(backend, desc, job, 0, 100);
   for (int operand = 0; operand < FUNCTIONS_OPERAND_COUNT; operand++) {
@@ -214,7 +214,7 @@ static int is_optional(const job_t *job, int operand) {
   }
 }
 
-/* Without an output, or the report, the others are the same; and nothing is written to what was not handed over. */
+/* Leaving out an output, or the report, does not change the others, and the memory of what is left out stays. */
 static void check_absent(svdgrad_backend_t backend, const svdgrad_desc_t *desc, const job_t *job, const char *what) {
   LOCAL(functions) before = filled(backend, desc, job, 0, 100);
   LOCAL(functions) all = filled(backend, desc, job, 0, 100);
@@ -251,12 +251,12 @@ static void alternating(void *pool, int64_t count, int64_t grain, void (*body)(i
       body(first, first + grain < count ? first + grain : count, arg);
 }
 
-/* All of a batch of the size against the matrices alone. */
+/* Every matrix of a batch of that size against the same matrix alone. */
 static int batch_agrees(functions_t alone[SEEDS], svdgrad_desc_t desc, const job_t *job, int64_t size, int num_threads,
                         svdgrad_parallel_for_t parallel_for) {
   desc.batch_count = size;
   LOCAL(functions) x = filled(alone[0].f.backend, &desc, job, 0, SEEDS);
-  if (x.f.backend != SVDGRAD_BACKEND_CUDA) { /* which has no threads to set */
+  if (x.f.backend != SVDGRAD_BACKEND_CUDA) { /* CUDA has no threads to set */
     cr_assert_eq(svdgrad_set_num_threads(x.f.handle, num_threads), SVDGRAD_STATUS_SUCCESS);
     cr_assert_eq(svdgrad_set_parallel_for(x.f.handle, parallel_for, NULL), SVDGRAD_STATUS_SUCCESS);
   }
@@ -294,7 +294,7 @@ static void check_batches(svdgrad_backend_t backend, const svdgrad_desc_t *desc,
 
 Test(function_contract, any_place_in_any_batch_on_any_threads) { for_each_job(1, check_batches); }
 
-/* What a singular, graded or zero matrix takes must not be done to its neighbours. */
+/* Extra steps for a singular, graded or zero matrix must not affect its neighbours. */
 static void check_all_kinds(svdgrad_backend_t backend, const svdgrad_desc_t *desc, const job_t *job, const char *what) {
   svdgrad_desc_t one = *desc;
   one.batch_count = 1;
@@ -341,7 +341,7 @@ static int all_nan(const buffer_t *x, int64_t b) {
   return all;
 }
 
-/* A NaN in A must show in everything; one in a tangent or cotangent in something. */
+/* A NaN in A must appear in all results; one in a tangent or cotangent in at least one. */
 static void expect_nan(const functions_t *x, const job_t *job, int operand, const char *what) {
   const int tangent = operand == OPERAND_DA || operand == OPERAND_GY;
   switch (job->op) {
@@ -374,7 +374,7 @@ static void expect_nan(const functions_t *x, const job_t *job, int operand, cons
   }
 }
 
-/* Of each input in turn: its last entry in one matrix. */
+/* NaN in the last entry of one matrix, for each input in turn. */
 static void check_poisoned(svdgrad_backend_t backend, const svdgrad_desc_t *desc, const job_t *job, const char *what) {
   LOCAL(functions) clean = filled(backend, desc, job, 0, 100);
   LOCAL(functions) before = filled(backend, desc, job, 0, 100);
@@ -406,7 +406,7 @@ static size_t size_of(svdgrad_handle_t handle, svdgrad_op_t op, svdgrad_desc_t d
   return bytes;
 }
 
-/* From MANY matrices on the size is a constant and so much for each; for fewer it is no more than for many. */
+/* From MANY matrices on the size is a constant plus a fixed number of bytes per matrix; for fewer it is not larger. */
 static void check_size(svdgrad_backend_t backend, const svdgrad_desc_t *desc, const job_t *job, const char *what) {
   enum { MANY = 64 };
   LOCAL(functions) x = functions_make(backend, desc, job->form, LAYOUT_COLUMN_MAJOR);

@@ -153,7 +153,7 @@ Test(function_kinds, central_differences) {
 
 /* ---- SIGN ---- */
 
-/* A of rank r has U_r V_r^H, and nothing of the null space comes into it or its gradient. */
+/* For A of rank r, Y = U_r V_r^H; the null space affects neither Y nor its gradient. */
 static void check_sign(svdgrad_backend_t backend, svdgrad_dtype_t dtype, int64_t m, int64_t n, worst_t *worst) {
   const int64_t k = m < n ? m : n, r = k / 2;
   random_t random = random_seed(5);
@@ -351,7 +351,7 @@ static void check_old_struct(svdgrad_backend_t backend, svdgrad_dtype_t dtype, i
   x.function.kind = SVDGRAD_FUNCTION_POWER, x.function.param = 1;
   LOCAL(dense) now = value(&x);
   x.function.struct_size = offsetof(svdgrad_function_t, null_value);
-  x.function.null_value = 3, x.function.relative = 1; /* lie behind the caller's struct */
+  x.function.null_value = 3, x.function.relative = 1; /* these fields lie behind the caller's struct */
   LOCAL(dense) then = value(&x);
   cr_expect(distance(&now, &then) == 0);
 }

@@ -61,7 +61,7 @@ static void note(worst_t *worst, const setting_t *s, const dense_t *computed, co
 
 /* ---- POWER 1 is the identity ---- */
 
-/* Y = A and gA = gY, to a few eps whatever A is: nothing is divided, nothing dropped. */
+/* Y = A and gA = gY, to a few eps for every A: the formula has no division, and drops nothing. */
 static void check_identity(const setting_t *s, worst_t *worst) {
   LOCAL(functions) x = start(s, SVDGRAD_FORM_UVH, 0);
   LOCAL(dense) A = buffer_load(&x.f.A, 0);
@@ -84,7 +84,7 @@ Test(functions, power_one_is_the_identity) {
   settings_for_each(edges, sizeof edges / sizeof *edges, check_identity, &worst);
   cr_assert(worst_within(&worst, IDENTITY_LIMIT));
 }
-/* ---- what the functions are to each other ---- */
+/* ---- identities between the functions ---- */
 
 static int64_t larger(const setting_t *s) { return s->m > s->n ? s->m : s->n; }
 
@@ -136,7 +136,7 @@ Test(functions, soft_threshold_and_clip_add_up) {
   cr_assert(worst_within(&worst, RATIO_LIMIT));
 }
 
-/* With the threshold of HARD in a gap it is RANK, to the last bit. */
+/* HARD with a threshold in a gap equals RANK bit for bit. */
 static void check_hard_and_rank(const setting_t *s, worst_t *worst) {
   LOCAL(functions) hard = start(s, SVDGRAD_FORM_UVH, 0);
   LOCAL(functions) rank = start(s, SVDGRAD_FORM_UVH, 0);

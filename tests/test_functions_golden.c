@@ -27,7 +27,7 @@ typedef struct trial {
   svdgrad_backend_t backend;
   svdgrad_handle_t handle;
   svdgrad_desc_t desc;
-  int is_complex; /* the arrays of the case are */
+  int is_complex; /* the case has complex arrays */
   int count;
   operand_t operand[OPERANDS];
   int32_t info[2]; /* and a canary after it */
@@ -40,7 +40,7 @@ typedef struct trial {
 
 static trial_t trial_make(svdgrad_backend_t backend, svdgrad_dtype_t dtype, const char *name, int is_complex) {
   trial_t t = {.name = name, .backend = backend, .is_complex = is_complex, .desc = make_desc(dtype, 0, 0, 1)};
-  if (backend == SVDGRAD_BACKEND_REF) /* it has one algorithm */
+  if (backend == SVDGRAD_BACKEND_REF) /* the reference has one algorithm */
     t.desc.algo = SVDGRAD_ALGO_AUTO;
   cr_assert_eq(svdgrad_create(backend, 0, &t.handle), SVDGRAD_STATUS_SUCCESS, "%s", svdgrad_last_error_message());
   return t;
@@ -241,7 +241,7 @@ static void check_function_of_factors(trial_t *t, const void *golden, worst_t *w
     check_function(t, golden, FROM_FACTORS, worst);
 }
 
-/* The same from factors that the library computes: they differ, the function does not. */
+/* The same from the library's factors, which may differ from the golden ones; the function of A may not. */
 static void check_function_of_A(trial_t *t, const void *golden, worst_t *worst) {
   const function_golden_t *g = golden;
   if (takes(t, g) && g->Y_error_A > 0)
@@ -361,7 +361,7 @@ typedef struct iteration {
   operand_t *u, *v, *sigma, *residual;
 } iteration_t;
 
-/* v is not read where there is an iteration that writes it. */
+/* v is an input only without iterations. */
 static iteration_t iteration_of(trial_t *t, const normalize_golden_t *g) {
   const int reads_v = g->iterations == 0 || g->sigma == 0;
   iteration_t x;

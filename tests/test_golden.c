@@ -44,8 +44,9 @@ static fixture_t fixture_of(const golden_t *g, svdgrad_backend_t backend, svdgra
   return f;
 }
 
-/* One-sided Jacobi gets small singular values of columns of any scale to relative precision, as far as their squares
- * beside those of the largest are numbers, which is no limit for the reference; LAPACK's gesdd does not. */
+/* One-sided Jacobi computes small singular values of badly scaled columns to full relative accuracy, if their squares
+ * relative to that of the largest one do not underflow; in the wider type of the reference they never do.  LAPACK's
+ * gesdd has no such accuracy. */
 static int keeps_small_values(const fixture_t *f, double value) {
   const char *name = svdgrad_algorithm_name(f->handle, SVDGRAD_OP_SVD, &f->desc);
   const double least = dtype_real(f->desc.dtype) == SVDGRAD_F32 ? 0x1p-64 : 0x1p-640;

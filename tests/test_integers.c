@@ -160,7 +160,7 @@ static void check_matrix(worst_t *worst, const family_t *family, const fixture_t
 typedef void (*family_check_t)(worst_t *worst, const family_t *family, svdgrad_backend_t backend,
                                const svdgrad_desc_t *desc);
 
-/* Whether the algorithm asked for is what AUTO takes, or is not there. */
+/* Whether the requested algorithm is that of AUTO, or does not exist. */
 static int is_auto_again(svdgrad_backend_t backend, const svdgrad_desc_t *desc) {
   svdgrad_desc_t by_default = *desc;
   by_default.algo = SVDGRAD_ALGO_AUTO;
@@ -260,7 +260,7 @@ Test(integers, sparse_and_structured_up_to_33_columns) {
   worst_t worst = worst_make("integers sparse");
   const size_t few = 14, all = sizeof shapes / sizeof *shapes;
   for (size_t i = 0; i < (FEW ? few : all); i++) {
-    const int64_t count = shapes[i].m * shapes[i].n <= 100 ? 160 : 20; /* those take long */
+    const int64_t count = shapes[i].m * shapes[i].n <= 100 ? 160 : 20; /* large ones are slow */
     for_sparse(&worst, shapes[i], FEW ? count / 10 : count, check_family);
   }
   cr_assert(worst_within(&worst, RATIO_LIMIT));
@@ -390,7 +390,7 @@ static void check_gradient(worst_t *worst, const family_t *family, const fixture
   free(weights);
 }
 
-/* Of the leading `rank` triplets, where none of their values is near another or zero. */
+/* The leading `rank` triplets, if none of their values is near another one or zero. */
 static void check_rank(worst_t *worst, const family_t *family, svdgrad_backend_t backend, const svdgrad_desc_t *desc,
                        int64_t rank) {
   const int64_t k = desc->m < desc->n ? desc->m : desc->n;

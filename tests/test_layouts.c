@@ -92,7 +92,7 @@ static int layout_changes_nothing(svdgrad_backend_t backend, const svdgrad_desc_
   return same;
 }
 
-/* Of the operands from `first` on. */
+/* The operands from `first` on. */
 static void try_layouts(svdgrad_backend_t backend, const svdgrad_desc_t *desc, fixture_operand_t first, double beta) {
   fixture_t packed = packed_run(backend, desc, beta);
   for (fixture_operand_t operand = first; operand < OPERAND_COUNT; operand++)
@@ -131,7 +131,8 @@ static void poison_padding(buffer_t *buffer) {
   buffer_free(&before);
 }
 
-/* Inputs are poisoned before a call, the factors between the two, whose outputs and inputs they are. */
+/* Inputs get the NaN before the call; the factors, outputs of the SVD and inputs of the backward pass, between the two
+ * calls. */
 static int padding_is_not_read(svdgrad_backend_t backend, const svdgrad_desc_t *desc, layout_t layout) {
   fixture_t packed = packed_run(backend, desc, 0), f = fixture_make(backend, desc, layout);
   for (fixture_operand_t operand = OPERAND_A; operand < OPERAND_GA; operand++)

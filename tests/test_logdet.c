@@ -56,7 +56,7 @@ static void expect_determinant(functions_t *x, const graded_t *s, long double ex
             (int)s->algo, (int)s->n, (int)s->grading, s->permuted);
 }
 
-/* In [-1/2, 1/2), always the same. */
+/* Pseudo-random in [-1/2, 1/2). */
 static double entry_of(int64_t i, int64_t j) {
   return fmod((double)(i * i * 37 + j * 91 + i * j * 53) * 0.618034, 1) - 0.5;
 }
@@ -144,7 +144,7 @@ static void graded_matrices(const graded_t *of) {
     s.permuted = c / 3 / GRADING_COUNT;
     s.shift = s.n == 40 ? 0 : c % 2 ? 100 : -100; /* about 1e30 and 1e-30 */
     if (s.n == 40 && (s.permuted % 3 || (s.backend == SVDGRAD_BACKEND_CUDA && s.permuted)))
-      continue; /* time */
+      continue; /* too slow */
     check_graded(&s);
     s.shift = 0;
     if (s.n < 40)

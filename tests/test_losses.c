@@ -89,7 +89,7 @@ static void forward(functions_t *x, const dense_t *A) {
   cr_assert_eq(x->f.info[0], SVDGRAD_INFO_OK);
 }
 
-/* From the factors that x has; cotangents that are absent hold NaN. */
+/* From the factors in x; the memory of absent cotangents holds NaN. */
 static dense_t backward(functions_t *x, int parts) {
   const int with = cotangents_of(parts);
   const buffer_t *const all[] = {&x->f.gS, &x->f.gU, &x->f.gVh};
@@ -168,7 +168,7 @@ static void check_losses(const setting_t *s, worst_t *worst) {
   }
 }
 
-/* What differences leave: the square of the step over that of the smallest gap, and rounding over the step. */
+/* The error of central differences: (step / smallest gap)^2, plus rounding / step. */
 Test(losses, gauge_invariant_to_second_order) {
   static const test_shape_t shapes[] = {{1, 1}, {2, 2}, {3, 3}, {4, 4}, {5, 3}, {3, 5}, {6, 6}, {9, 4}, {4, 11}};
   worst_t worst = worst_make("losses, relative");

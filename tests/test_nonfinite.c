@@ -47,7 +47,7 @@ static void backward(fixture_t *f, int with) { cr_assert_eq(fixture_backward(f, 
 static int is_nan(z_t x) { return isnan(creall(x)) || isnan(cimagl(x)); }
 static int is_finite(z_t x) { return isfinite(creall(x)) && isfinite(cimagl(x)); }
 
-/* How many elements of matrix b have the property. */
+/* The number of elements of matrix b with the property. */
 static int64_t count(const buffer_t *buffer, int64_t b, int (*property)(z_t x)) {
   int64_t total = 0;
   for (int64_t j = 0; j < buffer->cols; j++)
@@ -296,7 +296,7 @@ static void check_degenerate(svdgrad_backend_t backend, svdgrad_dtype_t dtype) {
                                        SPECTRUM_DEFICIENT, SPECTRUM_GRADED,   SPECTRUM_CLUSTERED, SPECTRUM_GEOMETRIC};
   for (size_t i = 0; i < sizeof spectra / sizeof *spectra; i++)
     for (int s = 0; s < test_shape_count; s++)
-      if (backend != SVDGRAD_BACKEND_REF || test_shapes[s].m * test_shapes[s].n <= 500) /* it takes its time */
+      if (backend != SVDGRAD_BACKEND_REF || test_shapes[s].m * test_shapes[s].n <= 500) /* the reference is slow */
         expect_finite_at(backend, dtype, test_shapes[s], spectra[i]);
 }
 

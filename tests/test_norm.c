@@ -69,7 +69,7 @@ static long double distance(const dense_t *X, const dense_t *Y) {
 
 /* ---- values ---- */
 
-/* The norm of the vector of singular values, and how far an error of s_1 in each of them takes it. */
+/* The norm of the vector of singular values, and its change if each of them changes by s_1. */
 typedef struct exact_norm {
   long double value, condition;
 } exact_norm_t;
@@ -181,7 +181,7 @@ static void check_euler(const setting_t *s, worst_t *worst) {
   for (int i = 0; i < NORM_COUNT; i++) {
     const int counts = norms[i].kind == SVDGRAD_NORM_LOG_DETERMINANT;
     if ((counts || norms[i].p == 0.5) && s->spectrum != SPECTRUM_LINEAR && s->spectrum != SPECTRUM_REPEATED)
-      continue; /* values that are rounding noise count */
+      continue; /* there values of rounding noise matter */
     set_norm(&x, &norms[i]);
     LOCAL(dense) gA = gradient(&x);
     const long double norm = counts ? (long double)x.f.S.rows : creall(buffer_get(&x.value, 0, 0, 0));
@@ -287,7 +287,7 @@ static void check_shared(const setting_t *s, worst_t *worst) {
   note(worst, s, &x, distance(&gA, &exact), dense_norm(&exact) * sqrtl((long double)(s->m + s->n)));
 }
 
-/* The values of a rounded orthonormal matrix are the further apart the larger it is: the identity's are not. */
+/* Rounding separates the singular values of an orthonormal matrix, more so if it is large; those of I stay equal. */
 Test(norm, spectral_shares_between_ties) {
   static const spectrum_t spectra[] = {SPECTRUM_IDENTITY};
   worst_t worst = worst_make("norm spectral tie");
@@ -310,7 +310,7 @@ typedef struct kink_case {
   double s[3], value, weight[3];
 } kink_case_t;
 
-/* What the header says of each kink, and of the zero matrix. */
+/* The gradients that the header promises at each kink and at the zero matrix. */
 Test(norm, kinks) {
   static const double eps = 2.220446049250313e-16;
   static const kink_case_t cases[] = {

@@ -73,7 +73,7 @@ static void compare_columns(worst_t *worst, const fixture_t *f, int64_t b, const
   for (int64_t i = 0; i < f->S.rows; i++) {
     const long double gap = gap_at(s, f->S.rows, i);
     if (gap < 1e-3L * s[0])
-      continue; /* the space of a cluster is what is determined */
+      continue; /* of a cluster only the span is determined */
     dense_t x = dense_columns(X, i, 1), y = dense_columns(Y, i, 1), inner = dense_h_product(&x, &y);
     dense_t off = dense_sum(inner.at[0] / cabsl(inner.at[0]), &x, -1, &y);
     note(worst, f, ratio_of(dense_norm(&off), s[0] / gap * longer * dtype_epsilon(f->desc.dtype)), what);
@@ -122,7 +122,7 @@ static void check_parts(const problem_t *p, worst_t *worst) {
   fixture_free(&thin);
 }
 
-/* Whether the algorithm takes that problem. */
+/* Whether the algorithm solves problems of that kind. */
 static int is_taken(const problem_t *p) {
   svdgrad_desc_t desc = make_desc(p->dtype, p->m, p->n, BATCH);
   desc.algo = p->algo;
@@ -149,7 +149,7 @@ Test(parts, of_one_matrix_agree) {
             const int is_ref = test_backends[i] == SVDGRAD_BACKEND_REF;
             const int64_t m = shapes[shape].m, n = shapes[shape].n;
             const problem_t p = {test_backends[i], algo, dtype, spectra[spectrum], m, n};
-            const int is_tried = !is_ref || (algo == SVDGRAD_ALGO_AUTO && m * n < 300); /* it takes its time */
+            const int is_tried = !is_ref || (algo == SVDGRAD_ALGO_AUTO && m * n < 300); /* the reference is slow */
             if (is_tried && is_taken(&p))
               check_parts(&p, &worst);
           }

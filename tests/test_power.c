@@ -16,7 +16,7 @@
 
 enum { BATCH = 2 };
 
-/* From one element to matrices that are taken in several pieces. */
+/* From one element to matrices that are computed in several pieces. */
 static const test_shape_t power_shapes[] = {
     {1, 1},   {1, 7},   {7, 1},   {2, 2},     {3, 3},    {5, 4},    {4, 7},   {8, 8},    {9, 16},    {16, 9},
     {16, 16}, {17, 33}, {33, 17}, {150, 130}, {1, 1000}, {1000, 1}, {64, 64}, {70, 129}, {700, 300}, {300, 700},
@@ -36,7 +36,7 @@ static void note(worst_t *worst, const setting_t *s, double ratio, const char *w
              (int)s->shape.n, layout_name(s->layout), what);
 }
 
-/* The oracle and the reference backend take their time over large matrices. */
+/* The test's own iteration and the reference backend are slow for large matrices. */
 static int is_tried(const setting_t *s) {
   const int64_t elements = s->shape.m * s->shape.n;
   if (s->backend == SVDGRAD_BACKEND_REF)
@@ -132,7 +132,7 @@ Test(power, iterates_are_those_of_the_formula) {
   cr_expect(worst_within(&worst, RATIO_LIMIT));
 }
 
-/* No iteration: u and v of any length, and nothing of them changes. */
+/* No iteration: u and v may have any length, and do not change. */
 static void check_no_iteration(const setting_t *s, worst_t *worst) {
   power_problem_t p = problem_with(s, SPECTRUM_NORMAL), before = problem_of(s, BATCH);
   random_t random = random_seed(5);
@@ -273,7 +273,7 @@ Test(power, u_is_all_the_state) {
   cr_expect(worst_within(&worst, RATIO_LIMIT));
 }
 
-/* ---- what cannot be iterated, and what is not finite ------------------------------------------------ */
+/* ---- zero and nonfinite matrices and vectors ---------------------------------------------------------- */
 
 static void set_all(const buffer_t *buffer, int64_t b, z_t value) {
   for (int64_t j = 0; j < buffer->cols; j++)
@@ -302,7 +302,7 @@ static void normalize(power_problem_t *p, int32_t iterations) {
   cr_expect(p->intact);
 }
 
-/* A = 0, u = 0, and A^H u = 0: u and v stay, v read only for the residual of the last. */
+/* A = 0, u = 0, and A^H u = 0: u and v do not change; v affects only the residual. */
 static void check_still(const setting_t *s, worst_t *worst) {
   power_problem_t p = problem_of(s, 3), before = problem_of(s, 3);
   power_problem_t *const both[] = {&p, &before};
@@ -808,7 +808,7 @@ static void compare_scaled(const setting_t *s, const power_problem_t *p, const p
   dense_free(&A), dense_free(&gY);
 }
 
-/* Of large matrices one type will do. */
+/* For large matrices one type is enough. */
 static void check_ends(const setting_t *s, worst_t *worst) {
   static const int single[] = {-149, 124, -146, -140, -130, -126, -100, 100, 120};
   static const int twice[] = {-1074, 1020, -1071, -1060, -1030, -1022, -990, 990, 1015};

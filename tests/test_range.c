@@ -70,7 +70,7 @@ static void forward(fixture_t *f) {
 typedef void (*range_check_t)(worst_t *worst, svdgrad_backend_t backend, svdgrad_algo_t algo, svdgrad_dtype_t dtype,
                               const integers_t *digits);
 
-/* The reference has one algorithm. */
+/* The reference backend has one algorithm. */
 static void for_each_algorithm(worst_t *worst, const integers_t *digits, range_check_t check) {
   for (int i = 0; i < test_backend_count; i++)
     for (svdgrad_algo_t algo = SVDGRAD_ALGO_JACOBI; algo <= SVDGRAD_ALGO_VENDOR; algo++)
@@ -104,7 +104,7 @@ static void check_near_denormals(worst_t *worst, svdgrad_backend_t backend, svdg
   check_values(worst, backend, algo, dtype, digits, values);
 }
 
-/* Every so many matrices only, where few are asked for. */
+/* If few matrices are wanted, only every so many of them. */
 static int64_t few(int64_t stride) { return test_table == TABLE_SMALL ? stride : 1; }
 
 Test(range, every_2x2_near_denormal_numbers) {

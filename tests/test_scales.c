@@ -47,7 +47,7 @@ static void overflows(svdgrad_backend_t backend, svdgrad_dtype_t dtype) {
 static void keeps_small(svdgrad_backend_t backend, svdgrad_dtype_t dtype, int64_t n) {
   const double x = is_single(dtype) ? 0x1p-110 : 0x1p-1000;
   fixture_t f = start(backend, dtype, n, 17);
-  if (f.desc.algo == SVDGRAD_ALGO_VENDOR) { /* right to c eps s_1 alone */
+  if (f.desc.algo == SVDGRAD_ALGO_VENDOR) { /* its errors are c eps s_1 */
     fixture_free(&f);
     return;
   }
@@ -112,7 +112,7 @@ static companion_t companion_make(svdgrad_backend_t backend, svdgrad_dtype_t dty
   return c;
 }
 
-/* Normwise always; each for itself where it is a column that is large, and the algorithm Jacobi's. */
+/* To eps s_1 always; to eps s_i too by Jacobi's algorithm, if a column (not a row) is large. */
 static void check_companion(svdgrad_backend_t backend, svdgrad_dtype_t dtype, svdgrad_algo_t algo, int transposed,
                             int with) {
   companion_t c = companion_make(backend, dtype, algo, transposed);
@@ -296,7 +296,7 @@ static void check_backward(problem_of_t p) {
   check_scaled(&p);
 }
 
-/* What lies outside the spans takes a product of both, which must not vanish. */
+/* The part outside the spans of U and V is a product of both, which must not underflow. */
 static void check_second(problem_of_t p) {
   const int square = p.desc.m == p.desc.n, limit = is_single(p.desc.dtype) ? 50 : 490;
   if (!square && (p.power < -2 * limit || p.power > 2 * limit))

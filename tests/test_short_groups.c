@@ -58,7 +58,7 @@ static void check_all(svdgrad_op_t op) {
   for (int v = 0; v < VARIANT_COUNT; v++) {
     svdgrad_desc_t desc = make_desc(variants[v].dtype, variants[v].m, variants[v].n, 1);
     desc.algo = SVDGRAD_ALGO_JACOBI;
-    desc.max_sweeps = 1; /* what matters here is memory */
+    desc.max_sweeps = 1; /* accuracy does not matter here, memory does */
     desc.full_matrices = variants[v].full_matrices;
     check_batches(desc, op);
   }
@@ -66,7 +66,7 @@ static void check_all(svdgrad_op_t op) {
 
 Test(short_groups, svd) { check_all(SVDGRAD_OP_SVD); }
 
-/* Programs in lanes, and what composes them with SVDs. */
+/* Programs in lanes, and operations of SVDs and programs. */
 Test(short_groups, functions) {
   static const svdgrad_op_t ops[] = {SVDGRAD_OP_SVD_JVP, SVDGRAD_OP_SVD_BACKWARD_BACKWARD, SVDGRAD_OP_MATRIX_FUNCTION,
                                      SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD};

@@ -58,7 +58,7 @@ static size_t touched(void *(*body)(void *), void *argument) {
   return STACK - unused;
 }
 
-/* What the call itself takes, at its second time: a thread's own data, in its stack too, is the system's. */
+/* The stack of the second call, less the thread's own data, which the system keeps on the stack. */
 static size_t stack_of_call(functions_t *x, svdgrad_op_t op) {
   workspace_t w = workspace_make(x->f.handle, op, &x->f.desc, 0xFF);
   job_t job = {x, op, w.work, w.bytes, SVDGRAD_STATUS_SUCCESS};

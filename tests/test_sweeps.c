@@ -46,7 +46,7 @@ static void check_bound(svdgrad_backend_t backend, svdgrad_dtype_t dtype, spectr
   fixture_free(&f);
 }
 
-/* The large shapes take their time. */
+/* The large shapes are slow. */
 static int is_tried(spectrum_t spectrum) {
   return test_table != TABLE_LARGE || spectrum == SPECTRUM_NORMAL || spectrum == SPECTRUM_DEFICIENT ||
          spectrum == SPECTRUM_GRADED;
@@ -60,8 +60,8 @@ Test(sweeps, are_few) {
           check_bound(test_backends[backend], (svdgrad_dtype_t)dtype, (spectrum_t)spectrum, test_shapes[shape]);
 }
 
-/* Integers of rank two: of the other columns rounding leaves so little that its square is no number, yet no two of them
- * need be orthogonal. */
+/* Integers of rank two.  Rotations reduce the other columns to rounding noise whose squares underflow; those columns
+ * need not be orthogonal to each other. */
 static dense_t rank_two(int64_t n, int other) {
   dense_t A = dense_zero(n, n);
   for (int64_t i = 0; i < n; i++)
@@ -92,8 +92,8 @@ Test(sweeps, noise_of_low_rank_converges) {
         check_noise(test_backends[backend], (svdgrad_dtype_t)dtype, n);
 }
 
-/* Too few are reported for that matrix alone, and its singular values are not far off: the other one, diagonal, is
- * done after one sweep. */
+/* NOT_CONVERGED is reported for the matrix that needs more sweeps, whose singular values have the right magnitude; the
+ * other matrix, diagonal, needs one sweep. */
 static void check_report(svdgrad_backend_t backend, svdgrad_dtype_t dtype, test_shape_t shape) {
   fixture_t f = problem(backend, dtype, SPECTRUM_NORMAL, shape, 2);
   dense_t diagonal = make_matrix(SPECTRUM_IDENTITY, dtype, shape.m, shape.n, 1);

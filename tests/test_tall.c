@@ -84,7 +84,7 @@ static void check_svd(problem_t *p) {
   cr_expect(difference < tolerance, "U is wrong by %g", difference);
 }
 
-/* Of the sum of the singular values: U Vh. */
+/* The gradient of the sum of the singular values: U Vh. */
 static void check_backward(problem_t *p) {
   static const float ones[2] = {1, 1};
   static const double signs[2] = {1, 1};

@@ -67,7 +67,7 @@ static job_t job_make(svdgrad_handle_t handle, svdgrad_backend_t backend, const 
 }
 
 static void job_free(job_t *job) {
-  job->own.handle = NULL; /* it is everybody's */
+  job->own.handle = NULL; /* the handle is shared */
   fixture_free(&job->own);
   fixture_free(&job->expected);
 }
@@ -82,7 +82,7 @@ static void join_threads(const pthread_t threads[THREADS]) {
     cr_assert_eq(pthread_join(threads[t], NULL), 0);
 }
 
-/* Who computes the batches: the handle's pool, or built-in threads, or with PER_CALL a pool of each call. */
+/* Which threads compute: the handle's pool, built-in threads, or, with PER_CALL, a pool given with each call. */
 typedef enum sharing { OF_HANDLE, PER_CALL } sharing_t;
 
 /* Every thread has its own variant, element type and data. */

@@ -132,7 +132,7 @@ static void check_views(svdgrad_backend_t backend, const svdgrad_desc_t *desc, s
 
 typedef void (*check_t)(svdgrad_backend_t backend, const svdgrad_desc_t *desc);
 
-/* Of the cpu backend every algorithm. */
+/* On the cpu backend, every algorithm. */
 static void for_each_problem(check_t check) {
   for (int i = 0; i < test_backend_count; i++)
     for (svdgrad_dtype_t dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++)
@@ -229,7 +229,7 @@ static void check_power_view(svdgrad_backend_t backend, const svdgrad_desc_t *de
 static void check_power(svdgrad_backend_t backend, const svdgrad_desc_t *of) {
   svdgrad_desc_t desc = *of;
   desc.rank = 0, desc.full_matrices = 0;
-  if (desc.algo != make_desc(desc.dtype, 1, 1, 1).algo) /* there is one for all */
+  if (desc.algo != make_desc(desc.dtype, 1, 1, 1).algo) /* the power iteration has one algorithm */
     return;
   for (layout_t view = LAYOUT_COUNT; view < LAYOUT_VIEW_END; view++) {
     check_power_view(backend, &desc, 0, 1, view);

@@ -56,7 +56,7 @@ static size_t size_of(svdgrad_handle_t handle, svdgrad_op_t op, svdgrad_desc_t d
   return bytes;
 }
 
-/* From MANY matrices on the size is a constant and so much for each; for fewer it is no more than for many. */
+/* From MANY matrices on the size is a constant plus a fixed number of bytes per matrix; for fewer it is not larger. */
 static void check_size(svdgrad_backend_t backend, const svdgrad_desc_t *desc) {
   enum { MANY = 64 };
   svdgrad_handle_t handle = make_handle(backend), other = make_handle(backend);
@@ -78,7 +78,7 @@ static void check_size(svdgrad_backend_t backend, const svdgrad_desc_t *desc) {
 
 Test(workspace, size_is_pure_and_linear_from_a_group_on) { for_each_problem(check_size); }
 
-/* So that the rest of this file is about something. */
+/* Otherwise the other tests of this file would test nothing. */
 Test(workspace, large_problems_need_some) {
   for (int i = 0; i < test_backend_count; i++) {
     svdgrad_handle_t handle = make_handle(test_backends[i]);

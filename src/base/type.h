@@ -95,7 +95,4 @@ typedef WR W;
 #define ABS2(x) ((x) * (x))
 #endif
 
-/* For .inc files that each_type.h includes too, with a suffix for each type. */
-#define FN(name) name
-
 #endif

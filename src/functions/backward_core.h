@@ -2,13 +2,13 @@
 /* What divides by gaps in the backward pass and in the JVP, entry by entry, and the norms of the cotangents; in the
  * compute type (compute.h).
  *
- * Singular values are normalized, s = 2^-exponent S with 1 <= s_1 < 2 (rules/gap.inc).  A quotient by a normalized
+ * Singular values are normalized, s = 2^-exponent S with 1 <= s_1 < 2 (rules/gap.h).  A quotient by a normalized
  * value is multiplied by 2^-exponent last, so that no intermediate result over- or underflows. */
 #ifndef SVDGRAD_BACKWARD_CORE_H
 #define SVDGRAD_BACKWARD_CORE_H
 #include "backend.h"
 #include "base/compute.h"
-#include "rules/gap_policy.h"
+#include "rules/gap.h"
 
 /* 2^POWER_LIMIT times a quotient by a normalized value is finite. */
 enum { POWER_LIMIT = sizeof(R) == sizeof(float) ? 100 : 960, ANY_EXPONENT = 1 << 20 };
@@ -94,6 +94,11 @@ static inline double norm_given(double sum, int64_t count, const compute_real_t 
     norm = hypot(norm, hypot((double)x[i * next], IS_COMPLEX ? (double)x[i * next + step] : 0));
   return norm;
 }
+
+/* Norms of the cotangents of the singular vectors: Frobenius, and largest column. */
+typedef struct cotangent_size {
+  double norm, largest_column;
+} cotangent_size_t;
 
 /* Norms of a packed cotangent, in one pass. */
 static inline cotangent_size_t cotangent_size(int64_t rows, int64_t columns, const compute_real_t *g, int64_t step) {

@@ -7,7 +7,7 @@
 #define SVDGRAD_DISCARDED_H
 #include "functions/stages.h"
 
-/* The min(m, n) - k discarded triplets, packed and column-major; S is times 2^-exponent (rules/gap.inc). */
+/* The min(m, n) - k discarded triplets, packed and column-major; S is times 2^-exponent (rules/gap.h). */
 typedef struct rest {
   problem_t thin; /* the problem of the SVD of R */
   svdgrad_matrix_t U, Vh;

@@ -18,7 +18,7 @@ typedef struct reals {
   int64_t count;
 } reals_t;
 
-/* Normalized singular values s = 2^-exponent S, 1 <= s_1 < 2 (rules/gap.inc).  After a division by s, a form multiplies
+/* Normalized singular values s = 2^-exponent S, 1 <= s_1 < 2 (rules/gap.h).  After a division by s, a form multiplies
  * the quotient by 2^-exponent. */
 typedef struct values {
   reals_t s;
@@ -76,7 +76,7 @@ typedef struct second_form {
   svdgrad_report_t *report;
 } second_form_t;
 
-/* f(S) (form_values), or its divided differences (form_pairs): src/rules/function.inc. */
+/* f(S) (form_values), or its divided differences (form_pairs): src/rules/function.h. */
 typedef struct function_form {
   svdgrad_function_kind_t kind;
   svdgrad_form_t form;
@@ -107,7 +107,7 @@ typedef struct norm_form {
   int32_t *info;  /* in and out, per matrix: OK becomes OVERFLOW where the value is too large */
 } norm_form_t;
 
-/* The determinant of U diag(s) Vh and the weights of its gradient (src/rules/determinant.inc).  All but the weights are
+/* The determinant of U diag(s) Vh and the weights of its gradient (src/rules/determinant.h).  All but the weights are
  * 1-by-1. */
 typedef struct determinant_form {
   values_t values;

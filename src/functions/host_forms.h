@@ -2,7 +2,9 @@
 /* The forms of machine.h on the CPU, lane by lane: the k-by-k elementwise steps that are not matrix products. */
 #ifndef SVDGRAD_HOST_FORMS_H
 #define SVDGRAD_HOST_FORMS_H
-#include "rules/function_rules.h"
+#include "rules/determinant.h"
+#include "rules/norm.h"
+#include "rules/special_unitary.h"
 #include "forms.h"
 #include "host_operations.h"
 
@@ -295,24 +297,24 @@ static function_point_t evaluate(const host_machine_t *h, const function_form_t 
 
 #if IS_COMPLEX
 /* The angles of ROTATION in one lane. */
-static turn_t turn_in_lane(const host_machine_t *h, const function_form_t *form, int64_t lane) {
+static angles_t angles_in_lane(const host_machine_t *h, const function_form_t *form, int64_t lane) {
   const int64_t k = form->values.s.count;
   const compute_t phase = get(h, form->phase, lane, 0, 0);
   const double target = fabs(atan2((double)IM(phase), (double)RE(phase)));
-  turn_t turn = turn_begin(target, k > 0 ? value_at(h, form->values, lane, k - 1) : 0, k > 0 ? k : 1);
+  angles_t angles = angles_begin(target, k > 0 ? value_at(h, form->values, lane, k - 1) : 0, k > 0 ? k : 1);
   do
     for (int64_t i = 0; i + 1 < k; i++)
-      turn_add(&turn, value_at(h, form->values, lane, i));
-  while (turn_next(&turn));
-  return turn;
+      angles_add(&angles, value_at(h, form->values, lane, i));
+  while (angles_next(&angles));
+  return angles;
 }
 
 /* e^(i theta_j); the sum of the angles is -arg det(U Vh). */
-static void form_turns(const host_machine_t *h, const function_form_t *form, const turn_t *turn, int64_t lane) {
+static void store_phases(const host_machine_t *h, const function_form_t *form, const angles_t *angles, int64_t lane) {
   const int64_t k = form->values.s.count;
   const double sign = IM(get(h, form->phase, lane, 0, 0)) < 0 ? 1 : -1;
   for (int64_t j = 0; j < k; j++) {
-    const double theta = j + 1 < k ? turn_angle(turn, value_at(h, form->values, lane, j)) : turn->theta;
+    const double theta = j + 1 < k ? angles_at(angles, value_at(h, form->values, lane, j)) : angles->theta;
     set(h, form->turn, lane, j, 0, CMPLX_OF((compute_real_t)cos(theta), (compute_real_t)(sign * sin(theta))));
   }
 }
@@ -320,23 +322,24 @@ static void form_turns(const host_machine_t *h, const function_form_t *form, con
 /* M = D L, with Z = skew(D^* P), D = diag(e^(i theta)):
  *   L_ij = 2 Z_ij / (h_i + h_j),   L_ii = (Z_ii - mu) / h_i with mu such that the trace of L is zero,
  * without any division by the small h_n: L_nn = sum_c (Z_nn - Z_cc) / h_c / (1 + h_n sum_c 1 / h_c), c < n. */
-static double height_at(const host_machine_t *h, const function_form_t *form, const turn_t *turn, int64_t lane,
-                        int64_t j) {
+static double eigenvalue_at(const host_machine_t *h, const function_form_t *form, const angles_t *angles, int64_t lane,
+                            int64_t j) {
   const double s = value_at(h, form->values, lane, j);
-  return j + 1 < form->values.s.count ? turn_height(turn, s) : turn->last * turn->cosine;
+  return j + 1 < form->values.s.count ? angles_eigenvalue(angles, s) : angles->last * angles->cosine;
 }
 
+/* (D^* P)_ij */
 static compute_t turned(const host_machine_t *h, const function_form_t *form, int64_t lane, int64_t i, int64_t j) {
   return CONJ(get(h, form->turn, lane, i, 0)) * get(h, form->P, lane, i, j);
 }
 
-static void rotation_diagonal(const host_machine_t *h, const function_form_t *form, const turn_t *turn,
+static void rotation_diagonal(const host_machine_t *h, const function_form_t *form, const angles_t *angles,
                               lane_function_t *f, int64_t lane) {
   const int64_t last = form->values.s.count - 1;
-  const double z_last = (double)IM(turned(h, form, lane, last, last)), h_last = turn->last * turn->cosine;
+  const double z_last = (double)IM(turned(h, form, lane, last, last)), h_last = angles->last * angles->cosine;
   double sum = 0, weighted = 0; /* sums of 1 / h_c and of Z_cc / h_c */
   for (int64_t c = 0; c < last; c++) {
-    const double inverse = function_divide(&f->rule, 1, height_at(h, form, turn, lane, c), &f->tally);
+    const double inverse = function_divide(&f->rule, 1, eigenvalue_at(h, form, angles, lane, c), &f->tally);
     sum += inverse;
     weighted += inverse * (double)IM(turned(h, form, lane, c, c));
   }
@@ -344,8 +347,9 @@ static void rotation_diagonal(const host_machine_t *h, const function_form_t *fo
   const double trace = 1 + h_last * sum < 0 ? -inverse : inverse, mu = (z_last + h_last * weighted) * trace;
   for (int64_t i = 0; i <= last; i++) {
     const double z = (double)IM(turned(h, form, lane, i, i));
-    const double L = i == last ? (z_last * sum - weighted) * trace
-                               : (z - mu) * function_divide(&f->rule, 1, height_at(h, form, turn, lane, i), &f->tally);
+    const double L = i == last
+                         ? (z_last * sum - weighted) * trace
+                         : (z - mu) * function_divide(&f->rule, 1, eigenvalue_at(h, form, angles, lane, i), &f->tally);
     const compute_t d = get(h, form->turn, lane, i, 0);
     const compute_real_t x = (compute_real_t)(trace == 0 ? 0 : L * f->pair_scale) * f->pair_rest;
     set(h, form->M, lane, i, i, CMPLX_OF(-IM(d) * x, RE(d) * x));
@@ -353,18 +357,18 @@ static void rotation_diagonal(const host_machine_t *h, const function_form_t *fo
 }
 
 static void rotation_pairs(const host_machine_t *h, const function_form_t *form, lane_function_t *f, int64_t lane) {
-  const turn_t turn = turn_in_lane(h, form, lane);
-  form_turns(h, form, &turn, lane);
+  const angles_t angles = angles_in_lane(h, form, lane);
+  store_phases(h, form, &angles, lane);
   for (int64_t j = 0; j < form->values.s.count; j++)
     for (int64_t i = 0; i < j; i++) {
-      const double sum = height_at(h, form, &turn, lane, i) + height_at(h, form, &turn, lane, j);
+      const double sum = eigenvalue_at(h, form, &angles, lane, i) + eigenvalue_at(h, form, &angles, lane, j);
       const compute_real_t factor = (compute_real_t)(function_divide(&f->rule, 1, sum, &f->tally) * f->pair_scale);
       const compute_t L = factor * (turned(h, form, lane, i, j) - CONJ(turned(h, form, lane, j, i))) * f->pair_rest;
       set(h, form->M, lane, i, j, get(h, form->turn, lane, i, 0) * L);
       set(h, form->M, lane, j, i, -(get(h, form->turn, lane, j, 0) * CONJ(L)));
     }
   if (form->values.s.count > 0)
-    rotation_diagonal(h, form, &turn, f, lane);
+    rotation_diagonal(h, form, &angles, f, lane);
 }
 #endif
 
@@ -377,8 +381,8 @@ static void form_values(machine_t *machine, const function_form_t *form) {
           (compute_real_t)(evaluate(h, form, &f, lane, i).f * f.value_scale - form->null_value);
 #if IS_COMPLEX
     if (form->turn.data) {
-      const turn_t turn = turn_in_lane(h, form, lane);
-      form_turns(h, form, &turn, lane);
+      const angles_t angles = angles_in_lane(h, form, lane);
+      store_phases(h, form, &angles, lane);
     }
 #endif
   }
@@ -542,11 +546,12 @@ static compute_t determinant_weight(const host_machine_t *h, const determinant_f
   const double s = value_at(h, form->values, lane, i);
   const compute_t phase = get(h, form->phase, lane, 0, 0), g_det = get(h, form->g_det, lane, 0, 0) * CONJ(phase);
   const compute_t g_sign = CONJ(phase) * get(h, form->g_sign, lane, 0, 0);
-  const double turn = product->zeros > 0 ? 0 : (double)IM(g_sign);
-  const double grow = (double)real_at(h, form->g_log_abs, 0)[lane];
-  return from_parts(
-      determinant_without(product, s, exponent, (double)RE(g_det)) + determinant_quotient(policy, grow, s, exponent),
-      determinant_without(product, s, exponent, (double)IM(g_det)) + determinant_quotient(policy, turn, s, exponent));
+  const double g_phase = product->zeros > 0 ? 0 : (double)IM(g_sign);
+  const double g_log = (double)real_at(h, form->g_log_abs, 0)[lane];
+  return from_parts(determinant_without(product, s, exponent, (double)RE(g_det)) +
+                        determinant_quotient(policy, g_log, s, exponent),
+                    determinant_without(product, s, exponent, (double)IM(g_det)) +
+                        determinant_quotient(policy, g_phase, s, exponent));
 }
 
 static void determinant_in_lane(const host_machine_t *h, const determinant_form_t *form, int64_t lane) {

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The reference backend: the simplest correct code, one precision wider than the operands.  The tests compare every
- * other backend with it.  Read jacobi.h, svd.h, backward.h, ref_power.inc. */
+ * other backend with it.  Read jacobi.h, svd.h, backward.h, power.h. */
 #include "empty.h"
 #include "base/error.h"
 #include "functions/functions.h"
 #include "functions/pieces.h"
 #include "ref_kernels.h"
 #include "ref_machine.h"
-#include "ref_power.h"
 
 static svdgrad_status_t ref_create(context_t *context, int device) {
   (void)context;
@@ -48,7 +47,7 @@ static size_t ref_scratch(svdgrad_op_t op, const problem_t *problem) {
   switch (op) {
   case SVDGRAD_OP_SVD_BACKWARD: return kernels->backward_scratch(problem);
   case SVDGRAD_OP_POWER_ITERATION:
-  case SVDGRAD_OP_SPECTRAL_NORMALIZE: return ref_power[problem->dtype].scratch(problem);
+  case SVDGRAD_OP_SPECTRAL_NORMALIZE: return kernels->power_scratch(problem);
   case SVDGRAD_OP_SPECTRAL_NORMALIZE_BACKWARD: return 0;
   default: return kernels->svd_scratch(problem);
   }
@@ -140,7 +139,7 @@ static svdgrad_status_t ref_power_iteration(const context_t *context, const powe
     empty_power_iteration(call);
   else
     batch_run(&context->parallel, ref_power_batch(SVDGRAD_OP_POWER_ITERATION, p, 2 * (int64_t)call->iterations + 3,
-                                                  ref_power[p->dtype].iterate, call, call->work));
+                                                  ref_kernels[p->dtype]->power, call, call->work));
   return SVDGRAD_STATUS_SUCCESS;
 }
 
@@ -148,7 +147,7 @@ static svdgrad_status_t ref_normalize_backward(const context_t *context, const n
   const problem_t *p = &call->p;
   if (p->mn > 0)
     batch_run(&context->parallel, ref_power_batch(SVDGRAD_OP_SPECTRAL_NORMALIZE_BACKWARD, p, 2,
-                                                  ref_power[p->dtype].backward, call, call->work));
+                                                  ref_kernels[p->dtype]->normalize_backward, call, call->work));
   return SVDGRAD_STATUS_SUCCESS;
 }
 

@@ -185,7 +185,7 @@ compile_all() {
   flags="$arch $simt $fma $cuda"
   if [ -f "$build_dir/stamp" ] && [ "$(cat "$build_dir/stamp")" = "$flags" ]; then
     newer=$(find "$root/src" "$root/include" "$root/tests" "$root/bench" -newer "$build_dir/stamp" \
-      \( -name '*.h' -o -name '*.cuh' -o -name '*.inc' -o -name '*.hpp' -o -name '*.in' \) | head -n 1)
+      \( -name '*.h' -o -name '*.cuh' -o -name '*.hpp' -o -name '*.in' \) | head -n 1)
     [ -n "$newer" ] || all_old=0
   fi
   : >"$build_dir/commands"

@@ -78,7 +78,7 @@ void device_call_end(device_call_t *call) { (void)call; }
 
 svdgrad_matrix_t device_call_matrix(device_call_t *call, const buffer_t *buffer) {
   svdgrad_matrix_t matrix = buffer->matrix;
-  if (!matrix.data) /* a mistake that the test wants to see refused */
+  if (!matrix.data) /* the test passes NULL on purpose */
     return matrix;
   unsigned char *memory = device_call_memory(call, buffer->memory, buffer->bytes);
   matrix.data = memory + ((unsigned char *)buffer->matrix.data - buffer->memory);

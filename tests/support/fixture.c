@@ -24,7 +24,7 @@ const char *backend_name(svdgrad_backend_t backend) {
   return names[backend];
 }
 
-/* Before main, since Criterion has one. */
+/* A constructor, since Criterion has its own main(). */
 __attribute__((constructor)) static void take_backend_under_test(void) {
   const char *name = getenv("TEST_BACKEND");
   for (int i = 0; name && i < test_backend_count; i++)

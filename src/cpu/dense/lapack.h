@@ -1,11 +1,39 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The routines of LAPACK and the BLAS, for the element type of a typed file (type.h). */
+/* Declarations of the LAPACK and BLAS routines in use.  They are Fortran: 32-bit integers, column-major, and the lengths
+ * of character arguments come last and by value.  A typed file (type.h). */
 #ifndef SVDGRAD_DENSE_LAPACK_H
 #define SVDGRAD_DENSE_LAPACK_H
 #include "base/type.h"
 
 #include <stddef.h>
 
-#include "cpu/lapack.inc" /* a file of its own: bench/ includes it once for each type */
+#if IS_COMPLEX
+#define RWORK_PARAMETER R *rwork,
+#define RWORK(pointer)  pointer,
+#define CONJUGATE       "C"
+#else
+#define RWORK_PARAMETER
+#define RWORK(pointer)
+#define CONJUGATE "T"
+#endif
+
+void LAPACK(gesdd)(const char *jobz, const int *m, const int *n, T *A, const int *lda, R *S, T *U, const int *ldu,
+                   T *Vh, const int *ldvh, T *work, const int *lwork, RWORK_PARAMETER int *iwork, int *info, size_t);
+void LAPACK(gesvd)(const char *jobu, const char *jobvh, const int *m, const int *n, T *A, const int *lda, R *S, T *U,
+                   const int *ldu, T *Vh, const int *ldvh, T *work, const int *lwork, RWORK_PARAMETER int *info, size_t,
+                   size_t);
+void REAL_LAPACK(bdsdc)(const char *uplo, const char *compq, const int *n, R *d, R *e, R *U, const int *ldu, R *Vh,
+                        const int *ldvh, R *Q, int *IQ, R *work, int *iwork, int *info, size_t, size_t);
+void LAPACK(geqrf)(const int *m, const int *n, T *A, const int *lda, T *tau, T *work, const int *lwork, int *info);
+#if IS_COMPLEX
+#define ORGQR LAPACK(ungqr)
+#else
+#define ORGQR LAPACK(orgqr)
+#endif
+void ORGQR(const int *m, const int *n, const int *k, T *A, const int *lda, const T *tau, T *work, const int *lwork,
+           int *info);
+void LAPACK(gemm)(const char *transa, const char *transb, const int *m, const int *n, const int *k, const T *alpha,
+                  const T *A, const int *lda, const T *B, const int *ldb, const T *beta, T *C, const int *ldc, size_t,
+                  size_t);
 
 #endif

@@ -23,7 +23,7 @@ typedef struct reflectors {
 
 /* Work arrays for products of `count` reflectors, at most `rows` long, with at most `others` rows or columns. */
 typedef struct block_work {
-  T *V, *gram, *triangle, *product, *turned;
+  T *V, *gram, *triangle, *product, *triangle_product;
 } block_work_t;
 
 static block_work_t block_work_take(arena_t *arena, int64_t rows, int64_t count, int64_t others) {
@@ -32,7 +32,7 @@ static block_work_t block_work_take(arena_t *arena, int64_t rows, int64_t count,
                         .gram = arena_take(arena, block * block, sizeof(T)),
                         .triangle = arena_take(arena, block * block, sizeof(T)),
                         .product = arena_take(arena, others * block, sizeof(T)),
-                        .turned = arena_take(arena, others * block, sizeof(T))};
+                        .triangle_product = arena_take(arena, others * block, sizeof(T))};
 }
 
 /* Offset of row i in a column of SIMD registers, in reals; the imaginary part is `lanes` reals further. */
@@ -118,8 +118,9 @@ static void make_block(const reflectors_t *r, int64_t first, int64_t count, cons
 static void reflect_block(int64_t rows, int64_t count, int64_t columns, const char *op, T *C, int64_t ldc,
                           const block_work_t *w) {
   block_product(CONJUGATE, "N", count, columns, rows, 1, w->V, rows, C, ldc, 0, w->product, count);
-  block_product(op, "N", count, columns, count, 1, w->triangle, count, w->product, count, 0, w->turned, count);
-  block_product("N", "N", rows, columns, count, -1, w->V, rows, w->turned, count, 1, C, ldc);
+  block_product(op, "N", count, columns, count, 1, w->triangle, count, w->product, count, 0, w->triangle_product,
+                count);
+  block_product("N", "N", rows, columns, count, -1, w->V, rows, w->triangle_product, count, 1, C, ldc);
 }
 
 static int64_t last_block(int64_t count) { return (count - 1) / BLOCK * BLOCK; }
@@ -142,8 +143,9 @@ static void multiply_right(const reflectors_t *r, int64_t rows, T *C, int64_t ld
     T *X = C + top * ldc;
     make_block(r, first, count, w);
     block_product("N", "N", rows, count, columns, 1, X, ldc, w->V, columns, 0, w->product, rows);
-    block_product("N", CONJUGATE, rows, count, count, 1, w->product, rows, w->triangle, count, 0, w->turned, rows);
-    block_product("N", CONJUGATE, rows, columns, count, -1, w->turned, rows, w->V, columns, 1, X, ldc);
+    block_product("N", CONJUGATE, rows, count, count, 1, w->product, rows, w->triangle, count, 0, w->triangle_product,
+                  rows);
+    block_product("N", CONJUGATE, rows, columns, count, -1, w->triangle_product, rows, w->V, columns, 1, X, ldc);
   }
 }
 

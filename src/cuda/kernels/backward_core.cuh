@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The k-by-k heart of the backward pass (formula: svdgrad.h), by one block.  P = U^H gU and Q = V^H gV, column-major
  * with columns `pitch` apart, in shared or global memory; M may be written over Q.  Singular values are normalized, s = 2^-exponent S
- * (src/rules/gap.inc), and what is divided by one of them is multiplied by 2^-exponent last. */
+ * (src/rules/gap.h), and what is divided by one of them is multiplied by 2^-exponent last. */
 #pragma once
 #include "gap.cuh"
 

@@ -21,12 +21,12 @@ __device__ inline T determinant_weight(const determinant_form_t &form, const for
   const T phase = *tensor_of<T>(form.phase, scene.b);
   const T g_det = *tensor_of<T>(form.g_det, scene.b) * conj(phase);
   const T g_sign = conj(phase) * *tensor_of<T>(form.g_sign, scene.b);
-  const R turn = product.zeros > 0 ? 0 : im(g_sign), grow = *reals_of<R>(form.g_log_abs, scene.b);
+  const R g_phase = product.zeros > 0 ? 0 : im(g_sign), g_log = *reals_of<R>(form.g_log_abs, scene.b);
   const gap_policy<R> &policy = scene.policy;
   return make<T>::of(determinant_without(&product, s, scene.exponent, re(g_det)) +
-                         determinant_quotient(&policy, grow, s, scene.exponent),
+                         determinant_quotient(&policy, g_log, s, scene.exponent),
                      determinant_without(&product, s, scene.exponent, im(g_det)) +
-                         determinant_quotient(&policy, turn, s, scene.exponent));
+                         determinant_quotient(&policy, g_phase, s, scene.exponent));
 }
 
 template <class T>

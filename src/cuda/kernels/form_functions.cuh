@@ -57,7 +57,7 @@ template <class T> __global__ void form_values_kernel(form_args_t args) {
       reals_of<R>(form.result, b)[i] = evaluate(form, rule, scene, i).f * scale - (R)form.null_value;
     if constexpr (scalar<T>::is_complex)
       if (form.turn.data)
-        form_turns<T>(form, scene, find_turn<T>(form, scene));
+        store_phases<T>(form, scene, find_angles<T>(form, scene));
   }
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The k-by-k hearts of the JVP and of the second backward pass (svdgrad.h, src/functions/forms.h), one block per matrix.
- * Singular values are normalized (src/rules/gap.inc); what is divided by one of them is multiplied by 2^-exponent
+ * Singular values are normalized (src/rules/gap.h); what is divided by one of them is multiplied by 2^-exponent
  * last, in two steps. */
 #pragma once
 #include "backward_core.cuh"

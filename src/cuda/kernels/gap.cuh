@@ -1,35 +1,37 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The gap policy (src/rules/gap.inc) in the precision of the elements, and its tally over the threads of a block. */
+/* The gap policy (src/rules/gap.h) in the precision of the elements, and its tally over the threads of a block. */
 #pragma once
 #include "block.cuh"
 
 #include <svdgrad/svdgrad.h>
 
-#define GAP_FUNCTION static __device__ inline
-#define REAL         float
-#define GAP_POLICY   gap_policy_f32
-#define GAP_FACTORS  gap_factors_f32
-#include "rules/gap.inc"
+#include <math.h>
+
+/* The rules are C: their include guards are lifted, so that each namespace has them in a type of its own. */
+#define RULE static __device__ inline
+namespace rules_f32 {
+#define REAL float
+#include "rules/gap.h"
 #undef REAL
-#undef GAP_POLICY
-#undef GAP_FACTORS
-#define REAL        double
-#define GAP_POLICY  gap_policy_f64
-#define GAP_FACTORS gap_factors_f64
-#include "rules/gap.inc"
+#undef SVDGRAD_RULES_GAP_H
+} // namespace rules_f32
+namespace rules_f64 {
+#define REAL double
+#include "rules/gap.h"
 #undef REAL
-#undef GAP_POLICY
-#undef GAP_FACTORS
-#undef GAP_FUNCTION
+} // namespace rules_f64
+#undef RULE
+using namespace rules_f32; /* functions are chosen by the type of their arguments */
+using namespace rules_f64;
 
 template <class R> struct gap;
 template <> struct gap<float> {
-  typedef gap_policy_f32 policy;
-  typedef gap_factors_f32 factors;
+  typedef rules_f32::gap_policy_t policy;
+  typedef rules_f32::gap_factors_t factors;
 };
 template <> struct gap<double> {
-  typedef gap_policy_f64 policy;
-  typedef gap_factors_f64 factors;
+  typedef rules_f64::gap_policy_t policy;
+  typedef rules_f64::gap_factors_t factors;
 };
 template <class R> using gap_policy = typename gap<R>::policy;
 template <class R> using gap_factors = typename gap<R>::factors;

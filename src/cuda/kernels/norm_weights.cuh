@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Last step of the kernels that make a norm and its gradient X diag(weight) Y^H from the SVD of a small matrix without
- * storing it (norm_thread.cuh, norm_warp.cuh): the rules of src/rules/norm.inc on values that a group of lanes has in
+ * storing it (norm_thread.cuh, norm_warp.cuh): the rules of src/rules/norm.h on values that a group of lanes has in
  * shared memory, and what goes to the caller. */
 #pragma once
 #include "direct.cuh"

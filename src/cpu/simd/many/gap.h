@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The gap policy for LANES matrices at once: the rules of src/rules/gap.inc, which explains them, with masks instead of
+/* The gap policy for LANES matrices at once: the rules of src/rules/gap.h, which explains them, with masks instead of
  * branches and in the precision of the elements.  Absolute values of complex numbers are those of normalized numbers,
  * so that their squares neither overflow nor underflow where they matter. */
 #ifndef SVDGRAD_MANY_GAP_H

@@ -10,19 +10,19 @@
 INLINE int is_small(int fixed) { return fixed > 0 && fixed <= 4; }
 
 typedef struct small_block {
-  block_rotation_t turns;
+  block_rotation_t rotation;
   E A[4][4], J[4][4]; /* by rows */
   V before[4];
 } small_block_t;
 
 INLINE void take_small(small_block_t *x, int n, const R *A) {
   const V zero = {0}, one = broadcast(1);
-  x->turns.columns = n;
-  x->turns.inside = 1;
-  x->turns.alone = n == 2 && sizeof(R) == sizeof(double);
+  x->rotation.columns = n;
+  x->rotation.inside = 1;
+  x->rotation.alone = n == 2 && sizeof(R) == sizeof(double);
   UNROLL
   for (int j = 0; j < n; j++) {
-    x->turns.D2[j] = one;
+    x->rotation.D2[j] = one;
     x->before[j] = broadcast(SMALLEST_SQUARE);
     UNROLL
     for (int i = 0; i < n; i++) {
@@ -43,7 +43,7 @@ INLINE void measure_row(block_rotation_t *b, int n, const E *x) {
 }
 
 INLINE void measure_small(small_block_t *x, int n) {
-  block_rotation_t *b = &x->turns;
+  block_rotation_t *b = &x->rotation;
   UNROLL
   for (int i = 0; i < n; i++) {
     b->square[i] = (V){0};
@@ -64,7 +64,7 @@ INLINE void measure_clean_small(small_block_t *x, int n) {
   measure_small(x, n);
   UNROLL
   for (int j = 0; j < n; j++) {
-    is_noise[j] = find_noise(n, x->turns.square[j], &x->before[j]);
+    is_noise[j] = find_noise(n, x->rotation.square[j], &x->before[j]);
     any |= is_noise[j];
   }
   if (!any_lane(any))
@@ -84,8 +84,8 @@ INLINE void rescale_small(small_block_t *x, int n, M active) {
   const V one = broadcast(1);
   UNROLL
   for (int j = 0; j < n; j++) {
-    const V D = square_root(choose_real(active, x->turns.D2[j], one));
-    x->turns.D2[j] = choose_real(active, one, x->turns.D2[j]);
+    const V D = square_root(choose_real(active, x->rotation.D2[j], one));
+    x->rotation.D2[j] = choose_real(active, one, x->rotation.D2[j]);
     UNROLL
     for (int i = 0; i < n; i++) {
       x->A[i][j] = scaled(D, x->A[i][j]);
@@ -100,15 +100,15 @@ INLINE M rotate_small(small_block_t *x, int n, int along, int max_sweeps) {
   int rotations = 0; /* of a column since its scale factor was 1 */
   measure_clean_small(x, n);
   for (int sweep = 0; sweep < max_sweeps && any_lane(criteria.active); sweep++) {
-    x->turns.rotated = x->turns.open = (M){0};
-    find_rotations(&x->turns, n, &criteria);
+    x->rotation.rotated = x->rotation.open = (M){0};
+    find_rotations(&x->rotation, n, &criteria);
     UNROLL
     for (int i = 0; i < n; i++) {
-      apply_to_row(&x->turns, x->A[i]);
+      apply_to_row(&x->rotation, x->A[i]);
       if (along)
-        apply_to_row(&x->turns, x->J[i]);
+        apply_to_row(&x->rotation, x->J[i]);
     }
-    criteria.active &= x->turns.open;
+    criteria.active &= x->rotation.open;
     rotations += n - 1;
     if (rotations + n - 1 > MOST_ROTATIONS) {
       rescale_small(x, n, criteria.active);
@@ -139,7 +139,7 @@ INLINE void sort_pair_small(small_block_t *x, int n, int i, int j, V *S) {
 INLINE void finish_small(small_block_t *x, int n, V *S) {
   UNROLL
   for (int j = 0; j < n; j++) {
-    const column_scales_t by = column_scales_of(x->turns.square[j], x->turns.D2[j]);
+    const column_scales_t by = column_scales_of(x->rotation.square[j], x->rotation.D2[j]);
     S[j] = by.S;
     UNROLL
     for (int i = 0; i < n; i++) {

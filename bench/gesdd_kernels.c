@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The loop for one element type (each_type.h). */
-#include "cpu/lapack.inc"
+/* The loop over gesdd.  A typed file (src/base/type.h). */
+#include "gesdd_kernels.h"
 
-static int FN(gesdd_lwork)(int m, int n, int vectors) {
+#include "cpu/dense/lapack.h"
+
+#include <string.h>
+
+static int gesdd_lwork(int m, int n, int vectors) {
   const int mn = m < n ? m : n, query = -1;
   int info = 0, iwork = 0;
   T A = 0, work = 0;
@@ -13,8 +17,7 @@ static int FN(gesdd_lwork)(int m, int n, int vectors) {
   return (int)((double)RE(work) * (1 + (double)EPSILON)) + 1;
 }
 
-static int64_t FN(gesdd_batch)(const gesdd_loop_t *loop, int64_t batch_count, const void *A, void *S, void *U,
-                               void *Vh) {
+static int64_t gesdd_batch(const gesdd_loop_t *loop, int64_t batch_count, const void *A, void *S, void *U, void *Vh) {
   const int m = loop->m, n = loop->n, mn = m < n ? m : n;
   const int64_t size = (int64_t)m * n;
   const char *job = loop->vectors ? "S" : "N";
@@ -30,7 +33,4 @@ static int64_t FN(gesdd_batch)(const gesdd_loop_t *loop, int64_t batch_count, co
   return failures;
 }
 
-#undef RWORK_PARAMETER
-#undef RWORK
-#undef CONJUGATE
-#undef ORGQR
+const gesdd_kernels_t TYPED(gesdd_kernels) = {.element = sizeof(T), .lwork = gesdd_lwork, .batch = gesdd_batch};

@@ -1,33 +1,32 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The functions of svdgrad_function_kind_t and their divided differences, without cancellation: right to a few eps at a
- * tie and however close to it.  One text for C and CUDA, included after rules/gap.inc with its macros and
+ * tie and however close to it.
  *
- *   FUNCTION_RULE   name of the struct of constants for that type
- *   FUNCTION_POINT  name of the struct of a singular value with f and f' there
- *
- * Singular values are normalized (rules/gap.inc), and so are thresholds.  A function of degree d has
- * f(2^e s) = 2^(d e) f(s). */
+ * Singular values are normalized (gap.h), and so are thresholds.  A function of degree d has f(2^e s) = 2^(d e) f(s). */
+#ifndef SVDGRAD_RULES_FUNCTION_H
+#define SVDGRAD_RULES_FUNCTION_H
+#include "gap.h"
 
-typedef struct FUNCTION_RULE {
+typedef struct {
   int kind, exact; /* exact: SVDGRAD_GAP_EXACT, nothing is dropped */
   REAL t;
   REAL moving; /* t = moving * s_1; 0 where t does not depend on s_1 */
   REAL degree;
   REAL epsilon;
-} FUNCTION_RULE;
+} function_rule_t;
 
-typedef struct FUNCTION_POINT {
+typedef struct {
   REAL s, f, df; /* df is set for CUSTOM only */
   int kept;      /* CLIP: s <= t; other thresholds: s > t; RANK: among the leading values */
-} FUNCTION_POINT;
+} function_point_t;
 
 /* Default threshold, relative to s_1, up to which a singular value counts as zero: max(m, n) eps, as in NumPy's
  * matrix_rank, but at most sqrt(eps), since max(m, n) eps exceeds 1 for millions of rows in float. */
-GAP_FUNCTION REAL function_null(int64_t larger, REAL epsilon) { return fmin((REAL)larger * epsilon, sqrt(epsilon)); }
+RULE REAL function_null(int64_t larger, REAL epsilon) { return fmin((REAL)larger * epsilon, sqrt(epsilon)); }
 
-GAP_FUNCTION FUNCTION_RULE function_make(int kind, REAL param, int relative, int policy, REAL epsilon, REAL s1,
-                                         int exponent, int64_t larger) {
-  FUNCTION_RULE rule;
+RULE function_rule_t function_make(int kind, REAL param, int relative, int policy, REAL epsilon, REAL s1, int exponent,
+                                   int64_t larger) {
+  function_rule_t rule;
   rule.kind = kind;
   rule.exact = policy == SVDGRAD_GAP_EXACT;
   rule.t = param;
@@ -56,7 +55,7 @@ GAP_FUNCTION FUNCTION_RULE function_make(int kind, REAL param, int relative, int
 
 /* 2^(exponent * power): the factor from f of normalized values to f in the caller's units.  The integer part of the
  * product is applied by ldexp; together with it, a large product would leave few digits for the fraction. */
-GAP_FUNCTION REAL function_scale(REAL power, int exponent) {
+RULE REAL function_scale(REAL power, int exponent) {
   const REAL product = power * (REAL)exponent, whole = rint(product);
   if (!(fabs(product) < 10000)) /* the result is 0 or infinite anyway */
     return exp2(product);
@@ -64,9 +63,9 @@ GAP_FUNCTION REAL function_scale(REAL power, int exponent) {
 }
 
 /* f(s_i), i = 0..k-1.  f, df: the caller's (CUSTOM).  sign: f of the last value (ROTATION).  floor: a few eps s_1. */
-GAP_FUNCTION FUNCTION_POINT function_point(const FUNCTION_RULE *rule, REAL s, int64_t i, int64_t k, REAL f, REAL df,
-                                           REAL sign, REAL floor) {
-  FUNCTION_POINT point = {s, 1, 0, 1};
+RULE function_point_t function_point(const function_rule_t *rule, REAL s, int64_t i, int64_t k, REAL f, REAL df,
+                                     REAL sign, REAL floor) {
+  function_point_t point = {s, 1, 0, 1};
   switch (rule->kind) {
   case SVDGRAD_FUNCTION_RANK:
     point.kept = (REAL)i < rule->t;
@@ -106,14 +105,14 @@ GAP_FUNCTION FUNCTION_POINT function_point(const FUNCTION_RULE *rule, REAL s, in
   return point;
 }
 
-GAP_FUNCTION REAL function_drop(GAP_POLICY *tally) {
+RULE REAL function_drop(gap_policy_t *tally) {
   tally->dropped++;
   tally->flags |= SVDGRAD_REPORT_DROPPED;
   return 0;
 }
 
 /* numerator / divisor under the gap policy; 0 for numerator 0, whatever the divisor. */
-GAP_FUNCTION REAL function_divide(const FUNCTION_RULE *rule, REAL numerator, REAL divisor, GAP_POLICY *tally) {
+RULE REAL function_divide(const function_rule_t *rule, REAL numerator, REAL divisor, gap_policy_t *tally) {
   if (numerator == 0)
     return 0;
   tally->min_gap = divisor < tally->min_gap ? divisor : tally->min_gap;
@@ -125,8 +124,8 @@ GAP_FUNCTION REAL function_divide(const FUNCTION_RULE *rule, REAL numerator, REA
 }
 
 /* (a^p - b^p) / (a - b), a >= b; with d = (a - b) / a this is a^(p-1) (1 - (1 - d)^p) / d. */
-GAP_FUNCTION REAL function_power_difference(const FUNCTION_RULE *rule, FUNCTION_POINT a, FUNCTION_POINT b,
-                                            GAP_POLICY *tally) {
+RULE REAL function_power_difference(const function_rule_t *rule, function_point_t a, function_point_t b,
+                                    gap_policy_t *tally) {
   const REAL p = rule->t, d = (a.s - b.s) / a.s;
   if (p == 0 || p == 1)
     return p;
@@ -141,7 +140,7 @@ GAP_FUNCTION REAL function_power_difference(const FUNCTION_RULE *rule, FUNCTION_
 
 /* The mean of the two derivatives, which is more accurate, where it agrees with the difference quotient to the
  * quotient's rounding error.  Otherwise f may have a kink in between, and the quotient is right. */
-GAP_FUNCTION REAL function_custom_difference(const FUNCTION_RULE *rule, FUNCTION_POINT a, FUNCTION_POINT b) {
+RULE REAL function_custom_difference(const function_rule_t *rule, function_point_t a, function_point_t b) {
   const REAL gap = a.s - b.s, mean = (a.df + b.df) / 2;
   if (gap == 0)
     return mean;
@@ -150,8 +149,8 @@ GAP_FUNCTION REAL function_custom_difference(const FUNCTION_RULE *rule, FUNCTION
 }
 
 /* (f(a) - f(b)) / (a - b), a >= b. */
-GAP_FUNCTION REAL function_difference(const FUNCTION_RULE *rule, FUNCTION_POINT a, FUNCTION_POINT b,
-                                      GAP_POLICY *tally) {
+RULE REAL function_difference(const function_rule_t *rule, function_point_t a, function_point_t b,
+                              gap_policy_t *tally) {
   const REAL gap = a.s - b.s;
   switch (rule->kind) {
   case SVDGRAD_FUNCTION_SOFT_THRESHOLD:
@@ -181,7 +180,7 @@ GAP_FUNCTION REAL function_difference(const FUNCTION_RULE *rule, FUNCTION_POINT 
 }
 
 /* (f(a) + f(b)) / (a + b) */
-GAP_FUNCTION REAL function_sum(const FUNCTION_RULE *rule, FUNCTION_POINT a, FUNCTION_POINT b, GAP_POLICY *tally) {
+RULE REAL function_sum(const function_rule_t *rule, function_point_t a, function_point_t b, gap_policy_t *tally) {
   const int linear = rule->kind == SVDGRAD_FUNCTION_RANK || rule->kind == SVDGRAD_FUNCTION_HARD_THRESHOLD ||
                      rule->kind == SVDGRAD_FUNCTION_CLIP ||
                      (rule->kind == SVDGRAD_FUNCTION_SOFT_THRESHOLD && rule->t == 0) ||
@@ -194,26 +193,28 @@ GAP_FUNCTION REAL function_sum(const FUNCTION_RULE *rule, FUNCTION_POINT a, FUNC
 }
 
 /* f(a) / a */
-GAP_FUNCTION REAL function_ratio(const FUNCTION_RULE *rule, FUNCTION_POINT a, GAP_POLICY *tally) {
+RULE REAL function_ratio(const function_rule_t *rule, function_point_t a, gap_policy_t *tally) {
   return function_sum(rule, a, a, tally);
 }
 
 /* Derivative of f(a) with respect to s_1 through a threshold proportional to s_1. */
-GAP_FUNCTION REAL function_moves(const FUNCTION_RULE *rule, FUNCTION_POINT a) {
+RULE REAL function_moves(const function_rule_t *rule, function_point_t a) {
   if (rule->kind == SVDGRAD_FUNCTION_SOFT_THRESHOLD)
     return a.kept ? -rule->moving : 0;
   return rule->kind == SVDGRAD_FUNCTION_CLIP && !a.kept ? rule->moving : 0;
 }
 
 /* Whether s ties with s_1: the derivative of s_1 is shared equally among such values. */
-GAP_FUNCTION int function_is_first(REAL s, REAL s1, const GAP_POLICY *tally) { return s >= s1 - tally->floor; }
+RULE int function_is_first(REAL s, REAL s1, const gap_policy_t *tally) { return s >= s1 - tally->floor; }
 
 /* (f(a) - f(0)) / a in the caller's units; f(0) = null_value.  Where f(0) + f'(a) a / 2 agrees with f(a) to rounding,
  * f'(a) / 2 is the more accurate quotient: f is an even function of s, f(0) + c s^2 near 0. */
-GAP_FUNCTION REAL function_null_ratio(const FUNCTION_RULE *rule, FUNCTION_POINT a, REAL value_scale, REAL null_value,
-                                      int exponent, GAP_POLICY *tally) {
+RULE REAL function_null_ratio(const function_rule_t *rule, function_point_t a, REAL value_scale, REAL null_value,
+                              int exponent, gap_policy_t *tally) {
   const REAL f = a.f * value_scale, noise = 4 * rule->epsilon * (fabs(f) + fabs(null_value));
   if (rule->kind == SVDGRAD_FUNCTION_CUSTOM && fabs(f - null_value - a.df / 2 * a.s) <= noise)
     return ldexp(a.df / 2, -exponent);
   return ldexp(function_divide(rule, f - null_value, a.s, tally), -exponent);
 }
+
+#endif

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The two divisions of the backward pass that can blow up, 1/(s_j - s_i) and 1/(s_i + s_j), under the caller's gap
- * policy; and the tally for svdgrad_report_t.  One text for C and CUDA, included with
- *
- *   REAL          float or double
- *   GAP_POLICY    name of the struct of constants and tally for that type
- *   GAP_FACTORS   name of the struct of two factors
- *   GAP_FUNCTION  how its functions are declared
+ * policy; and the tally for svdgrad_report_t.
  *
  * Singular values are normalized: multiplied by the power of two 2^-exponent such that 1 <= s_1 < 2.  Then nothing here
  * over- or underflows, and thresholds are relative to s_1. */
+#ifndef SVDGRAD_RULES_GAP_H
+#define SVDGRAD_RULES_GAP_H
+#include "real.h"
+#include <svdgrad/svdgrad.h>
 
-typedef struct GAP_POLICY {
+#include <math.h>
+
+typedef struct {
   int policy; /* svdgrad_gap_policy_t */
   REAL s1;
   REAL floor;     /* c eps s_1: a difference of singular values below this is rounding noise */
@@ -20,16 +21,16 @@ typedef struct GAP_POLICY {
   /* The tally: fields of svdgrad_report_t, for normalized singular values. */
   REAL min_gap, gauge_residual, amplification; /* min_gap is absolute */
   int dropped, flags;
-} GAP_POLICY;
+} gap_policy_t;
 
 /* Used in place of 1/(s_j - s_i) and 1/(s_i + s_j); 0 where dropped. */
-typedef struct GAP_FACTORS {
+typedef struct {
   REAL minus, plus;
-} GAP_FACTORS;
+} gap_factors_t;
 
 /* Exponent e such that 2^-e s_1 is in [1, 2); 0 for 0, Inf and NaN.  At least -limit, so that 2^-e is finite: a smaller
  * s_1 is not scaled all the way up to 1. */
-GAP_FUNCTION int gap_exponent(REAL s1, int limit) {
+RULE int gap_exponent(REAL s1, int limit) {
   int exponent = 1;
   if (s1 > 0 && s1 - s1 == 0)
     (void)frexp(s1, &exponent);
@@ -37,9 +38,8 @@ GAP_FUNCTION int gap_exponent(REAL s1, int limit) {
 }
 
 /* epsilon: of the element type.  s1: normalized.  norm: |gU| + |gV|.  largest_column: max |gU_j| + max |gV_j|. */
-GAP_FUNCTION GAP_POLICY gap_policy_make(int policy, REAL gap_param, REAL epsilon, REAL s1, REAL norm,
-                                        REAL largest_column) {
-  GAP_POLICY made;
+RULE gap_policy_t gap_policy_make(int policy, REAL gap_param, REAL epsilon, REAL s1, REAL norm, REAL largest_column) {
+  gap_policy_t made;
   made.policy = policy;
   made.s1 = s1;
   made.floor = 4 * epsilon * s1; /* singular values are right to a few eps s_1: a smaller gap is not known */
@@ -52,7 +52,7 @@ GAP_FUNCTION GAP_POLICY gap_policy_make(int policy, REAL gap_param, REAL epsilon
   return made;
 }
 
-GAP_FUNCTION int gap_is_dropped(const GAP_POLICY *policy, REAL gap, REAL gauge_part) {
+RULE int gap_is_dropped(const gap_policy_t *policy, REAL gap, REAL gauge_part) {
   switch (policy->policy) {
   case SVDGRAD_GAP_EXACT: return 0;
   case SVDGRAD_GAP_MASK: return gap <= policy->width;
@@ -63,19 +63,19 @@ GAP_FUNCTION int gap_is_dropped(const GAP_POLICY *policy, REAL gap, REAL gauge_p
 }
 
 /* For every divisor that is zero only together with s_i. */
-GAP_FUNCTION int gap_sum_is_dropped(const GAP_POLICY *policy, REAL sum) {
+RULE int gap_sum_is_dropped(const gap_policy_t *policy, REAL sum) {
   return policy->policy != SVDGRAD_GAP_EXACT && sum <= policy->floor;
 }
 
 /* LORENTZ: x/(x^2 + w^2), computed without squares, which underflow for a small x. */
-GAP_FUNCTION REAL gap_inverse(const GAP_POLICY *policy, REAL x) {
+RULE REAL gap_inverse(const gap_policy_t *policy, REAL x) {
   return policy->policy == SVDGRAD_GAP_LORENTZ ? 1 / (x + policy->width * (policy->width / x)) : 1 / x;
 }
 
 /* Factors of (X+Y)_ij and (X-Y)_ij, whose absolute values are `gauge_part` and `phase_part`. */
-GAP_FUNCTION GAP_FACTORS gap_pair(GAP_POLICY *policy, REAL s_i, REAL s_j, REAL gauge_part, REAL phase_part) {
+RULE gap_factors_t gap_pair(gap_policy_t *policy, REAL s_i, REAL s_j, REAL gauge_part, REAL phase_part) {
   const REAL x = s_j - s_i, gap = fabs(x), sum = s_i + s_j;
-  GAP_FACTORS factors = {0, 0};
+  gap_factors_t factors = {0, 0};
   int dropped = 0;
   if (policy->policy == SVDGRAD_GAP_EXACT) { /* also where the numerator is 0: a tie gives NaN */
     factors.minus = 1 / x;
@@ -107,8 +107,8 @@ GAP_FUNCTION GAP_FACTORS gap_pair(GAP_POLICY *policy, REAL s_i, REAL s_j, REAL g
 }
 
 /* The diagonal i = j of complex matrices: only 1/(2 s_i), the factor of (X-Y)_ii. */
-GAP_FUNCTION GAP_FACTORS gap_diagonal(GAP_POLICY *policy, REAL s_i, REAL phase_part) {
-  GAP_FACTORS factors = {0, 0};
+RULE gap_factors_t gap_diagonal(gap_policy_t *policy, REAL s_i, REAL phase_part) {
+  gap_factors_t factors = {0, 0};
   if (phase_part == 0 && policy->policy != SVDGRAD_GAP_EXACT)
     return factors;
   if (!gap_sum_is_dropped(policy, 2 * s_i)) {
@@ -121,7 +121,7 @@ GAP_FUNCTION GAP_FACTORS gap_diagonal(GAP_POLICY *policy, REAL s_i, REAL phase_p
 }
 
 /* Used in place of 1/s_i for the part of gU_i or gV_i outside the span of U or V, whose norm is `outside`. */
-GAP_FUNCTION REAL gap_outside(GAP_POLICY *policy, REAL s_i, REAL outside) {
+RULE REAL gap_outside(gap_policy_t *policy, REAL s_i, REAL outside) {
   if (outside == 0 && policy->policy != SVDGRAD_GAP_EXACT)
     return 0;
   if (!gap_sum_is_dropped(policy, s_i))
@@ -132,13 +132,13 @@ GAP_FUNCTION REAL gap_outside(GAP_POLICY *policy, REAL s_i, REAL outside) {
 }
 
 /* s_k and s_next are the singular values on either side of the cut at `rank`. */
-GAP_FUNCTION void gap_cut(GAP_POLICY *policy, REAL s_k, REAL s_next) {
+RULE void gap_cut(gap_policy_t *policy, REAL s_k, REAL s_next) {
   if (s_k - s_next <= policy->floor)
     policy->flags |= SVDGRAD_REPORT_CUT;
 }
 
 /* Gauge part of the cotangents, of absolute value `residual`: no change of A acts on it.  norm = |gU| + |gV|. */
-GAP_FUNCTION void gap_gauge(GAP_POLICY *policy, REAL residual, REAL norm) {
+RULE void gap_gauge(gap_policy_t *policy, REAL residual, REAL norm) {
   if (residual == 0)
     return;
   policy->gauge_residual = fmax(policy->gauge_residual, residual / norm);
@@ -146,7 +146,7 @@ GAP_FUNCTION void gap_gauge(GAP_POLICY *policy, REAL residual, REAL norm) {
     policy->flags |= SVDGRAD_REPORT_GAUGE;
 }
 
-GAP_FUNCTION svdgrad_report_t gap_report(const GAP_POLICY *policy, int exponent) {
+RULE svdgrad_report_t gap_report(const gap_policy_t *policy, int exponent) {
   svdgrad_report_t report;
   report.min_gap = policy->min_gap;
   if (policy->min_gap < (REAL)INFINITY)
@@ -157,3 +157,5 @@ GAP_FUNCTION svdgrad_report_t gap_report(const GAP_POLICY *policy, int exponent)
   report.flags = policy->flags;
   return report;
 }
+
+#endif

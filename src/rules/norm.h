@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The norms of svdgrad_norm_kind_t as functions of the singular values, and their derivatives.  One text for C and
- * CUDA, included after rules/gap.inc and rules/function.inc with their macros and
+/* The norms of svdgrad_norm_kind_t as functions of the singular values, and their derivatives.
  *
- *   NORM_SUM  name of the struct that collects the values
- *
- * Singular values are normalized (rules/gap.inc), the largest one first. */
+ * Singular values are normalized (gap.h), the largest one first. */
+#ifndef SVDGRAD_RULES_NORM_H
+#define SVDGRAD_RULES_NORM_H
+#include "function.h"
 
-typedef struct NORM_SUM {
+typedef struct {
   int kind, exact; /* exact: SVDGRAD_GAP_EXACT, nothing is dropped */
   REAL p, s1;
   REAL least;   /* at a kink, values up to this count as zero */
   REAL cluster; /* SPECTRAL: values from this on tie with the largest */
   REAL sum;
   int64_t count, members;
-} NORM_SUM;
+} norm_sum_t;
 
-GAP_FUNCTION NORM_SUM norm_begin(int kind, REAL p, const GAP_POLICY *policy, REAL epsilon, int64_t larger) {
-  NORM_SUM sum;
+RULE norm_sum_t norm_begin(int kind, REAL p, const gap_policy_t *policy, REAL epsilon, int64_t larger) {
+  norm_sum_t sum;
   sum.kind = kind;
   sum.exact = policy->policy == SVDGRAD_GAP_EXACT;
   sum.p = p;
@@ -28,7 +28,7 @@ GAP_FUNCTION NORM_SUM norm_begin(int kind, REAL p, const GAP_POLICY *policy, REA
   return sum;
 }
 
-GAP_FUNCTION void norm_add(NORM_SUM *sum, REAL s) {
+RULE void norm_add(norm_sum_t *sum, REAL s) {
   sum->count++;
   sum->members += s >= sum->cluster;
   switch (sum->kind) {
@@ -39,9 +39,9 @@ GAP_FUNCTION void norm_add(NORM_SUM *sum, REAL s) {
 }
 
 /* SCHATTEN: the norm divided by s_1, at least 1. */
-GAP_FUNCTION REAL norm_root(const NORM_SUM *sum) { return pow(sum->sum, 1 / sum->p); }
+RULE REAL norm_root(const norm_sum_t *sum) { return pow(sum->sum, 1 / sum->p); }
 
-GAP_FUNCTION REAL norm_value(const NORM_SUM *sum, int exponent) {
+RULE REAL norm_value(const norm_sum_t *sum, int exponent) {
   switch (sum->kind) {
   case SVDGRAD_NORM_SPECTRAL: return ldexp(sum->s1, exponent);
   case SVDGRAD_NORM_SCHATTEN: return sum->s1 > 0 ? ldexp(sum->s1 * norm_root(sum), exponent) : sum->s1;
@@ -51,7 +51,7 @@ GAP_FUNCTION REAL norm_value(const NORM_SUM *sum, int exponent) {
 }
 
 /* g times the derivative of the norm with respect to the value s. */
-GAP_FUNCTION REAL norm_weight(const NORM_SUM *sum, REAL g, REAL s, int exponent) {
+RULE REAL norm_weight(const norm_sum_t *sum, REAL g, REAL s, int exponent) {
   const int null = !sum->exact && s <= sum->least;
   if (!(sum->s1 > 0) && !(sum->s1 != sum->s1) && !sum->exact)
     return g * 0;
@@ -62,3 +62,5 @@ GAP_FUNCTION REAL norm_weight(const NORM_SUM *sum, REAL g, REAL s, int exponent)
   default: return null ? g * 0 : ldexp(g * (1 / s), -exponent); /* 2^-exponent itself may be too large */
   }
 }
+
+#endif

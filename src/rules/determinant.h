@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The product of all singular values, and of all but one.  The product is held as a fraction in [1/2, 1) and an integer
- * exponent, so that no intermediate result over- or underflows.  One text for C and CUDA, included after rules/gap.inc
- * with its macros and
+ * exponent, so that no intermediate result over- or underflows.
  *
- *   DETERMINANT  name of the struct that collects the values
- *
- * Singular values are normalized (rules/gap.inc).  Zeros are counted and left out of the product: the derivative with
- * respect to a value is the product of the others, which is not 0 if that value is the only zero. */
+ * Singular values are normalized (gap.h).  Zeros are counted and left out of the product: the derivative with respect to
+ * a value is the product of the others, which is not 0 if that value is the only zero. */
+#ifndef SVDGRAD_RULES_DETERMINANT_H
+#define SVDGRAD_RULES_DETERMINANT_H
+#include "gap.h"
 
 /* {1, 0, 0, 0} is the empty product. */
-typedef struct DETERMINANT {
+typedef struct {
   REAL fraction;
   int64_t exponent;
   int64_t count, zeros;
-} DETERMINANT;
+} determinant_t;
 
-GAP_FUNCTION void determinant_times(DETERMINANT *product, REAL s) {
+RULE void determinant_times(determinant_t *product, REAL s) {
   int of_value = 0, of_product = 0;
   product->count++;
   if (s == 0) {
@@ -27,7 +27,7 @@ GAP_FUNCTION void determinant_times(DETERMINANT *product, REAL s) {
 }
 
 /* 2^exponent x y; only the result itself can over- or underflow. */
-GAP_FUNCTION REAL determinant_scaled(REAL x, REAL y, int64_t exponent) {
+RULE REAL determinant_scaled(REAL x, REAL y, int64_t exponent) {
   int of_x = 0, of_y = 0;
   const REAL fraction = frexp(x, &of_x) * frexp(y, &of_y);
   const int64_t sum = exponent + of_x + of_y;
@@ -35,19 +35,19 @@ GAP_FUNCTION REAL determinant_scaled(REAL x, REAL y, int64_t exponent) {
 }
 
 /* The product times `factor`; the true values are 2^exponent times the collected ones. */
-GAP_FUNCTION REAL determinant_value(const DETERMINANT *product, int exponent, REAL factor) {
+RULE REAL determinant_value(const determinant_t *product, int exponent, REAL factor) {
   if (product->zeros > 0)
     return 0;
   return determinant_scaled(product->fraction, factor, product->exponent + product->count * (int64_t)exponent);
 }
 
-GAP_FUNCTION REAL determinant_log(const DETERMINANT *product, int exponent) {
+RULE REAL determinant_log(const determinant_t *product, int exponent) {
   const REAL whole = (REAL)(product->exponent + product->count * (int64_t)exponent);
   return product->zeros > 0 ? -(REAL)INFINITY : log(product->fraction) + whole * (REAL)0.69314718055994530942;
 }
 
 /* The product of all values but s, times `factor`. */
-GAP_FUNCTION REAL determinant_without(const DETERMINANT *product, REAL s, int exponent, REAL factor) {
+RULE REAL determinant_without(const determinant_t *product, REAL s, int exponent, REAL factor) {
   const int64_t shift = (product->count - 1) * (int64_t)exponent;
   int of_value = 0;
   if (product->zeros > (s == 0))
@@ -59,8 +59,10 @@ GAP_FUNCTION REAL determinant_without(const DETERMINANT *product, REAL s, int ex
 }
 
 /* g / s; dropped where s is rounding noise, except under SVDGRAD_GAP_EXACT. */
-GAP_FUNCTION REAL determinant_quotient(const GAP_POLICY *policy, REAL g, REAL s, int exponent) {
+RULE REAL determinant_quotient(const gap_policy_t *policy, REAL g, REAL s, int exponent) {
   if (g == 0 || gap_sum_is_dropped(policy, s))
     return 0;
   return ldexp(g / s, -exponent);
 }
+
+#endif
