@@ -250,10 +250,6 @@ def table(architecture, usages, sizes):
     return lines
 
 
-# A hot kernel that keeps a little in local memory on one architecture, and how many bytes: {(name, type, architecture)}.
-KNOWN_FRAMES = {("jacobi_warp<32,true>", "f64", 90): 32}
-
-
 def faults(usages):
     """Lines of the kernels with stack or spills: hot ones where that is tuned for, and others; alike ones of many
     architectures are one line."""
@@ -261,8 +257,7 @@ def faults(usages):
     for (architecture, kind), kernels in usages.items():
         for name, usage in kernels.items():
             if usage.stack or usage.stores or usage.loads:
-                known = usage.stack <= KNOWN_FRAMES.get((name, kind, architecture), 0)
-                bad = architecture in TUNED and plain_name(name) in HOT and not known
+                bad = architecture in TUNED and plain_name(name) in HOT
                 alike[name, kind, usage.stack, usage.stores, usage.loads, bad].append(architecture)
     hot, others = [], []
     for (name, kind, stack, stores, loads, bad), where in sorted(alike.items()):
