@@ -248,7 +248,9 @@ static cudaError_t backward_fused(cuda_algorithm_t algorithm, const svd_backward
                              .gap_param = p->gap_param,
                              .gap_policy = p->gap_policy,
                              .report = call->report};
-  return (algorithm == CUDA_BACKWARD_THREAD ? kernels->backward_thread : kernels->backward_fused)(&args, call->stream);
+  return (algorithm == CUDA_BACKWARD_THREAD ? kernels->backward_thread
+          : algorithm == CUDA_BACKWARD_WARP ? kernels->backward_warp
+                                            : kernels->backward_fused)(&args, call->stream);
 }
 
 svdgrad_status_t cuda_backward(const cuda_state_t *state, const svd_backward_call_t *call) {
