@@ -7,8 +7,9 @@ usage: tools/cuda_kernels.py [--check] [--build DIR] [--nvcc PATH] [--jobs N] [A
        tools/cuda_kernels.py --keep COMPILER [ARGUMENT...]
 
 Compiles src/cuda/kernels/inst_*.cu once per architecture and reads what ptxas says; no device is needed.  Exits with 1 if
-a hot kernel has a stack frame or spills registers on an architecture that is tuned for.  --check only does that, for
-those architectures, and writes no file.  One architecture takes about three minutes of one core.
+a hot kernel has a stack frame or spills registers on an architecture that is tuned for, or if the largest block of a
+kernel has more registers or shared memory than there are.  --check only does that, for those architectures, and writes no
+file.  One architecture takes about three minutes of one core.
 --build names a configured build directory, for the generated headers (default: build/cuda).
 --tuned prints the architectures that are tuned for and that nvcc knows, as CUDAARCHS takes them.
 --keep is for CMAKE_CUDA_COMPILER_LAUNCHER: it runs the compiler, and keeps what ptxas says of the kernels beside the object.
@@ -34,7 +35,7 @@ TUNED = [80, 90, 100]
 HOT = {
     *("jacobi_thread", "jacobi_skinny", "jacobi_warp", "jacobi_panels", "blocked_factor", "blocked_update"),
     *("norm_thread", "norm_warp"),
-    *("qr", "apply_q", "normalize", "gemm", "backward_thread", "backward_fused", "form_backward"),
+    *("qr", "apply_q", "normalize", "gemm", "backward_thread", "backward_warp", "backward_fused", "form_backward"),
     *("form_jvp", "form_second", "form_pairs", "program_load", "program_store", "program_scale"),
     *("power_pass", "power_start", "power_finish", "power_quotient", "normalize_along", "normalize_gradient"),
 }
@@ -67,6 +68,8 @@ template <class T> void sizes(const char *type) {
   printf("norm_thread %d 0\\n", THREAD_WARPS * WARP);
   printf("norm_warp %d 0\\n", WARP);
   printf("backward_thread %d 0\\n", THREAD_WARPS * WARP);
+  printf("backward_warp<8> %d %zu\\n", WARP, warp_plan<T, 8>::block_bytes(8, WARP_ROWS));
+  printf("backward_warp<16> %d %zu\\n", WARP, warp_plan<T, 16>::block_bytes(16, WARP_ROWS));
   all_panels_sizes<T, 1>();
   printf("blocked_factor %d 0\\n", fold_shape<T>::THREADS);
   printf("blocked_update %d 0\\n", update_shape<T>::THREADS);
@@ -250,10 +253,6 @@ def table(architecture, usages, sizes):
     return lines
 
 
-# A hot kernel that keeps a little in local memory on one architecture, and how many bytes: {(name, type, architecture)}.
-KNOWN_FRAMES = {("jacobi_warp<32,true>", "f64", 90): 32}
-
-
 def faults(usages):
     """Lines of the kernels with stack or spills: hot ones where that is tuned for, and others; alike ones of many
     architectures are one line."""
@@ -261,8 +260,7 @@ def faults(usages):
     for (architecture, kind), kernels in usages.items():
         for name, usage in kernels.items():
             if usage.stack or usage.stores or usage.loads:
-                known = usage.stack <= KNOWN_FRAMES.get((name, kind, architecture), 0)
-                bad = architecture in TUNED and plain_name(name) in HOT and not known
+                bad = architecture in TUNED and plain_name(name) in HOT
                 alike[name, kind, usage.stack, usage.stores, usage.loads, bad].append(architecture)
     hot, others = [], []
     for (name, kind, stack, stores, loads, bad), where in sorted(alike.items()):
@@ -270,6 +268,21 @@ def faults(usages):
         line = f"{name}, {kind}, sm {listed}: stack {stack}, spill stores {stores}, spill loads {loads}"
         (hot if bad else others).append(line)
     return hot, others
+
+
+def misfits(usages, sizes):
+    """Lines of the kernels of which no block fits a multiprocessor, for its registers or its shared memory; but for what
+    asks for less where a device has less."""
+    lines = []
+    for (architecture, kind), kernels in sorted(usages.items()):
+        for name, usage in kernels.items():
+            threads, dynamic = size_of(name, sizes[kind])
+            if plain_name(name) != "jacobi_panels" and not resident_blocks(architecture, usage, threads, dynamic):
+                lines.append(
+                    f"{name}, {kind}, sm {architecture}: no block of {threads} threads fits, of {usage.registers} registers "
+                    f"each and {usage.shared} + {dynamic} bytes of shared memory"
+                )
+    return lines
 
 
 def main():
@@ -307,12 +320,12 @@ def main():
                 for key in wanted
                 if key not in usages
             }
-            if not options.check:
-                sizes = pool.submit(launch_sizes, options.nvcc, options.build, directory)
+            sizes = pool.submit(launch_sizes, options.nvcc, options.build, directory)
             usages = {key: jobs[key].result() if key in jobs else usages[key] for key in wanted}
-            launched = {} if options.check else sizes.result()
+            launched = sizes.result()
 
     hot, others = faults(usages)
+    too_large = misfits(usages, launched)
     if not options.check:
         version = re.search(r"release [\d.]+, V([\d.]+)", run([options.nvcc, "--version"])).group(1)
         lines = [
@@ -325,7 +338,7 @@ def main():
             "Kernels with their template arguments after the element type: `jacobi_thread<rows, vectors>`, "
             "`jacobi_skinny<columns, vectors>`,",
             "`jacobi_warp<rows, vectors>`, `jacobi_panels<rows / 32, vectors>`; `false` computes singular values only.  "
-            "`norm_thread<rows>`, `norm_warp<rows>`.",
+            "`norm_thread<rows>`, `norm_warp<rows>`, `backward_thread<rows, columns>`, `backward_warp<columns>`.",
             "Shared memory, stack and spills in bytes; shared memory is static, or static + dynamic, that of backward_fused "
             f"at k = {FUSED_K}.",
             "Blocks are those that fit one multiprocessor at the largest block that is launched, occupancy is their "
@@ -346,16 +359,16 @@ def main():
 
     for line in others:
         print(f"cuda_kernels: note: {line}")
-    for line in hot:
+    for line in hot + too_large:
         print(f"cuda_kernels: FAILED: {line}")
     count = sum(map(len, usages.values()))
     listed = " ".join(map(str, architectures))
     seconds = time.monotonic() - began
     print(
         f"cuda_kernels: {count} kernels for sm {listed}, {kept} of {len(wanted)} files as the build compiled them: "
-        f"{len(hot)} hot ones with stack or spills; {seconds:.0f} s"
+        f"{len(hot)} hot ones with stack or spills, {len(too_large)} that cannot be launched; {seconds:.0f} s"
     )
-    return 1 if hot else 0
+    return 1 if hot or too_large else 0
 
 
 if __name__ == "__main__":

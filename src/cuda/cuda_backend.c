@@ -42,6 +42,7 @@ static svdgrad_status_t check_device(int device) {
 /* Makes the context of the device and loads the kernels, so that no call does, which may be captured. */
 static svdgrad_status_t load_kernels(int device, size_t shared_bytes) {
   device_guard_t guard;
+  device_hold(device);
   cudaError_t error = device_enter(&guard, device);
   for (svdgrad_dtype_t dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128 && !error; dtype++)
     error = cuda_kernels_of(dtype)->load(shared_bytes);

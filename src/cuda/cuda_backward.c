@@ -20,5 +20,7 @@ cudaError_t cuda_backward_fused(cuda_algorithm_t algorithm, const svd_backward_c
                              .gap_param = p->gap_param,
                              .gap_policy = p->gap_policy,
                              .report = call->report};
-  return (algorithm == CUDA_BACKWARD_THREAD ? kernels->backward_thread : kernels->backward_fused)(&args, call->stream);
+  return (algorithm == CUDA_BACKWARD_THREAD ? kernels->backward_thread
+          : algorithm == CUDA_BACKWARD_WARP ? kernels->backward_warp
+                                            : kernels->backward_fused)(&args, call->stream);
 }

@@ -50,6 +50,9 @@ static cuda_algorithm_t choose_backward(const cuda_state_t *state, const problem
   const int64_t rows = p->m < p->n ? p->n : p->m;
   if (thin && rows <= cuda_kernels_of(p->dtype)->backward_thread_limit)
     return CUDA_BACKWARD_THREAD;
+  if (thin && p->k <= cuda_kernels_of(p->dtype)->backward_warp_columns &&
+      rows <= cuda_kernels_of(p->dtype)->backward_warp_rows)
+    return CUDA_BACKWARD_WARP;
   if (thin && p->k <= widest && cuda_kernels_of(p->dtype)->fused_shared_bytes(p->k) <= state->shared_bytes)
     return CUDA_BACKWARD_FUSED;
   return CUDA_BACKWARD_STEPS;
@@ -83,6 +86,7 @@ const char *cuda_algorithm_string(cuda_algorithm_t algorithm) {
   case CUDA_JACOBI_PANELS: return "jacobi-panels";
   case CUDA_JACOBI_BLOCKED: return "jacobi-blocked";
   case CUDA_BACKWARD_THREAD: return "backward-thread";
+  case CUDA_BACKWARD_WARP: return "backward-warp";
   case CUDA_BACKWARD_FUSED: return "backward-fused";
   case CUDA_BACKWARD_STEPS: return "backward-steps";
   case CUDA_PROGRAM: return "program-steps";

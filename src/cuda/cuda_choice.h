@@ -15,7 +15,8 @@ typedef enum cuda_algorithm {
   CUDA_JACOBI_WARP,
   CUDA_JACOBI_PANELS,
   CUDA_JACOBI_BLOCKED,
-  CUDA_BACKWARD_THREAD, /* a thread, a block, many blocks per matrix */
+  CUDA_BACKWARD_THREAD, /* a thread, lanes of a warp, a block, many blocks per matrix */
+  CUDA_BACKWARD_WARP,
   CUDA_BACKWARD_FUSED,
   CUDA_BACKWARD_STEPS,
   CUDA_PROGRAM, /* functions of the SVD (src/functions/machine.h) */

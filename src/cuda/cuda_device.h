@@ -13,9 +13,15 @@ typedef struct cuda_state {
 const cuda_state_t *cuda_state(const context_t *context);
 const cuda_kernels_t *cuda_kernels_of(svdgrad_dtype_t dtype);
 
-/* Makes the handle's device current; the guard remembers the caller's. */
+/* Makes a context on the device, if there is none yet, which stays as long as the process; the current one is another's. */
+void device_hold(int device);
+
+/* Makes the handle's device current, of which device_hold has made the context; the guard remembers the caller's.
+ * cudaSetDevice alone does not do: to go back to a device on which the caller has no context would make one there, which
+ * takes some hundred megabytes and may even fail. */
 typedef struct device_guard {
   int device, previous;
+  int is_pushed; /* the context of the device is on the driver's stack of this thread, above the caller's */
 } device_guard_t;
 cudaError_t device_enter(device_guard_t *guard, int device);
 void device_leave(const device_guard_t *guard);

@@ -4,8 +4,8 @@
  * The list of launches depends on n and max_sweeps only: nothing waits for the device, and the whole can be captured.
  * Its price is that all sweeps are launched, 3 launches for each of n/32 steps, though 8 to 10 sweeps are enough for
  * most matrices: the rest, 250 launches at n = 512 and 15 sweeps, finds nothing to do and takes about 2 us each.  A
- * stream holds about 1,024 launches.  Up to n = 672 a call queues fewer; beyond, or with a larger max_sweeps, the host
- * waits in the call until the device has begun the first of them. */
+ * stream holds about 1,024 launches.  Up to n = 672, of c128 up to 576, a call queues fewer; beyond, or with a larger
+ * max_sweeps, the host waits in the call until the device has begun the first of them. */
 #ifndef SVDGRAD_CUDA_JACOBI_BLOCKED_H
 #define SVDGRAD_CUDA_JACOBI_BLOCKED_H
 #include "base/batch_layout.h"

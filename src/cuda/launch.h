@@ -157,7 +157,7 @@ typedef struct gemm_args {
   int64_t lda, ldb, ldc, stride_a, stride_b, stride_c;
 } gemm_args_t;
 
-/* The backward pass of one matrix inside one block, or one thread. */
+/* The backward pass of one matrix inside one block, by some lanes of a warp, or by one thread. */
 typedef struct fused_args {
   int64_t batch_count, m, n, k;
   svdgrad_matrix_t U, Vh, gU, gVh, gA; /* the caller's; gU and gVh may have data NULL */
@@ -272,6 +272,8 @@ typedef struct cuda_kernels {
   cudaError_t (*backward_fused)(const fused_args_t *args, cudaStream_t stream);
   int backward_thread_limit; /* most rows and columns of backward_thread */
   cudaError_t (*backward_thread)(const fused_args_t *args, cudaStream_t stream);
+  int backward_warp_columns, backward_warp_rows; /* most of min(m, n), of max(m, n) */
+  cudaError_t (*backward_warp)(const fused_args_t *args, cudaStream_t stream);
   cudaError_t (*empty)(const empty_args_t *args, cudaStream_t stream);
   cudaError_t (*program_load)(const transfer_args_t *args, cudaStream_t stream);
   cudaError_t (*program_store)(const transfer_args_t *args, cudaStream_t stream);

@@ -390,6 +390,7 @@ stage_device() {
     limited 400 "$test" env $late "$build_dir/$test"
   done
   limited 100 test_module env $late "$build_dir/test_module"
+  [ $simt = 0 ] || limited 100 test_host_code_two env SIMT_DEVICES=2 TEST_FILTER=no_context "$build_dir/test_host_code"
   [ $simt = 0 ] || limited 100 test_device_two env SIMT_DEVICES=2 TEST_FILTER=callers_device "$build_dir/test_device"
 }
 

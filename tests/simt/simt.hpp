@@ -39,14 +39,25 @@
 #define __device__
 #define __host__
 #define __constant__ static
+#if defined __x86_64__ && !defined __clang__
+// As many one-byte instructions that do nothing before the kernel as a block may have threads: there the shim counts them
+// (shim/runtime_launch.cpp).  No attribute that takes a number which depends on template arguments is nearer.
+#define __launch_bounds__(...)                                                                                         \
+  __attribute__((patchable_function_entry(simt::first_of(__VA_ARGS__), simt::first_of(__VA_ARGS__))))
+namespace simt {
+template <class... More> constexpr int first_of(int first, More...) { return first; }
+} // namespace simt
+#else
 #define __launch_bounds__(...)
+#endif
 #define __forceinline__ inline
 #define __noinline__    __attribute__((noinline))
 #define __align__(n)    __attribute__((aligned(n)))
-#ifdef SIMT_TSAN
-#define __shared__ static thread_local // with SIMT_XBLOCK=1 every block runs on a thread of its own
-#else
-#define __shared__ static // one block runs at a time in the process
+// The tag stands in the name of the variable, by which the shim finds it (shim/static_shared.cpp).
+#ifdef SIMT_TSAN // with SIMT_XBLOCK=1 every block runs on a thread of its own
+#define __shared__ static thread_local __attribute__((abi_tag("simtshared")))
+#else // one block runs at a time in the process
+#define __shared__ static __attribute__((abi_tag("simtshared")))
 #endif
 
 #include "simt_core.hpp"

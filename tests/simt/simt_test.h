@@ -15,6 +15,8 @@ int simt_forbidden_end(void);
 size_t simt_leaked(void);          /* allocations of device memory that are not freed */
 unsigned long simt_switches(void); /* changes of CUDA thread so far: a measure of the scheduler's work */
 unsigned long simt_launches(void); /* kernels that have run so far */
+int simt_has_context(int device);  /* whether anything has made a context on the device */
+size_t simt_queued(void *stream);  /* pieces of work that the stream has been given since it was made */
 size_t simt_pending(void);         /* pieces of work that are queued in all streams (SIMT_ASYNC=1) */
 
 #ifdef __cplusplus

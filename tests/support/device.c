@@ -6,6 +6,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#if TEST_SIMT
+#include "simt_test.h"
+#endif
 
 static void check(cudaError_t error) {
   if (error == cudaSuccess)
@@ -44,10 +47,26 @@ void *device_call_memory(device_call_t *call, void *host, size_t bytes) {
   return device;
 }
 
+/* A stream holds about 1,024 launches: where a call queues more, the host waits for the device.  The copies are counted,
+ * too; of a GPU's stream nobody tells the number. */
+static void check_queue(const device_call_t *call) {
+#if TEST_SIMT
+  enum { STREAM_HOLDS = 1000 };
+  if (simt_queued(call->stream) <= STREAM_HOLDS)
+    return;
+  fprintf(stderr, "test: a call has queued %zu pieces of work, a stream holds %d\n", simt_queued(call->stream),
+          (int)STREAM_HOLDS);
+  abort();
+#else
+  (void)call;
+#endif
+}
+
 void device_call_end(device_call_t *call) {
   if (!call->on_device)
     return;
   const cudaStream_t stream = (cudaStream_t)call->stream;
+  check_queue(call);
   for (int i = 0; i < call->count; i++)
     check(
         cudaMemcpyAsync(call->copy[i].host, call->copy[i].device, call->copy[i].bytes, cudaMemcpyDeviceToHost, stream));

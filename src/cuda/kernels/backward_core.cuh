@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The k-by-k heart of the backward pass (formula: svdgrad.h), by one block.  P = U^H gU and Q = V^H gV, column-major
+/* The k-by-k heart of the backward pass (formula: svdgrad.h), by one team (team.cuh), a block if nothing else is said.  P = U^H gU and Q = V^H gV, column-major
  * with columns `pitch` apart, in shared or global memory; M may be written over Q.  Singular values are normalized, s = 2^-exponent S
  * (src/rules/gap.h), and what is divided by one of them is multiplied by 2^-exponent last. */
 #pragma once
@@ -25,12 +25,12 @@ template <class T> __device__ inline skew_pair<T> skew_at(int64_t pitch, const T
 }
 
 /* M_ij and M_ji of every pair; gS as real numbers, or NULL. */
-template <class T>
+template <class Team = block_team, class T>
 __device__ inline void form_M(int64_t k, int64_t pitch, const T *P, const T *Q, const real_t<T> *s, const real_t<T> *gS,
                               power_of_two<real_t<T>> scale, gap_policy<real_t<T>> *policy, T *M) {
   typedef real_t<T> R;
   const int64_t pairs = k * (k + 1) / 2;
-  for (int64_t e = threadIdx.x; e < pairs; e += blockDim.x) {
+  for (int64_t e = Team::rank(); e < pairs; e += Team::size()) {
     int64_t i, j;
     pair_of(e, &i, &j);
     const skew_pair<T> z = skew_at(pitch, P, Q, i, j);
@@ -50,9 +50,9 @@ __device__ inline void form_M(int64_t k, int64_t pitch, const T *P, const T *Q, 
 }
 
 /* What a complex loss does under a phase of (u_i, v_i), Im diag(P + Q), is not defined by A. */
-template <class T>
+template <class Team = block_team, class T>
 __device__ inline void tally_phases(int64_t k, int64_t pitch, const T *P, const T *Q, real_t<T> norm,
                                     gap_policy<real_t<T>> *policy) {
-  for (int64_t i = threadIdx.x; i < k && scalar<T>::is_complex; i += blockDim.x)
+  for (int64_t i = Team::rank(); i < k && scalar<T>::is_complex; i += Team::size())
     gap_gauge(policy, fabs(im(P[i * pitch + i]) + im(Q[i * pitch + i])), norm);
 }

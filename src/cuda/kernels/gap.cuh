@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The gap policy (src/rules/gap.h) in the precision of the elements, and its tally over the threads of a block. */
 #pragma once
-#include "block.cuh"
+#include "team.cuh"
 
 #include <svdgrad/svdgrad.h>
 
@@ -39,7 +39,7 @@ template <class R> using gap_factors = typename gap<R>::factors;
 static const int ANY_EXPONENT = 1 << 20; /* limit of gap_exponent: none */
 
 /* Combines what the threads of the block have tallied; every thread gets the result. */
-template <class R> __device__ inline gap_policy<R> gap_combine(gap_policy<R> policy, R *scratch) {
+template <class R> __device__ inline gap_policy<R> gap_combine(gap_policy<R> policy, R *scratch, block_team = {}) {
   policy.min_gap = block_reduce<min_of<R>>(policy.min_gap, scratch);
   policy.gauge_residual = block_reduce<max_of<R>>(policy.gauge_residual, scratch);
   policy.amplification = block_reduce<max_of<R>>(policy.amplification, scratch);
@@ -57,5 +57,18 @@ template <class R> __device__ inline gap_policy<R> gap_combine(gap_policy<R> pol
   __syncthreads();
   policy.dropped = dropped;
   policy.flags = flags;
+  return policy;
+}
+
+/* The same for a group of lanes. */
+template <class R, int GROUP>
+__device__ inline gap_policy<R> gap_combine(gap_policy<R> policy, R *scratch, group_team<GROUP>) {
+  policy.min_gap = group_team<GROUP>::template reduce<min_of<R>>(policy.min_gap, scratch);
+  policy.gauge_residual = group_team<GROUP>::template reduce<max_of<R>>(policy.gauge_residual, scratch);
+  policy.amplification = group_team<GROUP>::template reduce<max_of<R>>(policy.amplification, scratch);
+  policy.dropped = group_sum<GROUP>(policy.dropped);
+#pragma unroll
+  for (int offset = GROUP / 2; offset; offset /= 2)
+    policy.flags |= exchange(policy.flags, offset);
   return policy;
 }

@@ -53,7 +53,7 @@ template <class T, int N> struct warp_vectors {
   T phases[N];
   int order[warp_shape<T, N>::SLOTS], place[N]; /* column j of A P is order[j] of A; column j of L goes to place[j] */
   int exponent;
-  bool finite;
+  bool finite, failed; /* did not converge; here, as it would take a register from the columns */
 };
 template <class T, int N> struct warp_memory {
   pack<T> tile[warp_shape<T, N>::MATRICES][warp_shape<T, N>::TILE];
@@ -645,8 +645,7 @@ __device__ __forceinline__ void store_tiles(const direct_args_t &args, int64_t f
 }
 
 template <class T, int N>
-__device__ __forceinline__ void store_values(const direct_args_t &args, int64_t b, bool failed,
-                                             const warp_vectors<T, N> &shared) {
+__device__ __forceinline__ void store_values(const direct_args_t &args, int64_t b, const warp_vectors<T, N> &shared) {
   typedef real_t<T> R;
   const int lane = lane_in_group<warp_shape<T, N>::GROUP>();
   if (b >= args.batch_count)
@@ -656,7 +655,7 @@ __device__ __forceinline__ void store_values(const direct_args_t &args, int64_t 
     *entry<R>(args.S, b, j) = shared.finite ? times_power(shared.S[j], exponent) : (R)NAN;
   if (lane == 0) {
     tell_exponent(args.exponent, b, shared.exponent, limits<R>::scaled_exponent);
-    args.info[b] = direct_info(shared.finite, failed, overflows(shared.S[0], exponent));
+    args.info[b] = direct_info(shared.finite, shared.failed, overflows(shared.S[0], exponent));
   }
 }
 
@@ -682,10 +681,11 @@ __device__ __forceinline__ void store_factors(const direct_args_t &args, int64_t
   }
 }
 
-/* From the caller's matrices, those from `first` on, to S and to L V = Y S and X in registers. */
+/* From the caller's matrices, those from `first` on, to S and to L V = Y S and X in registers; true if their columns are
+ * in reverse order. */
 template <class T, int N, int ROWS, bool VECTORS>
-__device__ __forceinline__ warp_sweeps solve_tiles(const direct_args_t &args, int64_t first, T (&L)[ROWS][N],
-                                                   T (&X)[ROWS][N], warp_memory<T, N> &memory) {
+__device__ __forceinline__ bool solve_tiles(const direct_args_t &args, int64_t first, T (&L)[ROWS][N], T (&X)[ROWS][N],
+                                            warp_memory<T, N> &memory) {
   typedef warp_shape<T, N> shape;
   const int matrix = lane_index() / shape::GROUP;
   T *tile = memory.column(matrix, 0);
@@ -701,8 +701,10 @@ __device__ __forceinline__ warp_sweeps solve_tiles(const direct_args_t &args, in
   factor_matrix<T, N, ROWS, VECTORS>((int)args.columns, tile, shared.factors, L, X);
   warp_pairs<T, N> pairs;
   const warp_sweeps sweeps = orthogonalize<T, N, ROWS, VECTORS>(args, L, X, pairs);
+  if (lane_in_group<shape::GROUP>() == 0)
+    shared.failed = sweeps.failed;
   sort_norms(pairs, sweeps.reversed, shared);
-  return sweeps;
+  return sweeps.reversed;
 }
 
 /* The matrices from `first` on.  No loop over the batch, whose invariants would take registers from the sweeps. */
@@ -715,10 +717,10 @@ __global__ void __launch_bounds__(WARP, warp_shape<T, N>::BLOCKS)
   warp_vectors<T, N> &shared = memory.vectors[matrix];
   first += (int64_t)blockIdx.x * shape::MATRICES;
   T L[shape::ROWS][N], X[shape::ROWS][N];
-  const warp_sweeps sweeps = solve_tiles<T, N, shape::ROWS, VECTORS>(args, first, L, X, memory);
+  (void)solve_tiles<T, N, shape::ROWS, VECTORS>(args, first, L, X, memory);
+  store_values<T, N>(args, first + matrix, shared); /* before the factors: after them f64 spills on sm_90 */
   if (VECTORS)
     store_factors(args, first, __ballot_sync(FULL_WARP, !shared.finite), L, X, memory);
-  store_values<T, N>(args, first + matrix, sweeps.failed, shared); /* last, when the factors' registers are free */
 }
 
 template <class T, int N, class Launch> cudaError_t launch_warps_sized(int64_t batch_count, Launch launch) {

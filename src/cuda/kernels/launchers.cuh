@@ -3,6 +3,7 @@
 #pragma once
 #include "backward_fused.cuh"
 #include "backward_thread.cuh"
+#include "backward_warp.cuh"
 #include "complete.cuh"
 #include "empty.cuh"
 #include "form_backward.cuh"
@@ -57,9 +58,7 @@ template <class T> cudaError_t gemm_launch(const gemm_args_t *args, cudaStream_t
   return SIMT_LAUNCH(gemm_kernel<T>, grid_of(args->batch_count * tiles), dim3(GEMM_THREADS), 0, stream, *args);
 }
 
-template <class T> size_t fused_dynamic_bytes(int64_t k) {
-  return fused_elements<T>(k) * sizeof(T) + (size_t)(4 * k + WARP) * sizeof(real_t<T>) + (size_t)k * sizeof(int);
-}
+template <class T> size_t fused_dynamic_bytes(int64_t k) { return fused_bytes<fused_block<T, 1>, T>(k, k); }
 
 /* All of one block's: the dynamic memory, and the static one of gap_combine, which the compiler rounds up. */
 template <class T> size_t fused_shared_bytes(int64_t k) { return fused_dynamic_bytes<T>(k) + 16; }
@@ -235,6 +234,9 @@ template <class T> constexpr cuda_kernels_t make_kernels() {
           backward_fused_launch<T>,
           backward_thread_limit<T>(),
           backward_thread_launch<T>,
+          WARP_COLUMNS,
+          WARP_ROWS,
+          backward_warp_launch<T>,
           empty_launch<T>,
           program_load_launch<T>,
           program_store_launch<T>,

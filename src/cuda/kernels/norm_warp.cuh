@@ -47,15 +47,15 @@ __device__ __forceinline__ void fill_transposed(const T (&L)[ROWS][N], const war
 
 /* The value and info to the caller, and X times diag(weight).  The norms are gone after this. */
 template <class T, int N, int ROWS>
-__device__ __forceinline__ void weigh_columns(const norm_args_t &args, int64_t b, bool failed,
-                                              warp_vectors<T, N> &shared, T (&X)[ROWS][N]) {
+__device__ __forceinline__ void weigh_columns(const norm_args_t &args, int64_t b, warp_vectors<T, N> &shared,
+                                              T (&X)[ROWS][N]) {
   constexpr int GROUP = warp_shape<T, N>::GROUP;
   real_t<T> *weights = shared.norms;
   bool overflow;
   const real_t<T> value =
       weigh_values<GROUP>(args, b, shared.exponent, shared.S[0], (int)args.svd.columns, weights, &overflow);
   if (b < args.svd.batch_count && lane_in_group<GROUP>() == 0) {
-    store_norm(args, b, value, shared.finite, failed, overflow);
+    store_norm(args, b, value, shared.finite, shared.failed, overflow);
   }
   __syncwarp();
 #pragma unroll
@@ -130,13 +130,12 @@ __global__ void __launch_bounds__(WARP, norm_warp_blocks<T, N>()) norm_warp_kern
   warp_vectors<T, N> &shared = memory.vectors[matrix];
   first += (int64_t)blockIdx.x * shape::MATRICES;
   T L[shape::ROWS][N], X[shape::ROWS][N];
-  const warp_sweeps sweeps = solve_tiles<T, N, shape::ROWS, true>(args.svd, first, L, X, memory);
-  if (sweeps.reversed) {
+  if (solve_tiles<T, N, shape::ROWS, true>(args.svd, first, L, X, memory)) {
     reverse_columns(L);
     reverse_columns(X);
   }
   fill_transposed(L, shared, tile);
-  weigh_columns(args, first + matrix, sweeps.failed, shared, X);
+  weigh_columns(args, first + matrix, shared, X);
   multiply_tile((int)args.svd.columns, X, tile);
   update_gradients(args, first, __ballot_sync(FULL_WARP, !shared.finite), memory);
 }

@@ -172,8 +172,8 @@ static void run_variants(svdgrad_dtype_t dtype, svdgrad_algo_t algo, test_shape_
 }
 
 /* One matrix per thread, per block, a few per warp, one per block again; tall by QR, wide, fused and in steps. */
-static const test_shape_t small_shapes[] = {{1, 1}, {3, 3}, {4, 2}, {2, 4},   {40, 3},  {3, 40},
-                                            {8, 8}, {9, 5}, {5, 9}, {300, 2}, {20, 17}, {40, 8}};
+static const test_shape_t small_shapes[] = {{1, 1}, {3, 3}, {4, 2},   {2, 4},   {40, 3}, {3, 40}, {8, 8},
+                                            {9, 5}, {5, 9}, {300, 2}, {20, 17}, {40, 8}, {30, 12}};
 static const test_shape_t panel_shapes[] = {{36, 36}, {40, 34}};
 static const test_shape_t power_shapes[] = {{1, 1}, {3, 3}, {70, 9}, {9, 70}};
 static const test_shape_t program_shapes[] = {{1, 1}, {3, 3}, {9, 5}, {5, 9}, {36, 34}};
@@ -210,7 +210,7 @@ static void run_large(svdgrad_dtype_t dtype) {
 }
 
 /* Enough matrices for several blocks where a block has several; few calls, as threads are dear. */
-enum { FORWARD, BACKWARD, PROGRAM, NORM, POWER };
+enum { FORWARD, BACKWARD, BACKWARD_ADDED, PROGRAM, NORM, POWER }; /* ADDED: to what the first one gave */
 static const struct tiny {
   test_shape_t shape;
   int64_t batch_count;
@@ -227,7 +227,9 @@ static const struct tiny {
             {{70, 40}, 2, THIN, POWER},
             {{3, 3}, 65, THIN, NORM},
             {{9, 5}, 9, THIN, NORM},
-            {{3, 3}, 65, THIN, BACKWARD}};
+            {{3, 3}, 65, THIN, BACKWARD},
+            {{9, 5}, 3, THIN, BACKWARD},
+            {{4, 3}, 65, THIN, BACKWARD_ADDED}};
 
 static int run_tiny(size_t i) {
   if (i >= sizeof tiny / sizeof *tiny)
@@ -246,8 +248,10 @@ static int run_tiny(size_t i) {
   }
   fixture_t f = start(&desc, SPECTRUM_NORMAL);
   forward(&f, WITH_VECTORS);
-  if (tiny[i].what == BACKWARD)
+  if (tiny[i].what != FORWARD)
     backward(&f);
+  if (tiny[i].what == BACKWARD_ADDED)
+    check(fixture_backward(&f, WITH_COTANGENTS, 1, 0.5));
   fixture_free(&f);
   return EXIT_SUCCESS;
 }
@@ -265,10 +269,10 @@ static const struct part {
 } parts[] = {{"small", run_small}, {"large", run_large}, {"programs", run_all_programs}, {"powers", run_all_powers}};
 
 static int all_reached(void) {
-  static const char *const algorithms[] = {"jacobi-thread",   "jacobi-skinny",   "jacobi-warp",
-                                           "jacobi-panels",   "jacobi-blocked",  "backward-thread",
-                                           "backward-fused",  "backward-steps",  "program-steps",
-                                           "power-iteration", "cusolver-gesvdj", "cusolver-gesvdjBatched"};
+  static const char *const algorithms[] = {
+      "jacobi-thread",   "jacobi-skinny",   "jacobi-warp",           "jacobi-panels",  "jacobi-blocked",
+      "backward-thread", "backward-warp",   "backward-fused",        "backward-steps", "program-steps",
+      "power-iteration", "cusolver-gesvdj", "cusolver-gesvdjBatched"};
   int all = 1;
   for (size_t i = 0; i < sizeof algorithms / sizeof *algorithms; i++)
     if (!strstr(reached, algorithms[i])) {

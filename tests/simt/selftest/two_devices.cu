@@ -2,9 +2,35 @@
 // Run with SIMT_DEVICES=2.  Everything belongs to the device that was current when it was made.
 #include "simt.hpp"
 #include "selftest.h"
+#include "simt_test.h"
 #include <thread>
 
 __global__ void set_kernel(int *at) { *at = 1; }
+
+template <class F> static F driver_function(const char *name) {
+  void *found = nullptr;
+  cudaDriverEntryPointQueryResult result = cudaDriverEntryPointSymbolNotFound;
+  CUDA(cudaGetDriverEntryPointByVersion(name, &found, 12000, cudaEnableDefault, &result));
+  CHECK(found && result == cudaDriverEntryPointSuccess);
+  return reinterpret_cast<F>(found);
+}
+
+// A context on top of the driver's stack is the current one; below it all stays as it was.
+static void check_contexts() {
+  int device = -1;
+  void *context = nullptr;
+  CUDA(cudaGetDevice(&device));
+  CHECK(device == 0 && !simt_has_context(0) && !simt_has_context(1));
+  CHECK(driver_function<int (*)(void **, int)>("cuDevicePrimaryCtxRetain")(&context, 1) == 0);
+  CHECK(driver_function<int (*)(void *)>("cuCtxPushCurrent")(context) == 0);
+  CUDA(cudaGetDevice(&device));
+  CHECK(device == 1);
+  CHECK(driver_function<int (*)(void **)>("cuCtxPopCurrent")(&context) == 0);
+  CUDA(cudaGetDevice(&device));
+  CHECK(device == 0 && !simt_has_context(0) && simt_has_context(1));
+  CUDA(cudaSetDevice(0));
+  CHECK(simt_has_context(0));
+}
 
 static void check_ownership() {
   int count = 0, device = -1, value = 0;
@@ -42,9 +68,10 @@ static void check_ownership() {
 }
 
 int main(int argc, char **argv) {
-  if (CASE("right"))
+  if (CASE("right")) {
+    check_contexts();
     check_ownership();
-  else if (CASE("bug-memory-of-the-other")) {
+  } else if (CASE("bug-memory-of-the-other")) {
     int *data;
     CUDA(cudaMalloc(&data, sizeof *data));
     CUDA(cudaSetDevice(1));

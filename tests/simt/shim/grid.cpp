@@ -4,6 +4,7 @@
 #include "options.hpp"
 #include "sanitizers.hpp"
 #include "scheduler.hpp"
+#include "static_shared.hpp"
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -30,6 +31,7 @@ void observe_blocks(void (*grid)(const void *function), void (*block)()) {
 static void run_in_turn(const Grid &grid, const std::vector<int> &order) {
   static Place &place = *new Place; // lives as long as the process
   for (int i : order) {
+    poison_static_shared(grid.function);
     run_block(place, block_at(grid.size, static_cast<size_t>(i)), grid.shared_bytes, grid.kernel);
     if (after_block)
       after_block();
@@ -57,6 +59,7 @@ static void *run_job(void *argument) {
   while (turn != job.turn)
     sched_yield();
   Place &place = *new Place;
+  poison_static_shared(job.grid->function);
   run_block(place, block_at(job.grid->size, job.block), job.grid->shared_bytes, job.grid->kernel);
   job.fibres = sanitizer_handles(place);
   turn = job.turn + 1;

@@ -23,6 +23,7 @@ private:
 
 cudaError_t fail(cudaError_t error); // keeps it for cudaGetLastError
 int current_device();
+void use_device(int used); // makes its context, if there is none
 
 void note_forbidden(const char *name); // simt_test.h counts these
 void note_if_default(const StreamPointer &stream, const char *name);

@@ -4,6 +4,10 @@
 #include "big_lock.hpp"
 #include "crash_report.hpp"
 #include "options.hpp"
+#include "simt_test.h"
+#include <set>
+#include <string.h>
+#include <vector>
 
 namespace simt {
 
@@ -39,7 +43,17 @@ cudaError_t fail(cudaError_t error) {
   return error;
 }
 
-int current_device() { return device; }
+// The driver's stack of contexts, by their devices.  Under it is what cudaSetDevice has set.
+static thread_local std::vector<int> pushed;
+
+int current_device() { return pushed.empty() ? device : pushed.back(); }
+
+static std::set<int> &contexts() { // devices that have one
+  static auto &all = *new std::set<int>;
+  return all;
+}
+
+void use_device(int used) { contexts().insert(used); }
 
 } // namespace simt
 
@@ -129,7 +143,7 @@ SIMT_API cudaGetDeviceCount(int *count) {
 
 SIMT_API cudaGetDevice(int *to) {
   SIMT_ENTER;
-  *to = device;
+  *to = current_device();
   return cudaSuccess;
 }
 
@@ -137,7 +151,8 @@ SIMT_API cudaSetDevice(int to) {
   SIMT_ENTER;
   if (to < 0 || to >= options().devices)
     return fail(cudaErrorInvalidDevice);
-  device = to;
+  (pushed.empty() ? device : pushed.back()) = to;
+  use_device(to); // since CUDA 12
   return cudaSuccess;
 }
 
@@ -145,7 +160,7 @@ SIMT_API cudaDeviceSynchronize(void) {
   SIMT_ENTER;
   note_forbidden("cudaDeviceSynchronize");
   SIMT_TRY(forbid_while_capturing());
-  run_device(device);
+  run_device(current_device());
   return cudaSuccess;
 }
 
@@ -187,4 +202,71 @@ SIMT_API cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, int o
       return cudaSuccess;
     }
   return fail(cudaErrorInvalidValue); // add it to the table
+}
+
+// ---- the driver's functions for contexts; one of these is its device + 1
+
+enum { driver_success = 0, driver_invalid_value = 1, driver_not_initialized = 3, driver_invalid_context = 201 };
+
+static void *context_of(int of) { return reinterpret_cast<void *>(static_cast<intptr_t>(of) + 1); }
+
+static int driver_device_get(int *to, int ordinal) {
+  Call call;
+  if (call.refused)
+    return driver_not_initialized;
+  *to = ordinal;
+  return ordinal >= 0 && ordinal < options().devices ? driver_success : driver_invalid_value;
+}
+
+static int driver_context_retain(void **to, int of) {
+  Call call;
+  if (call.refused)
+    return driver_not_initialized;
+  use_device(of);
+  *to = context_of(of);
+  return driver_success;
+}
+
+static int driver_context_release(int) { return driver_success; }
+
+static int driver_context_push(void *context) {
+  Call call;
+  if (call.refused)
+    return driver_not_initialized;
+  pushed.push_back(static_cast<int>(reinterpret_cast<intptr_t>(context)) - 1);
+  return driver_success;
+}
+
+static int driver_context_pop(void **to) {
+  Call call;
+  if (call.refused || pushed.empty())
+    return driver_invalid_context;
+  *to = context_of(pushed.back());
+  pushed.pop_back();
+  return driver_success;
+}
+
+SIMT_API cudaGetDriverEntryPointByVersion(const char *symbol, void **to, unsigned, unsigned long long,
+                                          enum cudaDriverEntryPointQueryResult *result) {
+  SIMT_ENTER;
+  static const struct {
+    const char *name;
+    void *function;
+  } functions[] = {{"cuDeviceGet", reinterpret_cast<void *>(driver_device_get)},
+                   {"cuDevicePrimaryCtxRetain", reinterpret_cast<void *>(driver_context_retain)},
+                   {"cuDevicePrimaryCtxRelease", reinterpret_cast<void *>(driver_context_release)},
+                   {"cuCtxPushCurrent", reinterpret_cast<void *>(driver_context_push)},
+                   {"cuCtxPopCurrent", reinterpret_cast<void *>(driver_context_pop)}};
+  *to = nullptr;
+  for (const auto &f : functions)
+    if (!strcmp(f.name, symbol))
+      *to = f.function;
+  if (result)
+    *result = *to ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
+  return cudaSuccess;
+}
+
+extern "C" int simt_has_context(int of) {
+  Call call;
+  return contexts().count(of) != 0;
 }

@@ -6,6 +6,7 @@
 #include "scheduler.hpp"
 #include "simt_queue.hpp"
 #include "simt_test.h"
+#include "static_shared.hpp"
 #include <chrono>
 #include <map>
 #include <set>
@@ -22,13 +23,28 @@ static std::map<std::pair<int, const void *>, size_t> &shared_limits() {
 
 static size_t shared_limit(const void *function) {
   auto at = shared_limits().find({current_device(), function});
-  return at == shared_limits().end() ? 48 << 10 : at->second;
+  return at == shared_limits().end() ? (48 << 10) - static_shared_bytes(function) : at->second;
 }
 
-// Kernels that are on a device: from the first launch, or from where their attributes were asked for or set.
-static std::set<std::pair<int, const void *>> &loaded() {
+// Puts a kernel on the current device: at its first launch, or where its attributes are asked for or set.  True if it was
+// not there.
+static bool load(const void *function) {
   static auto &all = *new std::set<std::pair<int, const void *>>;
-  return all;
+  note_kernel(function);
+  use_device(current_device());
+  return all.insert({current_device(), function}).second;
+}
+
+// Threads of a block, at most: what __launch_bounds__ of the kernel says (simt.hpp), whole warps.
+static size_t thread_limit([[maybe_unused]] const void *function) {
+  size_t bound = 0;
+#if defined __x86_64__ && !defined __clang__
+  const unsigned char *const start = static_cast<const unsigned char *>(function);
+  while (bound < max_block_threads && *(start - bound - 1) == 0x90)
+    bound++;
+  bound = bound / 32 * 32; // less than a warp is where the compiler aligns functions
+#endif
+  return bound ? bound : max_block_threads;
 }
 
 static cudaError_t check(const Grid &grid, const void *function) {
@@ -38,6 +54,8 @@ static cudaError_t check(const Grid &grid, const void *function) {
     return cudaErrorInvalidConfiguration;
   if (!g.x || !g.y || !g.z || g.x > 2147483647u || g.y > 65535 || g.z > 65535)
     return cudaErrorInvalidConfiguration;
+  if (threads > thread_limit(function))
+    return cudaErrorLaunchOutOfResources;
   return grid.shared_bytes > shared_limit(function) ? cudaErrorInvalidValue : cudaSuccess;
 }
 
@@ -51,7 +69,7 @@ cudaError_t launch(const void *function, dim3 size, dim3 block, size_t shared_by
   if (!stream || stream->device != device)
     return fail(cudaErrorInvalidResourceHandle);
   note_if_default(stream, "kernel launch on the default stream");
-  if (loaded().insert({device, function}).second)
+  if (load(function))
     note_forbidden("first launch of a kernel, which loads it"); // and so allocates memory for its code
   return fail(add_work(stream, [grid, device] {
     OthersHidden hidden(device);
@@ -65,12 +83,12 @@ using namespace simt;
 
 static cudaError_t set_attribute(const void *function, enum cudaFuncAttribute attribute, int value, bool *changed) {
   SIMT_ENTER;
-  loaded().insert({current_device(), function});
+  load(function);
   if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize)
     return cudaSuccess; // the carveout is a hint
-  if (value < 0 || value > options().shared_kib * 1024)
-    return fail(cudaErrorInvalidValue);
   const size_t limit = static_cast<size_t>(value);
+  if (value < 0 || limit + static_shared_bytes(function) > static_cast<size_t>(options().shared_kib) * 1024)
+    return fail(cudaErrorInvalidValue);
   auto at = shared_limits().insert({{current_device(), function}, limit}).first;
   *changed = at->second != limit;
   at->second = limit;
@@ -88,9 +106,10 @@ SIMT_API cudaFuncSetAttribute(const void *function, enum cudaFuncAttribute attri
 
 SIMT_API cudaFuncGetAttributes(struct cudaFuncAttributes *to, const void *function) {
   SIMT_ENTER;
-  loaded().insert({current_device(), function});
+  load(function);
   memset(to, 0, sizeof *to);
-  to->maxThreadsPerBlock = static_cast<int>(max_block_threads);
+  to->maxThreadsPerBlock = static_cast<int>(thread_limit(function));
+  to->sharedSizeBytes = static_shared_bytes(function);
   to->maxDynamicSharedSizeBytes = static_cast<int>(shared_limit(function));
   return cudaSuccess;
 }

@@ -14,6 +14,7 @@ static cudaError_t allocate_on(void **to, size_t bytes, int device) {
   *to = nullptr;
   if (!bytes)
     return cudaSuccess;
+  use_device(device);
   *to = allocate(bytes, device);
   return *to ? cudaSuccess : fail(cudaErrorMemoryAllocation);
 }

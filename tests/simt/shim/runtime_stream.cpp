@@ -28,6 +28,7 @@ SIMT_API cudaStreamCreateWithFlags(cudaStream_t *to, unsigned int flags) {
   SIMT_ENTER;
   if (flags & ~static_cast<unsigned>(cudaStreamNonBlocking))
     return fail(cudaErrorInvalidValue);
+  use_device(current_device());
   *to = create_stream(current_device(), !(flags & cudaStreamNonBlocking));
   return cudaSuccess;
 }
@@ -258,6 +259,12 @@ cudaError_t library_waits(cudaStream_t handle) {
 }
 
 } // namespace simt
+
+extern "C" size_t simt_queued(void *handle) {
+  Call call;
+  const StreamPointer stream = find_stream(static_cast<cudaStream_t>(handle), current_device());
+  return stream ? stream->end() : 0;
+}
 
 extern "C" size_t simt_pending(void) {
   Call call;
