@@ -26,6 +26,8 @@ typedef struct prepare_args {
   void *tall;          /* rows-by-columns */
   int32_t *exponent;   /* per matrix: the tall one is 2^-exponent A */
   int32_t *state;      /* per matrix: CUDA_MATRIX_* */
+  int64_t parts;       /* blocks that share a matrix */
+  void *largest;       /* scratch for one real of each part; NULL if there is one */
 } prepare_args_t;
 
 typedef struct qr_args {
@@ -134,7 +136,8 @@ typedef struct store_args {
   int64_t batch_count, rows, columns, wanted;
   int64_t k, u_cols, vh_rows, m, n;
   int transposed, positive_gauge;
-  const void *X, *Y, *S;
+  void *X, *Y; /* positive_gauge: changed */
+  const void *S;
   int64_t x_stride, y_stride; /* elements between the X of one matrix and the next, the Y */
   int conjugate_y;            /* Y holds Y^H */
   const int32_t *exponent, *state;

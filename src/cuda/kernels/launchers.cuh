@@ -26,11 +26,6 @@
 #include "prepare.cuh"
 #include "store.cuh"
 
-template <class T> cudaError_t prepare_launch(const prepare_args_t *args, cudaStream_t stream) {
-  const dim3 block(threads_for(args->rows * args->columns));
-  return SIMT_LAUNCH(prepare_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
-}
-
 template <class T> cudaError_t normalize_launch(const normalize_args_t *args, cudaStream_t stream) {
   const dim3 block(threads_for(32 * args->n));
   return SIMT_LAUNCH(normalize_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
@@ -39,11 +34,6 @@ template <class T> cudaError_t normalize_launch(const normalize_args_t *args, cu
 template <class T> cudaError_t complete_launch(const complete_args_t *args, cudaStream_t stream) {
   const dim3 block(threads_for(32 * args->columns));
   return SIMT_LAUNCH(complete_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
-}
-
-template <class T> cudaError_t store_launch(const store_args_t *args, cudaStream_t stream) {
-  const dim3 block(threads_for(32 * args->k));
-  return SIMT_LAUNCH(store_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
 }
 
 template <class T> cudaError_t full_rank_launch(const full_rank_args_t *args, cudaStream_t stream) {
@@ -99,13 +89,15 @@ template <class T> cudaError_t empty_launch(const empty_args_t *args, cudaStream
 static inline dim3 grid_of_elements(int64_t elements) { return grid_of((elements + 1023) / 1024); }
 
 template <class T> cudaError_t program_load_launch(const transfer_args_t *args, cudaStream_t stream) {
-  const dim3 grid = grid_of_elements(args->batch_count * args->X.rows * args->X.columns);
-  return SIMT_LAUNCH(program_load_kernel<T>, grid, dim3(256), 0, stream, *args);
+  const tensor_t &X = args->X;
+  const tiling_t tiling = make_tiling<T>(args->batch_count, X.rows, X.columns, lies_down(*args), 1);
+  return SIMT_LAUNCH(program_load_kernel<T>, grid_of(tiling.tiles), dim3(256), 0, stream, *args, tiling);
 }
 
 template <class T> cudaError_t program_store_launch(const transfer_args_t *args, cudaStream_t stream) {
-  const dim3 grid = grid_of_elements(args->batch_count * args->X.rows * args->X.columns);
-  return SIMT_LAUNCH(program_store_kernel<T>, grid, dim3(256), 0, stream, *args);
+  const tensor_t &X = args->X;
+  const tiling_t tiling = make_tiling<T>(args->batch_count, X.rows, X.columns, 1, lies_down(*args));
+  return SIMT_LAUNCH(program_store_kernel<T>, grid_of(tiling.tiles), dim3(256), 0, stream, *args, tiling);
 }
 
 template <class T> cudaError_t program_load_reals_launch(const transfer_reals_args_t *args, cudaStream_t stream) {
