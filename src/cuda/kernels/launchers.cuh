@@ -42,11 +42,6 @@ template <class T> cudaError_t full_rank_launch(const full_rank_args_t *args, cu
   return SIMT_LAUNCH(full_rank_kernel<T>, grid_of(args->batch_count), block, bytes, stream, *args);
 }
 
-template <class T> cudaError_t gemm_launch(const gemm_args_t *args, cudaStream_t stream) {
-  const int64_t tiles = ((args->m + GEMM_TILE - 1) / GEMM_TILE) * ((args->n + GEMM_TILE - 1) / GEMM_TILE);
-  return SIMT_LAUNCH(gemm_kernel<T>, grid_of(args->batch_count * tiles), dim3(GEMM_THREADS), 0, stream, *args);
-}
-
 template <class T> size_t fused_dynamic_bytes(int64_t k) {
   return fused_elements<T>(k) * sizeof(T) + (size_t)(4 * k + WARP) * sizeof(real_t<T>) + (size_t)k * sizeof(int);
 }

@@ -227,7 +227,8 @@ static const struct tiny {
             {{70, 40}, 2, THIN, POWER},
             {{3, 3}, 65, THIN, NORM},
             {{9, 5}, 9, THIN, NORM},
-            {{3, 3}, 65, THIN, BACKWARD}};
+            {{3, 3}, 65, THIN, BACKWARD},
+            {{8192, 2}, 1, THIN, PROGRAM}}; /* large tiles of products; too many blocks for a thread each */
 
 static int run_tiny(size_t i) {
   if (i >= sizeof tiny / sizeof *tiny)
