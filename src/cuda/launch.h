@@ -248,6 +248,8 @@ typedef struct form_args {
 /* Power iteration by passes over chunks of rows (kernels/power.cuh).  A matrix moves; A^H u is zero, so that u and v stay;
  * A is zero; A or the start has a NaN or Inf. */
 enum { CUDA_POWER_MOVES, CUDA_POWER_STUCK, CUDA_POWER_ZERO, CUDA_POWER_NONFINITE };
+/* The shares of more chunks than this are summed up in a launch of their own, in so many runs. */
+enum { CUDA_POWER_RUNS = 8 };
 typedef struct power_args {
   int64_t batch_count, m, n, chunk_rows, chunks;
   svdgrad_matrix_t A, Y;                  /* the caller's; Y with data NULL if not wanted */
@@ -321,6 +323,7 @@ typedef struct cuda_kernels {
   cudaError_t (*form_determinant)(const form_args_t *args, cudaStream_t stream);
   cudaError_t (*power_begin)(const power_args_t *args, cudaStream_t stream);
   cudaError_t (*power_pass)(const power_args_t *args, cudaStream_t stream);
+  cudaError_t (*power_collect)(const power_args_t *args, cudaStream_t stream);
   cudaError_t (*power_start)(const power_args_t *args, cudaStream_t stream);
   cudaError_t (*power_finish)(const power_args_t *args, cudaStream_t stream);
   cudaError_t (*power_clear)(const power_args_t *args, cudaStream_t stream);

@@ -26,11 +26,6 @@
 #include "prepare.cuh"
 #include "store.cuh"
 
-template <class T> cudaError_t normalize_launch(const normalize_args_t *args, cudaStream_t stream) {
-  const dim3 block(threads_for(32 * args->n));
-  return SIMT_LAUNCH(normalize_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
-}
-
 template <class T> cudaError_t complete_launch(const complete_args_t *args, cudaStream_t stream) {
   const dim3 block(threads_for(32 * args->columns));
   return SIMT_LAUNCH(complete_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
@@ -175,6 +170,11 @@ template <class T> cudaError_t power_pass_launch(const power_args_t *args, cudaS
   return SIMT_LAUNCH(power_pass_kernel<T>, grid_of(args->batch_count * args->chunks), block, bytes, stream, *args);
 }
 
+template <class T> cudaError_t power_collect_launch(const power_args_t *args, cudaStream_t stream) {
+  const dim3 grid = grid_of(args->batch_count * ((args->n + WARP - 1) / WARP));
+  return SIMT_LAUNCH(power_collect_kernel<T>, grid, dim3(CUDA_POWER_RUNS * WARP), 0, stream, *args);
+}
+
 template <class T> cudaError_t power_start_launch(const power_args_t *args, cudaStream_t stream) {
   const dim3 block(threads_for(args->m > args->n ? args->m : args->n));
   return SIMT_LAUNCH(power_start_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
@@ -256,6 +256,7 @@ template <class T> constexpr cuda_kernels_t make_kernels() {
           form_determinant_launch<T>,
           power_begin_launch<T>,
           power_pass_launch<T>,
+          power_collect_launch<T>,
           power_start_launch<T>,
           power_finish_launch<T>,
           power_clear_launch<T>,
