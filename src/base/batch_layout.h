@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Divides a workspace into packed arrays for a whole batch, which begin where a sector of a GPU's memory does (32 bytes);
- * with base NULL it only measures.  Each matrix is charged
- * the worst-case padding, which keeps the size exactly linear in the batch. */
+ * with base NULL it only measures.  Each matrix is charged the worst-case padding, which keeps the size exactly linear in
+ * the batch. */
 #ifndef SVDGRAD_BATCH_LAYOUT_H
 #define SVDGRAD_BATCH_LAYOUT_H
 #include <stddef.h>
