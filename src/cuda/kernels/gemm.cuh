@@ -130,7 +130,7 @@ static inline int64_t gemm_tiles(const gemm_args_t *args, int each) {
  * do: they take half the time for the same area. */
 enum { GEMM_FILLED = 128 };
 template <class T> cudaError_t gemm_launch(const gemm_args_t *args, cudaStream_t stream) {
-  if (args->m <= GEMM_SIDE && args->n <= GEMM_SIDE) {
+  if (args->m <= GEMM_SIDE && args->n <= GEMM_SIDE && args->k <= GEMM_SIDE) {
     const dim3 grid = grid_of((args->batch_count * args->m * args->n + GEMM_THREADS - 1) / GEMM_THREADS);
     return SIMT_LAUNCH(gemm_small_kernel<T>, grid, dim3(GEMM_THREADS), 0, stream, *args);
   }

@@ -228,7 +228,9 @@ static const struct tiny {
             {{3, 3}, 65, THIN, NORM},
             {{9, 5}, 9, THIN, NORM},
             {{3, 3}, 65, THIN, BACKWARD},
-            {{8192, 2}, 1, THIN, PROGRAM}}; /* large tiles of products; too many blocks for a thread each */
+            /* Too many blocks for a thread each: large tiles of products, many chunks of the power iteration. */
+            {{8192, 2}, 1, THIN, PROGRAM},
+            {{1100, 128}, 1, THIN, POWER}};
 
 static int run_tiny(size_t i) {
   if (i >= sizeof tiny / sizeof *tiny)
