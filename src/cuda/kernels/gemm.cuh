@@ -19,39 +19,39 @@ template <class T> struct gemm_operand {
   __device__ T at(int64_t i, int64_t j) const {
     if (i >= rows || j >= columns)
       return from_real<T>(0);
-    return hermitian ? conj(data[i * ld + j]) : data[j * ld + i];
+    return hermitian ? conj(read_whole(data + i * ld + j)) : read_whole(data + j * ld + i);
   }
 };
 
 /* Loads op(A)(first_i.., first_l..) as slice[l][i] (or, for B, its transpose). */
 template <class T, int TILE>
 __device__ inline void load_slices(const gemm_operand<T> &A, const gemm_operand<T> &B, int64_t first_i, int64_t first_j,
-                                   int64_t first_l, T (*a)[TILE + 1], T (*b)[TILE + 1]) {
+                                   int64_t first_l, whole_t<T> (*a)[TILE + 1], whole_t<T> (*b)[TILE + 1]) {
 #pragma unroll
   for (int e = (int)threadIdx.x; e < TILE * GEMM_DEPTH; e += GEMM_THREADS) {
     const int along = e % TILE, deep = e / TILE; /* neighbours in a column */
     const int along_h = e / GEMM_DEPTH, deep_h = e % GEMM_DEPTH;
     if (A.hermitian)
-      a[deep_h][along_h] = A.at(first_i + along_h, first_l + deep_h);
+      a[deep_h][along_h].x = A.at(first_i + along_h, first_l + deep_h);
     else
-      a[deep][along] = A.at(first_i + along, first_l + deep);
+      a[deep][along].x = A.at(first_i + along, first_l + deep);
     if (B.hermitian)
-      b[deep][along] = B.at(first_l + deep, first_j + along);
+      b[deep][along].x = B.at(first_l + deep, first_j + along);
     else
-      b[deep_h][along_h] = B.at(first_l + deep_h, first_j + along_h);
+      b[deep_h][along_h].x = B.at(first_l + deep_h, first_j + along_h);
   }
 }
 
 /* sum += the product of two slices, a thread having every 16th row and column. */
 template <class T, int TILE, int EACH>
-__device__ inline void add_slices(const T (*a)[TILE + 1], const T (*b)[TILE + 1], int ti, int tj,
+__device__ inline void add_slices(const whole_t<T> (*a)[TILE + 1], const whole_t<T> (*b)[TILE + 1], int ti, int tj,
                                   T (&sum)[EACH][EACH]) {
   for (int d = 0; d < GEMM_DEPTH; d++) {
     T x[EACH], y[EACH];
 #pragma unroll
     for (int r = 0; r < EACH; r++) {
-      x[r] = a[d][ti + GEMM_SIDE * r];
-      y[r] = b[d][tj + GEMM_SIDE * r];
+      x[r] = a[d][ti + GEMM_SIDE * r].x;
+      y[r] = b[d][tj + GEMM_SIDE * r].x;
     }
 #pragma unroll
     for (int r = 0; r < EACH; r++)
@@ -73,7 +73,7 @@ __device__ inline void store_product(const gemm_args_t &args, int64_t matrix, in
   typedef real_t<T> R;
   T *c = (T *)args.C + matrix * args.stride_c + j * args.ldc + i;
   const T product = (R)args.alpha * sum;
-  *c = args.beta == 0 ? product : product + (R)args.beta * *c;
+  write_whole(c, args.beta == 0 ? product : product + (R)args.beta * read_whole(c));
 }
 
 /* A thread for each element of C. */
@@ -96,7 +96,7 @@ template <class T> __global__ void __launch_bounds__(GEMM_THREADS) gemm_small_ke
 /* One tile of C, EACH-by-EACH elements of a thread. */
 template <class T, int EACH> __global__ void __launch_bounds__(GEMM_THREADS) gemm_kernel(gemm_args_t args) {
   const int TILE = EACH * GEMM_SIDE;
-  __shared__ T a[GEMM_DEPTH][TILE + 1], b[GEMM_DEPTH][TILE + 1];
+  __shared__ whole_t<T> a[GEMM_DEPTH][TILE + 1], b[GEMM_DEPTH][TILE + 1];
   const int64_t tiles_m = (args.m + TILE - 1) / TILE, tiles_n = (args.n + TILE - 1) / TILE;
   const int ti = (int)threadIdx.x % GEMM_SIDE, tj = (int)threadIdx.x / GEMM_SIDE;
   for (int64_t t = blockIdx.x; t < args.batch_count * tiles_m * tiles_n; t += gridDim.x) {

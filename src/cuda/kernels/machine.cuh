@@ -30,7 +30,7 @@ static inline int lies_down(const transfer_args_t &args) {
 }
 
 template <class T> __global__ void program_load_kernel(transfer_args_t args, tiling_t tiling) {
-  __shared__ T shared[tile_size<T>::capacity];
+  __shared__ whole_t<T> shared[tile_size<T>::capacity];
   for (int64_t tile = blockIdx.x; tile < tiling.tiles; tile += gridDim.x)
     copy_tile(
         tiling, tile, shared,
@@ -38,16 +38,16 @@ template <class T> __global__ void program_load_kernel(transfer_args_t args, til
           const T x = args.matrix.data ? *transfer_element<T>(args, b, i, j) : from_real<T>(0);
           return args.op == PLAIN ? x : conj(x);
         },
-        [&](int64_t b, int64_t i, int64_t j, T x) { tensor_of<T>(args.X, b)[j * args.X.rows + i] = x; });
+        [&](int64_t b, int64_t i, int64_t j, T x) { write_whole(tensor_of<T>(args.X, b) + j * args.X.rows + i, x); });
 }
 
 template <class T> __global__ void program_store_kernel(transfer_args_t args, tiling_t tiling) {
   typedef real_t<T> R;
-  __shared__ T shared[tile_size<T>::capacity];
+  __shared__ whole_t<T> shared[tile_size<T>::capacity];
   for (int64_t tile = blockIdx.x; tile < tiling.tiles; tile += gridDim.x)
     copy_tile(
         tiling, tile, shared,
-        [&](int64_t b, int64_t i, int64_t j) { return tensor_of<T>(args.X, b)[j * args.X.rows + i]; },
+        [&](int64_t b, int64_t i, int64_t j) { return read_whole(tensor_of<T>(args.X, b) + j * args.X.rows + i); },
         [&](int64_t b, int64_t i, int64_t j, T x) {
           const T scaled = (R)args.alpha * (args.op == PLAIN ? x : conj(x));
           T *y = transfer_element<T>(args, b, i, j);

@@ -57,8 +57,8 @@ template <class T> __global__ void normalize_kernel(normalize_args_t args) {
 }
 
 template <class T> cudaError_t normalize_launch(const normalize_args_t *args, cudaStream_t stream) {
-  enum { WARPS = 8 };
-  const dim3 grid = grid_of((args->batch_count * args->n + WARPS - 1) / WARPS), block(WARPS * WARP);
+  enum { WARPS = 8, COLUMNS = 4 * WARPS }; /* of a block */
+  const dim3 grid = grid_of((args->batch_count * args->n + COLUMNS - 1) / COLUMNS), block(WARPS * WARP);
   const cudaError_t error = SIMT_LAUNCH(normalize_norms_kernel<T>, grid, block, 0, stream, *args);
   return error ? error : SIMT_LAUNCH(normalize_kernel<T>, grid, block, 0, stream, *args);
 }

@@ -44,7 +44,7 @@ template <class R> __device__ inline R largest_of_parts(const prepare_args_t &ar
 template <class T> __global__ void prepare_kernel(prepare_args_t args, tiling_t tiling) {
   typedef real_t<T> R;
   __shared__ R scratch[WARP];
-  __shared__ T shared[tile_size<T>::capacity];
+  __shared__ whole_t<T> shared[tile_size<T>::capacity];
   for (int64_t item = blockIdx.x; item < args.batch_count * args.parts; item += gridDim.x) {
     const int64_t b = item / args.parts, part = item % args.parts;
     const R largest =
@@ -63,7 +63,7 @@ template <class T> __global__ void prepare_kernel(prepare_args_t args, tiling_t 
             return args.transposed ? conj(a) : a;
           },
           [&](int64_t, int64_t i, int64_t j, T a) {
-            tall[args.transposed ? i * args.rows + j : j * args.rows + i] = a;
+            write_whole(tall + (args.transposed ? i * args.rows + j : j * args.rows + i), a);
           });
     if (part == 0 && threadIdx.x == 0) {
       args.exponent[b] = exponent;

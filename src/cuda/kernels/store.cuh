@@ -15,11 +15,11 @@ template <class T> struct factor_view {
   int64_t matrix, column, row;
   int conjugate;
   __device__ T at(int64_t b, int64_t i, int64_t j) const {
-    const T x = data[b * matrix + j * column + i * row];
+    const T x = read_whole(data + b * matrix + j * column + i * row);
     return conjugate ? conj(x) : x;
   }
   __device__ void set(int64_t b, int64_t i, int64_t j, T x) const {
-    data[b * matrix + j * column + i * row] = conjugate ? conj(x) : x;
+    write_whole(data + b * matrix + j * column + i * row, conjugate ? conj(x) : x);
   }
 };
 
@@ -90,8 +90,11 @@ template <class T> __device__ inline void store_value(const store_args_t &args, 
   args.info[b] = direct_info(!nan, args.failed[b], overflows(S[0], exponent));
 }
 
-template <class T> __global__ void store_kernel(store_args_t args, tiling_t of_u, tiling_t of_vh, int64_t pieces) {
-  __shared__ T shared[tile_size<T>::capacity];
+enum { STORE_THREADS = 128 };
+template <class T>
+__global__ void __launch_bounds__(STORE_THREADS, 8)
+    store_kernel(store_args_t args, tiling_t of_u, tiling_t of_vh, int64_t pieces) {
+  __shared__ whole_t<T> shared[tile_size<T>::capacity];
   const factor_view<T> U = view_of<T>(args, !args.transposed), V = view_of<T>(args, args.transposed);
   const auto checked = [&](int64_t b, T x) { return args.state[b] != CUDA_MATRIX_FINE ? not_a_number<T>() : x; };
   for (int64_t item = blockIdx.x; item < of_u.tiles + of_vh.tiles + pieces; item += gridDim.x) {
@@ -111,7 +114,7 @@ template <class T> __global__ void store_kernel(store_args_t args, tiling_t of_u
 }
 
 template <class T> cudaError_t store_launch(const store_args_t *args, cudaStream_t stream) {
-  enum { THREADS = 256 };
+  enum { THREADS = STORE_THREADS };
   const int u_lies_down = view_of<T>(*args, !args->transposed).row == 1,
             v_lies_down = view_of<T>(*args, args->transposed).row == 1;
   const tiling_t none = {};

@@ -98,14 +98,14 @@ __device__ inline void visit_tile_along_y(const tiling_t &t, const tile_origin &
 
 /* write(b, i, j, read(b, i, j)) for a tile, by the whole block. */
 template <class T, class Read, class Write>
-__device__ inline void copy_tile(const tiling_t &t, int64_t tile, T *shared, Read read, Write write) {
+__device__ inline void copy_tile(const tiling_t &t, int64_t tile, whole_t<T> *shared, Read read, Write write) {
   const tile_origin at(t, tile);
   if (!t.through) {
     visit_tile(t, at, [&](int64_t b, int64_t i, int64_t j, int) { write(b, i, j, read(b, i, j)); });
     return;
   }
-  visit_tile(t, at, [&](int64_t b, int64_t i, int64_t j, int slot) { shared[slot] = read(b, i, j); });
+  visit_tile(t, at, [&](int64_t b, int64_t i, int64_t j, int slot) { shared[slot].x = read(b, i, j); });
   __syncthreads();
-  visit_tile_along_y(t, at, [&](int64_t b, int64_t i, int64_t j, int slot) { write(b, i, j, shared[slot]); });
+  visit_tile_along_y(t, at, [&](int64_t b, int64_t i, int64_t j, int slot) { write(b, i, j, shared[slot].x); });
   __syncthreads();
 }

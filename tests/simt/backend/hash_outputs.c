@@ -222,7 +222,7 @@ static const struct tiny {
             {{40, 3}, 2, THIN, BACKWARD},
             {{40, 8}, 2, FULL_MATRICES, FORWARD},
             {{36, 34}, 2, FULL_MATRICES, FORWARD},
-            {{129, 129}, 1, THIN, FORWARD},
+            {{97, 97}, 1, THIN, FORWARD},
             {{34, 34}, 1, THIN, PROGRAM},
             {{70, 40}, 2, THIN, POWER},
             {{3, 3}, 65, THIN, NORM},

@@ -2,6 +2,7 @@
 /* The power iteration of matrices that are more chunks of rows than one block sums up (src/cuda/kernels/power.cuh), the
  * chunks in one unit or, where rows are near the ends of the range, in several. */
 #include "cases.h"
+#include "fixture.h"
 #include "power.h"
 
 #include <criterion/criterion.h>
@@ -51,7 +52,8 @@ static void check(svdgrad_dtype_t dtype, layout_t layout) {
   cr_assert_eq(power_iterate(&p, ITERATIONS), SVDGRAD_STATUS_SUCCESS, "%s", svdgrad_last_error_message());
   for (int64_t b = 0; b < BATCH; b++) {
     const long double sigma = creall(buffer_get(&p.sigma, b, 0, 0));
-    cr_expect(fabsl(sigma - oracle[b].sigma) <= bound * oracle[b].sigma, "%s matrix %d: sigma", dtype_name(dtype), (int)b);
+    cr_expect(fabsl(sigma - oracle[b].sigma) <= bound * oracle[b].sigma, "%s matrix %d: sigma", dtype_name(dtype),
+              (int)b);
     cr_expect(distance(&p.u, b, &oracle[b].u) <= bound, "%s matrix %d: u", dtype_name(dtype), (int)b);
     cr_expect(distance(&p.v, b, &oracle[b].v) <= bound, "%s matrix %d: v", dtype_name(dtype), (int)b);
     power_oracle_free(&oracle[b]);
