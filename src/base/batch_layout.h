@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Divides a workspace into packed arrays for a whole batch; with base NULL it only measures.  Each matrix is charged
- * the worst-case padding, which keeps the size exactly linear in the batch. */
+/* Divides a workspace into packed arrays for a whole batch, which begin where a sector of a GPU's memory does (32 bytes);
+ * with base NULL it only measures.  Each matrix is charged the worst-case padding, which keeps the size exactly linear in
+ * the batch. */
 #ifndef SVDGRAD_BATCH_LAYOUT_H
 #define SVDGRAD_BATCH_LAYOUT_H
 #include <stddef.h>
 #include <stdint.h>
 
-enum { LAYOUT_ARRAY_ALIGNMENT = 16, LAYOUT_SLOT_ALIGNMENT = 256 };
+enum { LAYOUT_ARRAY_ALIGNMENT = 32, LAYOUT_SLOT_ALIGNMENT = 256 };
 
 typedef struct batch_layout {
   unsigned char *base; /* NULL: only measure */

@@ -19,6 +19,8 @@ typedef struct forward {
   int64_t rows, columns, wanted; /* columns of X: all rows with full_matrices */
   void *tall;
   int32_t *exponent, *state;
+  int64_t parts; /* that prepare divides a matrix into */
+  void *largest;
   tall_svd_t jacobi; /* one of these two */
   vendor_svd_t vendor;
   int by_vendor;
@@ -36,6 +38,13 @@ static cusolver_routine_t routine_of(cuda_algorithm_t algorithm) {
                                           : CUSOLVER_GESVD;
 }
 
+/* So many that a block has enough to do, and one can look at what all have found. */
+static int64_t parts_of(int64_t elements) {
+  enum { PART_ELEMENTS = 8192, MOST_PARTS = 256 };
+  const int64_t parts = elements / PART_ELEMENTS;
+  return parts < 1 ? 1 : parts > MOST_PARTS ? MOST_PARTS : parts;
+}
+
 /* 0 if cuSOLVER could not be asked for its workspace. */
 static int forward_take(forward_t *w, batch_layout_t *layout, cuda_algorithm_t algorithm, const problem_t *p,
                         int vectors, cusolver_pool_t *pool) {
@@ -45,6 +54,8 @@ static int forward_take(forward_t *w, batch_layout_t *layout, cuda_algorithm_t a
   w->tall = layout_take(layout, rows * columns, kernels->element_size);
   w->exponent = layout_take(layout, 1, sizeof(int32_t));
   w->state = layout_take(layout, 1, sizeof(int32_t));
+  w->parts = parts_of(rows * columns);
+  w->largest = layout_take(layout, w->parts > 1 ? w->parts : 0, kernels->real_size);
   w->by_vendor = cuda_algorithm_is_vendor(algorithm);
   if (!w->by_vendor) {
     w->jacobi = (tall_svd_t){.kernels = kernels,
@@ -119,7 +130,9 @@ static cudaError_t prepare(const forward_t *w, const svd_call_t *call) {
                                .scaled_exponent = scaled_exponent(w),
                                .tall = w->tall,
                                .exponent = w->exponent,
-                               .state = w->state};
+                               .state = w->state,
+                               .parts = w->parts,
+                               .largest = w->largest};
   return w->kernels->prepare(&args, call->stream);
 }
 

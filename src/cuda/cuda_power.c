@@ -49,18 +49,23 @@ size_t cuda_power_workspace(svdgrad_op_t op, const problem_t *p) {
   return layout_bytes(&layout);
 }
 
+static cudaError_t pass(const cuda_kernels_t *kernels, const power_args_t *a, cudaStream_t stream) {
+  const cudaError_t error = kernels->power_pass(a, stream);
+  return error || a->chunks <= CUDA_POWER_RUNS ? error : kernels->power_collect(a, stream);
+}
+
 /* The first pass, then one for each iteration. */
 static cudaError_t iterate(const cuda_kernels_t *kernels, power_args_t *a, cudaStream_t stream) {
   cudaError_t error = kernels->power_begin(a, stream);
   a->first_pass = 1;
   if (!error)
-    error = kernels->power_pass(a, stream);
+    error = pass(kernels, a, stream);
   if (!error)
     error = kernels->power_start(a, stream);
   a->first_pass = 0;
   for (int32_t i = 0; i < a->iterations && !error; i++) {
     a->last_pass = i == a->iterations - 1;
-    error = kernels->power_pass(a, stream);
+    error = pass(kernels, a, stream);
     if (!error)
       error = kernels->power_finish(a, stream);
   }

@@ -26,6 +26,8 @@ typedef struct prepare_args {
   void *tall;          /* rows-by-columns */
   int32_t *exponent;   /* per matrix: the tall one is 2^-exponent A */
   int32_t *state;      /* per matrix: CUDA_MATRIX_* */
+  int64_t parts;       /* blocks that share a matrix */
+  void *largest;       /* scratch for one real of each part; NULL if there is one */
 } prepare_args_t;
 
 typedef struct qr_args {
@@ -134,7 +136,8 @@ typedef struct store_args {
   int64_t batch_count, rows, columns, wanted;
   int64_t k, u_cols, vh_rows, m, n;
   int transposed, positive_gauge;
-  const void *X, *Y, *S;
+  void *X, *Y; /* positive_gauge: changed */
+  const void *S;
   int64_t x_stride, y_stride; /* elements between the X of one matrix and the next, the Y */
   int conjugate_y;            /* Y holds Y^H */
   const int32_t *exponent, *state;
@@ -221,6 +224,8 @@ typedef struct form_args {
 /* Power iteration by passes over chunks of rows (kernels/power.cuh).  A matrix moves; A^H u is zero, so that u and v stay;
  * A is zero; A or the start has a NaN or Inf. */
 enum { CUDA_POWER_MOVES, CUDA_POWER_STUCK, CUDA_POWER_ZERO, CUDA_POWER_NONFINITE };
+/* The shares of more chunks than this are summed up in a launch of their own, in so many runs. */
+enum { CUDA_POWER_RUNS = 8 };
 typedef struct power_args {
   int64_t batch_count, m, n, chunk_rows, chunks;
   svdgrad_matrix_t A, Y;                  /* the caller's; Y with data NULL if not wanted */
@@ -293,6 +298,7 @@ typedef struct cuda_kernels {
   cudaError_t (*form_determinant)(const form_args_t *args, cudaStream_t stream);
   cudaError_t (*power_begin)(const power_args_t *args, cudaStream_t stream);
   cudaError_t (*power_pass)(const power_args_t *args, cudaStream_t stream);
+  cudaError_t (*power_collect)(const power_args_t *args, cudaStream_t stream);
   cudaError_t (*power_start)(const power_args_t *args, cudaStream_t stream);
   cudaError_t (*power_finish)(const power_args_t *args, cudaStream_t stream);
   cudaError_t (*power_clear)(const power_args_t *args, cudaStream_t stream);

@@ -27,35 +27,15 @@
 #include "prepare.cuh"
 #include "store.cuh"
 
-template <class T> cudaError_t prepare_launch(const prepare_args_t *args, cudaStream_t stream) {
-  const dim3 block(threads_for(args->rows * args->columns));
-  return SIMT_LAUNCH(prepare_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
-}
-
-template <class T> cudaError_t normalize_launch(const normalize_args_t *args, cudaStream_t stream) {
-  const dim3 block(threads_for(32 * args->n));
-  return SIMT_LAUNCH(normalize_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
-}
-
 template <class T> cudaError_t complete_launch(const complete_args_t *args, cudaStream_t stream) {
   const dim3 block(threads_for(32 * args->columns));
   return SIMT_LAUNCH(complete_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
-}
-
-template <class T> cudaError_t store_launch(const store_args_t *args, cudaStream_t stream) {
-  const dim3 block(threads_for(32 * args->k));
-  return SIMT_LAUNCH(store_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
 }
 
 template <class T> cudaError_t full_rank_launch(const full_rank_args_t *args, cudaStream_t stream) {
   const size_t bytes = args->work ? 0 : (size_t)(args->rows * args->columns) * sizeof(T);
   const dim3 block(threads_for(args->rows * args->columns));
   return SIMT_LAUNCH(full_rank_kernel<T>, grid_of(args->batch_count), block, bytes, stream, *args);
-}
-
-template <class T> cudaError_t gemm_launch(const gemm_args_t *args, cudaStream_t stream) {
-  const int64_t tiles = ((args->m + GEMM_TILE - 1) / GEMM_TILE) * ((args->n + GEMM_TILE - 1) / GEMM_TILE);
-  return SIMT_LAUNCH(gemm_kernel<T>, grid_of(args->batch_count * tiles), dim3(GEMM_THREADS), 0, stream, *args);
 }
 
 template <class T> size_t fused_dynamic_bytes(int64_t k) { return fused_bytes<fused_block<T, 1>, T>(k, k); }
@@ -82,13 +62,15 @@ template <class T> cudaError_t empty_launch(const empty_args_t *args, cudaStream
 static inline dim3 grid_of_elements(int64_t elements) { return grid_of((elements + 1023) / 1024); }
 
 template <class T> cudaError_t program_load_launch(const transfer_args_t *args, cudaStream_t stream) {
-  const dim3 grid = grid_of_elements(args->batch_count * args->X.rows * args->X.columns);
-  return SIMT_LAUNCH(program_load_kernel<T>, grid, dim3(256), 0, stream, *args);
+  const tensor_t &X = args->X;
+  const tiling_t tiling = make_tiling<T>(args->batch_count, X.rows, X.columns, lies_down(*args), 1);
+  return SIMT_LAUNCH(program_load_kernel<T>, grid_of(tiling.tiles), dim3(256), 0, stream, *args, tiling);
 }
 
 template <class T> cudaError_t program_store_launch(const transfer_args_t *args, cudaStream_t stream) {
-  const dim3 grid = grid_of_elements(args->batch_count * args->X.rows * args->X.columns);
-  return SIMT_LAUNCH(program_store_kernel<T>, grid, dim3(256), 0, stream, *args);
+  const tensor_t &X = args->X;
+  const tiling_t tiling = make_tiling<T>(args->batch_count, X.rows, X.columns, 1, lies_down(*args));
+  return SIMT_LAUNCH(program_store_kernel<T>, grid_of(tiling.tiles), dim3(256), 0, stream, *args, tiling);
 }
 
 template <class T> cudaError_t program_load_reals_launch(const transfer_reals_args_t *args, cudaStream_t stream) {
@@ -175,6 +157,11 @@ template <class T> cudaError_t power_pass_launch(const power_args_t *args, cudaS
   return SIMT_LAUNCH(power_pass_kernel<T>, grid_of(args->batch_count * args->chunks), block, bytes, stream, *args);
 }
 
+template <class T> cudaError_t power_collect_launch(const power_args_t *args, cudaStream_t stream) {
+  const dim3 grid = grid_of(args->batch_count * ((args->n + WARP - 1) / WARP));
+  return SIMT_LAUNCH(power_collect_kernel<T>, grid, dim3(CUDA_POWER_RUNS * WARP), 0, stream, *args);
+}
+
 template <class T> cudaError_t power_start_launch(const power_args_t *args, cudaStream_t stream) {
   const dim3 block(threads_for(args->m > args->n ? args->m : args->n));
   return SIMT_LAUNCH(power_start_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
@@ -256,6 +243,7 @@ template <class T> constexpr cuda_kernels_t make_kernels() {
           form_determinant_launch<T>,
           power_begin_launch<T>,
           power_pass_launch<T>,
+          power_collect_launch<T>,
           power_start_launch<T>,
           power_finish_launch<T>,
           power_clear_launch<T>,

@@ -4,6 +4,7 @@
 #pragma once
 #include "gap.cuh"
 #include "strided.cuh"
+#include "tiles.cuh"
 
 /* Matrix b of a tensor, and number b of an array of real numbers. */
 template <class T> __device__ inline T *tensor_of(const tensor_t &X, int64_t b) {
@@ -19,40 +20,39 @@ template <class Visit> __device__ inline void visit_batch(int64_t batch_count, i
     visit(e / count, e % count);
 }
 
-/* The same with visit(b, i, j) for the places of a tensor, neighbouring threads along the smaller stride of the other
- * side of a transfer. */
-template <class Visit> __device__ inline void visit_transfer(const transfer_args_t &args, Visit visit) {
-  const svdgrad_matrix_t &matrix = args.matrix;
-  const bool plain = args.op == PLAIN;
-  const int64_t along_rows = plain ? matrix.row_stride : matrix.col_stride;
-  const int64_t along_columns = plain ? matrix.col_stride : matrix.row_stride;
-  const bool rows_first = along_rows <= along_columns || args.X.columns == 1;
-  const int64_t inner = rows_first ? args.X.rows : args.X.columns;
-  visit_batch(args.batch_count, args.X.rows * args.X.columns, [&](int64_t b, int64_t e) {
-    const int64_t major = e / inner, minor = e - major * inner;
-    visit(b, rows_first ? minor : major, rows_first ? major : minor);
-  });
-}
-
 template <class T> __device__ inline T *transfer_element(const transfer_args_t &args, int64_t b, int64_t i, int64_t j) {
   return args.op == PLAIN ? element<T>(args.matrix, b, i, j) : element<T>(args.matrix, b, j, i);
 }
 
-template <class T> __global__ void program_load_kernel(transfer_args_t args) {
-  visit_transfer(args, [&](int64_t b, int64_t i, int64_t j) {
-    const T x = args.matrix.data ? *transfer_element<T>(args, b, i, j) : from_real<T>(0);
-    tensor_of<T>(args.X, b)[j * args.X.rows + i] = args.op == PLAIN ? x : conj(x);
-  });
+/* Whether the operand outside has its neighbours in a column of X, as X has. */
+static inline int lies_down(const transfer_args_t &args) {
+  return args.op == PLAIN ? lies_down(args.matrix) : lies_across(args.matrix);
 }
 
-template <class T> __global__ void program_store_kernel(transfer_args_t args) {
+template <class T> __global__ void program_load_kernel(transfer_args_t args, tiling_t tiling) {
+  __shared__ whole_t<T> shared[tile_size<T>::capacity];
+  for (int64_t tile = blockIdx.x; tile < tiling.tiles; tile += gridDim.x)
+    copy_tile(
+        tiling, tile, shared,
+        [&](int64_t b, int64_t i, int64_t j) {
+          const T x = args.matrix.data ? *transfer_element<T>(args, b, i, j) : from_real<T>(0);
+          return args.op == PLAIN ? x : conj(x);
+        },
+        [&](int64_t b, int64_t i, int64_t j, T x) { write_whole(tensor_of<T>(args.X, b) + j * args.X.rows + i, x); });
+}
+
+template <class T> __global__ void program_store_kernel(transfer_args_t args, tiling_t tiling) {
   typedef real_t<T> R;
-  visit_transfer(args, [&](int64_t b, int64_t i, int64_t j) {
-    const T x = tensor_of<T>(args.X, b)[j * args.X.rows + i];
-    const T scaled = (R)args.alpha * (args.op == PLAIN ? x : conj(x));
-    T *y = transfer_element<T>(args, b, i, j);
-    *y = args.beta == 0 ? scaled : scaled + (R)args.beta * *y;
-  });
+  __shared__ whole_t<T> shared[tile_size<T>::capacity];
+  for (int64_t tile = blockIdx.x; tile < tiling.tiles; tile += gridDim.x)
+    copy_tile(
+        tiling, tile, shared,
+        [&](int64_t b, int64_t i, int64_t j) { return read_whole(tensor_of<T>(args.X, b) + j * args.X.rows + i); },
+        [&](int64_t b, int64_t i, int64_t j, T x) {
+          const T scaled = (R)args.alpha * (args.op == PLAIN ? x : conj(x));
+          T *y = transfer_element<T>(args, b, i, j);
+          *y = args.beta == 0 ? scaled : scaled + (R)args.beta * *y;
+        });
 }
 
 /* Singular values: every thread finds the exponent of its matrix for itself. */

@@ -10,7 +10,8 @@
  * block makes its share again, scaled, as soon as it knows the largest part of its chunk.
  *
  * A block per chunk; y of the chunk in shared memory (chunk_rows T), and for matrices whose columns are contiguous one T
- * per thread.  Sums over chunks are taken in their order: no atomics, the same bits under every schedule. */
+ * per thread.  Sums over chunks are taken in their order, of many in a launch of its own: no atomics, the same bits under
+ * every schedule. */
 #pragma once
 #include "block.cuh"
 #include "strided.cuh"
@@ -223,38 +224,15 @@ template <class T, class At> __device__ inline long_norm<real_t<T>> norm_of(int6
   return {(R)sqrt(block_reduce<sum_of<R>>(square, scratch)), exponent};
 }
 
-/* w = A^H y from its parts. */
-template <class T> __device__ inline void collect_parts(const power_args_t &args, int64_t b, T *w) {
-  const T *parts = (const T *)args.w_parts + b * args.chunks * args.n;
-  for (int64_t j = threadIdx.x; j < args.n; j += blockDim.x) {
-    T sum = parts[j];
-    for (int64_t c = 1; c < args.chunks; c++)
-      sum = sum + parts[c * args.n + j];
-    w[j] = sum;
-  }
-  __syncthreads();
-}
+/* What brings the chunks of a matrix together in the first pass, where they may have powers of two of their own: w is
+ * taken times 2^-exponent. */
+template <class R> struct first_units {
+  R largest; /* part of A */
+  int exponent;
+  bool scaled; /* some chunk has one */
+};
 
-/* The same of chunks that have powers of two of their own, times 2^-exponent. */
-template <class T>
-__device__ inline void collect_scaled_parts(const power_args_t &args, int64_t b, int exponent, T *w) {
-  typedef real_t<T> R;
-  const T *parts = (const T *)args.w_parts + b * args.chunks * args.n;
-  const R *largest = (const R *)args.largest_parts + b * args.chunks;
-  for (int64_t j = threadIdx.x; j < args.n; j += blockDim.x) {
-    T sum = from_real<T>(0);
-    for (int64_t c = 0; c < args.chunks; c++)
-      sum = sum + times_power(parts[c * args.n + j], chunk_exponent(largest[c]) - exponent);
-    w[j] = sum;
-  }
-  __syncthreads();
-}
-
-/* w = A^H u 2^-exponent of the first pass; returns the largest part of A, and the exponent. */
-template <class T>
-__device__ inline real_t<T> collect_first(const power_args_t &args, int64_t b, T *w, int *exponent,
-                                          real_t<T> *scratch) {
-  typedef real_t<T> R;
+template <class R> __device__ inline first_units<R> units_of_first(const power_args_t &args, int64_t b, R *scratch) {
   R largest = 0, scaled = 0;
   for (int64_t c = threadIdx.x; c < args.chunks; c += blockDim.x) {
     const R part = ((const R *)args.largest_parts)[b * args.chunks + c];
@@ -263,12 +241,63 @@ __device__ inline real_t<T> collect_first(const power_args_t &args, int64_t b, T
   }
   largest = block_reduce<max_of<R>>(largest, scratch);
   scaled = block_reduce<max_of<R>>(scaled, scratch);
-  *exponent = chunk_exponent(largest);
-  if (scaled != 0)
-    collect_scaled_parts(args, b, *exponent, w);
-  else
-    collect_parts(args, b, w);
-  return largest;
+  return {largest, chunk_exponent(largest), scaled != 0};
+}
+
+/* Sum over chunks first.. up to end of what they have for w_j. */
+template <class T>
+__device__ inline T sum_of_chunks(const power_args_t &args, int64_t b, int64_t j, int64_t first, int64_t end,
+                                  const first_units<real_t<T>> *units) {
+  typedef real_t<T> R;
+  const T *parts = (const T *)args.w_parts + b * args.chunks * args.n + j;
+  const R *largest = (const R *)args.largest_parts + b * args.chunks;
+  T sum = from_real<T>(0);
+  if (units && units->scaled) {
+    for (int64_t c = first; c < end; c++)
+      sum = sum + times_power(parts[c * args.n], chunk_exponent(largest[c]) - units->exponent);
+    return sum;
+  }
+  if (first < end)
+    sum = parts[first * args.n];
+  for (int64_t c = first + 1; c < end; c++)
+    sum = sum + parts[c * args.n];
+  return sum;
+}
+
+/* w = A^H y, or A^H u 2^-exponent of the first pass, from their shares, unless power_collect_kernel has done so. */
+template <class T>
+__device__ inline void collect_parts(const power_args_t &args, int64_t b, const first_units<real_t<T>> *units, T *w) {
+  if (args.chunks > CUDA_POWER_RUNS)
+    return;
+  for (int64_t j = threadIdx.x; j < args.n; j += blockDim.x)
+    w[j] = sum_of_chunks<T>(args, b, j, 0, args.chunks, units);
+  __syncthreads();
+}
+
+/* The same of many chunks, a block for 32 columns: chunks are shared out among warps in runs, whose sums are then added
+ * up in their order. */
+template <class T> __global__ void power_collect_kernel(power_args_t args) {
+  typedef real_t<T> R;
+  __shared__ R scratch[WARP];
+  __shared__ T sums[CUDA_POWER_RUNS][WARP];
+  const int64_t blocks = (args.n + WARP - 1) / WARP, run = (args.chunks + CUDA_POWER_RUNS - 1) / CUDA_POWER_RUNS;
+  const int64_t first = warp_index() * run, end = first + run < args.chunks ? first + run : args.chunks;
+  for (int64_t item = blockIdx.x; item < args.batch_count * blocks; item += gridDim.x) {
+    const int64_t b = item / blocks, j = item % blocks * WARP + lane_index();
+    first_units<R> units = {0, 0, false};
+    if (args.first_pass)
+      units = units_of_first<R>(args, b, scratch);
+    if (j < args.n)
+      sums[warp_index()][lane_index()] = sum_of_chunks<T>(args, b, j, first, end, &units);
+    __syncthreads();
+    if (warp_index() == 0 && j < args.n) {
+      T all = sums[0][lane_index()];
+      for (int r = 1; r < CUDA_POWER_RUNS && r * run < args.chunks; r++)
+        all = all + sums[r][lane_index()];
+      ((T *)args.w)[b * args.n + j] = all;
+    }
+    __syncthreads();
+  }
 }
 
 /* to(i) <- x_i / |x|, i < count. */
@@ -356,8 +385,9 @@ template <class T> __global__ void power_start_kernel(power_args_t args) {
   for (int64_t b = blockIdx.x; b < args.batch_count; b += gridDim.x) {
     T *w = (T *)args.w + b * args.n, *v = (T *)args.v_work + b * args.n;
     const bool start_is_bad = args.state[b] == CUDA_POWER_NONFINITE;
-    int w_exponent;
-    const R largest = collect_first(args, b, w, &w_exponent, scratch);
+    const first_units<R> units = units_of_first<R>(args, b, scratch);
+    const R largest = units.largest;
+    collect_parts<T>(args, b, &units, w);
     const int unit = exponent_of(largest, power_limits<R>::exponent);
     const long_norm<R> norm = norm_of<T>(
         args.n, [&](int64_t j) { return w[j]; }, scratch);
@@ -370,7 +400,7 @@ template <class T> __global__ void power_start_kernel(power_args_t args) {
     if (bad)
       store_power_nan<T>(args, b);
     else if (args.iterations == 0)
-      finish_given(args, b, w, w_exponent, unit, scratch);
+      finish_given(args, b, w, units.exponent, unit, scratch);
     else if (state == CUDA_POWER_MOVES)
       store_unit<T>(args.n, w, norm, [&](int64_t j, T x) { v[j] = *component<T>(args.v, b, j) = x; });
     __syncthreads();
@@ -399,7 +429,7 @@ template <class T> __global__ void power_finish_kernel(power_args_t args) {
     const int state = args.state[b];
     if (state == CUDA_POWER_NONFINITE)
       continue;
-    collect_parts(args, b, w);
+    collect_parts<T>(args, b, nullptr, w);
     const long_norm<R> of_y = norm_of<T>(
         args.m, [&](int64_t i) { return y[i]; }, scratch);
     if (state == CUDA_POWER_MOVES && of_y.value > 0)

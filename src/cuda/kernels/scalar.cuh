@@ -8,6 +8,15 @@
 
 template <class R> struct complex_t { R re, im; };
 
+/* A number that is read and written at once, complex ones too: in shared memory and in packed arrays.  The caller's may
+ * be aligned as their parts are. */
+template <class T> struct alignas(sizeof(T)) whole_t { T x; };
+template <class T> __device__ inline T read_whole(const T *x) {
+  const whole_t<T> all = *(const whole_t<T> *)x; /* or the parts would be read apart */
+  return all.x;
+}
+template <class T> __device__ inline void write_whole(T *to, T x) { *(whole_t<T> *)to = {x}; }
+
 template <class T> struct scalar {
   typedef T real;
   static const bool is_complex = false;

@@ -222,14 +222,17 @@ static const struct tiny {
             {{40, 3}, 2, THIN, BACKWARD},
             {{40, 8}, 2, FULL_MATRICES, FORWARD},
             {{36, 34}, 2, FULL_MATRICES, FORWARD},
-            {{129, 129}, 1, THIN, FORWARD},
+            {{97, 97}, 1, THIN, FORWARD},
             {{34, 34}, 1, THIN, PROGRAM},
             {{70, 40}, 2, THIN, POWER},
             {{3, 3}, 65, THIN, NORM},
             {{9, 5}, 9, THIN, NORM},
             {{3, 3}, 65, THIN, BACKWARD},
             {{9, 5}, 3, THIN, BACKWARD},
-            {{4, 3}, 65, THIN, BACKWARD_ADDED}};
+            {{4, 3}, 65, THIN, BACKWARD_ADDED},
+            /* Too many blocks for a thread each: large tiles of products, many chunks of the power iteration. */
+            {{8192, 2}, 1, THIN, PROGRAM},
+            {{1100, 128}, 1, THIN, POWER}};
 
 static int run_tiny(size_t i) {
   if (i >= sizeof tiny / sizeof *tiny)

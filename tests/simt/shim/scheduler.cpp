@@ -150,6 +150,10 @@ static void thread_body() {
 
 // ---- meetings
 
+static void (*after_meeting)(int warp);
+
+void observe_meetings(void (*of_warp)(int warp)) { after_meeting = of_warp; }
+
 static void give_results(int first_thread, unsigned mask, Combine combine) {
   uint64_t in[32] = {};
   for (int i = 0; i < 32; i++)
@@ -188,6 +192,8 @@ uint64_t warp_meet(const char *what, unsigned mask, uint64_t in, uint64_t argume
   group.arrived |= my_bit;
   if (group.arrived == mask) {
     group.arrived = 0;
+    if (after_meeting && (mask | warp.absent) == ~0u)
+      after_meeting(me->id / 32);
     give_results(me->id & ~31, mask, combine);
   }
   Fibre::suspend();
@@ -227,6 +233,9 @@ static void open_block_barrier() {
     t->out = static_cast<uint64_t>(barrier.votes);
   }
   barrier.arrived = 0;
+  for (int i = 0; i < thread_count; i += 32)
+    if (after_meeting)
+      after_meeting(i / 32);
   for (int i = 0; i < thread_count; i++)
     if ((*threads)[static_cast<size_t>(i)]->state == State::AT_BLOCK_BARRIER)
       make_ready((*threads)[static_cast<size_t>(i)]);

@@ -29,8 +29,10 @@ struct Grid {
 };
 void run_grid(const Grid &grid);
 
-// For the trace of memory accesses: called before a grid runs, and after each of its blocks.
+// For the trace of memory accesses: called before a grid runs, after each of its blocks, and where all lanes of a warp
+// that have not ended meet.
 void observe_blocks(void (*before_grid)(const void *function), void (*after_block)());
+void observe_meetings(void (*of_warp)(int warp));
 
 // For reports.
 bool in_kernel();

@@ -2,8 +2,8 @@
 // Counts what the loads and stores of a kernel would cost the memory of a GPU.
 //
 // Kernels compiled with -fsanitize=thread call __tsan_read4(address) and its like before every access.  This file has
-// those functions in place of the sanitizer's library.  The n-th visit of the lanes of a warp to one instruction is
-// taken as one request of the warp, which is what a GPU would issue if the lanes ran in step.
+// those functions in place of the sanitizer's library.  The n-th visit of the lanes of a warp to one instruction since
+// they last met is taken as one request of the warp, which is what a GPU would issue if the lanes ran in step.
 //
 // Shared memory has 32 banks of four bytes; a request takes as many wavefronts as the busiest bank has different words.
 // Lanes that want 8 bytes are served in halves of the warp, 16 bytes in quarters.  Global memory is moved in sectors of
@@ -14,6 +14,7 @@
 #include "scheduler.hpp"
 #include "simt_core.hpp"
 #include <algorithm>
+#include <array>
 #include <cxxabi.h>
 #include <dlfcn.h>
 #include <link.h>
@@ -46,19 +47,20 @@ struct Totals {
 
 struct Key {
   uintptr_t instruction;
-  unsigned warp, visit;
-  bool operator==(const Key &k) const { return instruction == k.instruction && warp == k.warp && visit == k.visit; }
+  unsigned visit;
+  bool operator==(const Key &k) const { return instruction == k.instruction && visit == k.visit; }
 };
 struct KeyHash {
   size_t operator()(const Key &k) const {
-    return (k.instruction * 0x9E3779B97F4A7C15u) ^ (uintptr_t{k.warp} << 40) ^
-           (uintptr_t{k.visit} * 0xC2B2AE3D27D4EB4Fu);
+    return (k.instruction * 0x9E3779B97F4A7C15u) ^ (uintptr_t{k.visit} * 0xC2B2AE3D27D4EB4Fu);
   }
 };
 
-// Of the block that runs now.
-std::unordered_map<Key, Request, KeyHash> requests;
-std::unordered_map<uintptr_t, std::vector<unsigned>> visits; // of an instruction, by thread
+// Of the warps of the block that runs now, since their lanes last met.
+struct Warp {
+  std::unordered_map<Key, Request, KeyHash> requests;
+  std::unordered_map<uintptr_t, std::array<unsigned, 32>> visits; // of an instruction, by lane
+} warps[simt::max_block_threads / 32];
 
 std::map<const void *, Totals> kernels; // by function
 std::map<uintptr_t, Totals> instructions;
@@ -135,11 +137,17 @@ void count(const Key &key, const Request &request) {
   }
 }
 
-void end_block() {
-  for (const auto &[key, request] : requests)
+void end_meeting(int number) {
+  Warp &warp = warps[number];
+  for (const auto &[key, request] : warp.requests)
     count(key, request);
-  requests.clear();
-  visits.clear();
+  warp.requests.clear();
+  warp.visits.clear();
+}
+
+void end_block() {
+  for (int w = 0; w < static_cast<int>(simt::max_block_threads / 32); w++)
+    end_meeting(w);
 }
 
 unsigned thread_number() {
@@ -153,19 +161,17 @@ void record(const void *p, unsigned size, const void *instruction) {
   const Space space = space_of(address, size);
   if (space == Space::OTHER) // registers and local memory, which nvcc places in its own way
     return;
-  const unsigned thread = thread_number();
+  const unsigned thread = thread_number(), lane = thread % 32;
   const uintptr_t at = reinterpret_cast<uintptr_t>(instruction);
-  std::vector<unsigned> &seen = visits[at];
-  if (seen.empty())
-    seen.resize(simt::max_block_threads);
-  const Key key = {at, thread / 32, seen[thread]++};
-  Request &request = requests[key];
+  Warp &warp = warps[thread / 32];
+  const Key key = {at, warp.visits[at][lane]++};
+  Request &request = warp.requests[key];
   request.space = space;
   request.lanes.push_back({address, size});
-  request.lane.push_back(static_cast<uint8_t>(thread % 32));
+  request.lane.push_back(static_cast<uint8_t>(lane));
   if (request.lanes.size() == 32) { // keeps the memory of a long kernel bounded
     count(key, request);
-    requests.erase(key);
+    warp.requests.erase(key);
   }
 }
 
@@ -195,6 +201,7 @@ void recorder_start(void) {
   kernels.clear();
   instructions.clear();
   simt::observe_blocks(before_launch, end_block);
+  simt::observe_meetings(end_meeting);
 }
 
 void recorder_print(const char *problem) {
