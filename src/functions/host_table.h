@@ -30,6 +30,7 @@ const machine_ops_t HOST_TABLE = {
     .determinant_phase = determinant_phase,
     .form_jvp = form_jvp,
     .form_second = form_second,
+    .form_outside = form_outside,
     .form_values = form_values,
     .form_pairs = form_pairs,
     .form_norm = form_norm,
