@@ -5,6 +5,33 @@
 #pragma once
 #include "gap.cuh"
 
+/* Whether a sum of squares is one of normal numbers, as far as they matter. */
+template <class R> __device__ inline bool square_is_normal(R sum) {
+  return sum > limits<R>::smallest_square() && sum - sum == 0;
+}
+
+/* Adds the norms of a cotangent whose sum of squares is not normal: |g| to *norm, its largest column's to *largest.  By
+ * the block; g(i, j) is an element. */
+template <class T, class Element>
+__device__ inline void add_scaled_norms(int64_t rows, int64_t columns, Element g, real_t<T> *norm, real_t<T> *largest,
+                                        real_t<T> *scratch) {
+  typedef real_t<T> R;
+  R part = 0, sum = 0, most = 0;
+  for (int64_t e = threadIdx.x; e < rows * columns; e += blockDim.x)
+    part = max_of<R>::combine(part, largest_part<T>(g(e % rows, e / rows)));
+  const int exponent = gap_exponent(block_reduce<max_of<R>>(part, scratch), ANY_EXPONENT);
+  for (int64_t j = warp_index(); j < columns; j += warp_count()) {
+    R square = 0;
+    for (int64_t i = lane_index(); i < rows; i += WARP)
+      square = plus_abs2(square, times_power((T)g(i, j), -exponent));
+    square = warp_sum(square);
+    sum += lane_index() == 0 ? square : 0;
+    most = max_of<R>::combine(most, square);
+  }
+  *norm += times_power(sqrt(block_reduce<sum_of<R>>(sum, scratch)), exponent);
+  *largest += times_power(sqrt(block_reduce<max_of<R>>(most, scratch)), exponent);
+}
+
 /* Pair number e of the upper triangle i <= j, counted column by column. */
 __device__ inline void pair_of(int64_t e, int64_t *i, int64_t *j) {
   int64_t column = (int64_t)((sqrt(8.0 * (double)e + 1) - 1) / 2);

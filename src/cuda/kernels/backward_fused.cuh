@@ -186,14 +186,22 @@ __device__ inline void project(const side_view<T> &basis, const side_view<T> &co
 }
 
 /* Adds the norms of the cotangent whose column sums are in f. */
-template <class T> __device__ inline void add_norms(const fused_memory<T> &f, real_t<T> *norm, real_t<T> *largest) {
+template <class T>
+__device__ inline void add_norms(const side_view<T> &cotangent, int64_t b, int64_t rows, const fused_memory<T> &f,
+                                 real_t<T> *norm, real_t<T> *largest) {
   typedef real_t<T> R;
   R sum = 0, most = 0;
   for (int j = (int)threadIdx.x; j < f.k; j += (int)blockDim.x) {
     sum += f.column_sums[j];
     most = max_of<R>::combine(most, f.column_sums[j]);
   }
-  *norm += sqrt(block_reduce<sum_of<R>>(sum, f.scratch));
+  sum = block_reduce<sum_of<R>>(sum, f.scratch);
+  if (cotangent.matrix.data && !square_is_normal(sum)) {
+    add_scaled_norms<T>(
+        rows, f.k, [&](int64_t i, int64_t j) { return cotangent.at(b, i, j); }, norm, largest, f.scratch);
+    return;
+  }
+  *norm += sqrt(sum);
   *largest += sqrt(block_reduce<max_of<R>>(most, f.scratch));
 }
 
@@ -303,9 +311,9 @@ __device__ inline gap_policy<real_t<T>> form_core(const fused_args_t &args, cons
   typedef real_t<T> R;
   R norm = 0, largest = 0;
   project<T, TILE>(sides.square, sides.square_cotangent, b, f.k, true, f, f.Q);
-  add_norms(f, &norm, &largest);
+  add_norms(sides.square_cotangent, b, f.k, f, &norm, &largest);
   project<T, TILE>(sides.basis, sides.cotangent, b, rows, false, f, f.P);
-  add_norms(f, &norm, &largest);
+  add_norms(sides.cotangent, b, rows, f, &norm, &largest);
   gap_policy<R> policy =
       gap_policy_make(args.gap_policy, (R)args.gap_param, limits<R>::epsilon(), f.s[0], norm, largest);
   const power_of_two<R> scale = make_power<R>(-exponent);

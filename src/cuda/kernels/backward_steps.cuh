@@ -91,7 +91,13 @@ __device__ inline void add_packed_norms(int64_t rows, int64_t columns, const T *
     sum += lane_index() == 0 ? square : 0;
     most = max_of<R>::combine(most, square);
   }
-  *norm += sqrt(block_reduce<sum_of<R>>(sum, scratch));
+  sum = block_reduce<sum_of<R>>(sum, scratch);
+  if (g && !square_is_normal(sum)) {
+    add_scaled_norms<T>(
+        rows, columns, [&](int64_t i, int64_t j) { return g[j * rows + i]; }, norm, largest, scratch);
+    return;
+  }
+  *norm += sqrt(sum);
   *largest += sqrt(block_reduce<max_of<R>>(most, scratch));
 }
 
