@@ -834,3 +834,40 @@ Test(power, normalized_at_the_ends_of_the_range) {
   for_each_setting(check_ends, &worst);
   cr_expect(worst_within(&worst, RATIO_LIMIT));
 }
+
+/* A start of small integers times a power of two: its norm may overflow and its squares underflow, and the results are
+ * those of the integers. */
+static power_problem_t started_at(const setting_t *s, int exponent) {
+  power_problem_t p = problem_with(s, SPECTRUM_NORMAL);
+  for (int64_t b = 0; b < BATCH; b++) {
+    for (int64_t i = 0; i < s->shape.m; i++)
+      buffer_set(&p.u, b, i, 0, CMPLXL((long double)(1 + i % 7), dtype_is_complex(s->dtype) ? i % 3 - 1 : 0));
+    scale_buffer(&p.u, b, exponent);
+  }
+  return p;
+}
+
+static void check_starts(const setting_t *s, worst_t *worst) {
+  const int far = dtype_real(s->dtype) == SVDGRAD_F32 ? 120 : 1000;
+  power_problem_t plain = started_at(s, 0);
+  normalize(&plain, 1);
+  cr_assert_eq(power_backward(&plain, 1, 0), SVDGRAD_STATUS_SUCCESS);
+  for (int exponent = -far; exponent <= far; exponent += 2 * far) {
+    power_problem_t p = started_at(s, exponent), iterated = started_at(s, exponent);
+    normalize(&p, 1);
+    cr_assert_eq(power_backward(&p, 1, 0), SVDGRAD_STATUS_SUCCESS);
+    iterate(&iterated, 1);
+    for (int64_t b = 0; b < BATCH; b++) {
+      compare_scaled(s, &p, &plain, b, 0, worst);
+      cr_expect(power_same(&iterated, b, &p, b));
+    }
+    power_free(&p), power_free(&iterated);
+  }
+  power_free(&plain);
+}
+
+Test(power, start_of_any_size) {
+  worst_t worst = worst_make("power starts");
+  for_each_setting(check_starts, &worst);
+  cr_expect(worst_within(&worst, RATIO_LIMIT));
+}

@@ -296,17 +296,13 @@ static void check_backward(problem_of_t p) {
   check_scaled(&p);
 }
 
-/* The part outside the spans of U and V is a product of both, which must not underflow. */
 static void check_second(problem_of_t p) {
-  const int square = p.desc.m == p.desc.n, limit = is_single(p.desc.dtype) ? 50 : 490;
-  if (!square && (p.power < -2 * limit || p.power > 2 * limit))
-    return;
-  const int both = normal_power(p.desc.dtype, p.power), g = square ? both : between(p.power, -limit, limit);
+  const int g = normal_power(p.desc.dtype, p.power);
   const scaled_t inputs[] = {{OPERAND_GU, g}, {OPERAND_GVH, g}, {OPERAND_GS, g - p.power}, {OPERAND_DA, g}};
   const scaled_t outputs[] = {
       {OPERAND_DS, g}, {OPERAND_DU, g - p.power}, {OPERAND_DVH, g - p.power}, {OPERAND_GA, 2 * (g - p.power)}};
   p.op = SVDGRAD_OP_SVD_BACKWARD_BACKWARD;
-  p.inputs = inputs, p.outputs = outputs, p.input_count = 4, p.output_count = 4;
+  p.inputs = inputs, p.outputs = outputs, p.input_count = p.output_count = 4;
   check_scaled(&p);
 }
 
@@ -364,3 +360,78 @@ Test(scales, gradients_over_the_whole_range) { for_all(backward_over_range); }
 Test(scales, second_order_over_the_whole_range) { for_all(second_over_range); }
 Test(scales, gradients_of_functions_over_the_whole_range) { for_all(functions_over_range); }
 Test(scales, truncated_over_the_whole_range) { for_all(truncated_over_range); }
+
+/* ---- thresholds ------------------------------------------------------------------------------------
+ * What counts as gauge or as noise is relative to the norms of the cotangents, whose squares may be no numbers. */
+
+/* gX = X (H + c N) 2^power for the columns of U or V, H Hermitian, N not: without N the gauge part is rounding noise. */
+static void set_cotangent(const buffer_t *X, const buffer_t *gX, int64_t b, int is_vh, double c, int power) {
+  const int64_t rows = is_vh ? X->cols : X->rows, columns = is_vh ? X->rows : X->cols;
+  for (int64_t j = 0; j < columns; j++)
+    for (int64_t i = 0; i < rows; i++) {
+      long double re = 0, im = 0;
+      for (int64_t a = 0; a < columns; a++) {
+        const z_t x = is_vh ? buffer_get(X, b, a, i) : buffer_get(X, b, i, a);
+        const long double h = 1 / (long double)(1 + a + j) + c * (long double)(a < j ? a + 2 * j : 0);
+        re += creall(x) * h, im += cimagl(x) * h;
+      }
+      const z_t g = CMPLXL(ldexpl(re, power), ldexpl(im, power));
+      buffer_set(gX, b, is_vh ? j : i, is_vh ? i : j, g);
+    }
+}
+
+static fixture_t run_cotangents(svdgrad_backend_t backend, const svdgrad_desc_t *desc, double c, int power) {
+  fixture_t f = fixture_make(backend, desc, LAYOUT_COLUMN_MAJOR);
+  for (int64_t b = 0; b < desc->batch_count; b++)
+    fixture_fill(&f, b, 7);
+  factorize(&f);
+  for (int64_t b = 0; b < desc->batch_count; b++) {
+    for (int64_t j = 0; j < f.S.rows; j++) /* a tie of the first two */
+      buffer_set(&f.S, b, j, 0, (double)(f.S.rows - (j > 0 ? j : 1)));
+    set_cotangent(&f.U, &f.gU, b, 0, c, power);
+    set_cotangent(&f.Vh, &f.gVh, b, 1, c, power);
+  }
+  cr_assert_eq(fixture_backward(&f, WITH_GU | WITH_GVH, 1, 0), SVDGRAD_STATUS_SUCCESS, "%s",
+               svdgrad_last_error_message());
+  return f;
+}
+
+static void check_thresholds(svdgrad_backend_t backend, const svdgrad_desc_t *desc, double c) {
+  const int far = is_single(desc->dtype) ? 100 : 665; /* 1e30, 1e200 */
+  fixture_t base = run_cotangents(backend, desc, c, 0);
+  for (int power = -far; power <= far; power += 2 * far) {
+    fixture_t f = run_cotangents(backend, desc, c, power);
+    for (int64_t b = 0; b < desc->batch_count; b++) {
+      const svdgrad_report_t *x = &f.report[b], *y = &base.report[b];
+      cr_expect(
+          x->flags == y->flags && x->dropped_pairs == y->dropped_pairs &&
+              fabs(x->gauge_residual - y->gauge_residual) <= 1e-5,
+          "%s %s %d x %d rank %d full %d policy %d, gauge %g, cotangents times 2^%d: flags %d, not %d; %d dropped, "
+          "not %d; gauge residual %g, not %g",
+          backend_name(backend), dtype_name(desc->dtype), (int)desc->m, (int)desc->n, (int)desc->rank,
+          desc->full_matrices, (int)desc->gap_policy, c, power, x->flags, y->flags, x->dropped_pairs, y->dropped_pairs,
+          x->gauge_residual, y->gauge_residual);
+      cr_expect(((y->flags & SVDGRAD_REPORT_GAUGE) != 0) == (c != 0));
+    }
+    fixture_free(&f);
+  }
+  fixture_free(&base);
+}
+
+static void thresholds(svdgrad_backend_t backend, svdgrad_dtype_t dtype) {
+  static const int64_t shapes[][2] = {{2, 2}, {4, 3}, {12, 5}, {5, 12}};
+  for (int s = 0; s < 4; s++)
+    for (int variant = 0; variant < 3; variant++)
+      for (int policy = 0; policy < 2; policy++) {
+        svdgrad_desc_t desc = make_desc(dtype, shapes[s][0], shapes[s][1], 1);
+        const int64_t mn = desc.m < desc.n ? desc.m : desc.n;
+        desc.full_matrices = variant == 1;
+        desc.rank = variant == 2 && mn > 2 ? 2 : 0;
+        desc.gap_policy = policy ? SVDGRAD_GAP_NOISE_FLOOR : SVDGRAD_GAP_DEFAULT;
+        check_thresholds(backend, &desc, 0);
+        if (!policy)
+          check_thresholds(backend, &desc, 1);
+      }
+}
+
+Test(scales, thresholds_do_not_depend_on_the_size_of_cotangents) { for_all(thresholds); }

@@ -185,6 +185,12 @@ static void form_second(machine_t *machine, const second_form_t *of) {
   form(machine, cuda(machine)->kernels->form_second, &args);
 }
 
+static void form_outside(machine_t *machine, const second_form_t *of) {
+  form_args_t args = form_of(machine);
+  args.form.second = *of;
+  form(machine, cuda(machine)->kernels->form_outside, &args);
+}
+
 static void form_values(machine_t *machine, const function_form_t *of) {
   form_args_t args = form_of(machine);
   args.form.function = *of;
@@ -231,6 +237,7 @@ static const machine_ops_t cuda_machine_ops = {
     .form_backward = form_backward,
     .form_jvp = form_jvp,
     .form_second = form_second,
+    .form_outside = form_outside,
     .form_values = form_values,
     .form_pairs = form_pairs,
     .form_norm = form_norm,

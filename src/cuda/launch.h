@@ -292,6 +292,7 @@ typedef struct cuda_kernels {
   cudaError_t (*form_backward)(const form_args_t *args, cudaStream_t stream);
   cudaError_t (*form_jvp)(const form_args_t *args, cudaStream_t stream);
   cudaError_t (*form_second)(const form_args_t *args, cudaStream_t stream);
+  cudaError_t (*form_outside)(const form_args_t *args, cudaStream_t stream);
   cudaError_t (*form_values)(const form_args_t *args, cudaStream_t stream);
   cudaError_t (*form_pairs)(const form_args_t *args, cudaStream_t stream);
   cudaError_t (*form_norm)(const form_args_t *args, cudaStream_t stream);

@@ -67,10 +67,11 @@ typedef struct second_form {
   values_t values;
   tensor_t P, Q, Z; /* in: U^H gU, V^H gV, U^H ggA V */
   reals_t gS;       /* in */
-  tensor_t D;       /* in: its diagonal, divided by s_j^2, is subtracted from sb; or none */
+  tensor_t D;       /* in, of form_outside: W^H B, both divided by s_j but for inverse_j; or none */
   tensor_t M, K, N; /* out: M of the first pass; K and N of the JVP along ggA */
   reals_t dS, sb;   /* out */
-  reals_t inverse;  /* out: inverse_j * step is 1/s_j */
+  reals_t power;    /* out: a power of two; power_j * step * inverse_j is 1/s_j */
+  reals_t inverse;  /* out: in [0.5, 1), or 0, Inf or NaN */
   reals_t step;     /* out: as above */
   int outside;      /* m != n */
   svdgrad_report_t *report;

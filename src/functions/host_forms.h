@@ -224,17 +224,24 @@ static void second_pair(const host_machine_t *h, const second_form_t *form, int6
   set(h, form->M, lane, j, i, CONJ(hermitian) - CONJ(skew));
 }
 
+/* Splits inverse_j into itself and power_j, so that what is to be divided by s_j can be divided by a power of two first,
+ * which changes no digit. */
+static void split_inverse(const host_machine_t *h, const second_form_t *form, int64_t lane, int64_t j) {
+  compute_real_t *inverse = real_at(h, form->inverse, j) + lane;
+  int exponent = 0;
+  if (isfinite(*inverse))
+    *inverse = (compute_real_t)frexp((double)*inverse, &exponent);
+  real_at(h, form->power, j)[lane] = (compute_real_t)ldexp(1.0, exponent);
+}
+
 static void finish_second(const host_machine_t *h, const second_form_t *form, int64_t lane, power_t scale,
                           gap_policy_t *policy) {
   form_inverse(h, form->values, lane, form->outside, scale, policy, form->inverse, form->step);
   for (int64_t j = 0; j < form->values.s.count; j++) {
-    const compute_real_t inverse = real_at(h, form->inverse, j)[lane];
+    split_inverse(h, form, lane, j);
     const compute_t M = get(h, form->M, lane, j, j);
     set(h, form->M, lane, j, j, M + real_at(h, form->gS, j)[lane]);
     real_at(h, form->dS, j)[lane] = RE(get(h, form->Z, lane, j, j));
-    if (form->D.data)
-      real_at(h, form->sb, j)[lane] -=
-          (compute_real_t)RE(get(h, form->D, lane, j, j)) * inverse * scale.second * inverse * scale.second;
   }
   report_lane(h, policy, form->values, lane, form->report);
 }
@@ -255,6 +262,15 @@ static void form_second(machine_t *machine, const second_form_t *form) {
         second_pair(h, form, lane, i, j, scale[lane], &policy[lane]);
   for (int64_t lane = 0; lane < h->count; lane++)
     finish_second(h, form, lane, scale[lane], &policy[lane]);
+}
+
+static void form_outside(machine_t *machine, const second_form_t *form) {
+  const host_machine_t *h = host(machine);
+  for (int64_t j = 0; j < form->values.s.count; j++)
+    for (int64_t lane = 0; lane < h->count; lane++) {
+      const compute_real_t inverse = real_at(h, form->inverse, j)[lane];
+      real_at(h, form->sb, j)[lane] -= (compute_real_t)RE(get(h, form->D, lane, j, j)) * inverse * inverse;
+    }
 }
 
 /* A function in one lane. */

@@ -31,6 +31,7 @@ const machine_ops_t HOST_TABLE = {
     .form_backward = form_backward,
     .form_jvp = form_jvp,
     .form_second = form_second,
+    .form_outside = form_outside,
     .form_values = form_values,
     .form_pairs = form_pairs,
     .form_norm = form_norm,

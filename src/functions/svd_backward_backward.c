@@ -41,15 +41,26 @@ static side_t take_side(machine_t *machine, int64_t rows) {
 
 static int has_outside(const side_t *side) { return side->W.columns > 0; }
 
-/* inner and W from basis and g; D = W^H G. */
-static void split_side(machine_t *machine, const side_t *side, svdgrad_matrix_t g, machine_operation_t op, tensor_t D) {
+/* inner and W from basis and g. */
+static void split_side(machine_t *machine, const side_t *side, svdgrad_matrix_t g, machine_operation_t op) {
   const machine_ops_t *ops = machine->ops;
   ops->multiply(machine, 1, HERMITIAN, side->basis, PLAIN, side->g, 0, side->inner);
   if (!has_outside(side))
     return;
   ops->load(machine, g, op, side->W);
   ops->multiply(machine, -1, PLAIN, side->basis, PLAIN, side->inner, 1, side->W);
-  ops->multiply(machine, 1, HERMITIAN, side->W, PLAIN, side->G, 0, D);
+}
+
+/* G and W become G / s and W / s, and sb_j loses Re(W_j^H G_j) / s_j^2.  That product is taken between two divisions,
+ * by a power of two and by what is left of s_j, so that it is of the size of sb: W^H G alone may over- or underflow. */
+static void divide_outside(machine_t *machine, const side_t *side, const second_form_t *form) {
+  const machine_ops_t *ops = machine->ops;
+  ops->scale_columns_in_steps(machine, form->power, form->step, side->G);
+  ops->scale_columns_in_steps(machine, form->power, form->step, side->W);
+  ops->multiply(machine, 1, HERMITIAN, side->W, PLAIN, side->G, 0, form->D);
+  ops->form_outside(machine, form);
+  ops->scale_columns(machine, form->inverse, side->G);
+  ops->scale_columns(machine, form->inverse, side->W);
 }
 
 /* bar = G op(M) - g K, and for rows > k also bar -= B inner^H + g (B^H basis), B = G / s.  On return G holds the
@@ -60,13 +71,12 @@ static void finish_side(machine_t *machine, const side_t *side, const second_for
   ops->multiply(machine, 1, PLAIN, side->G, op, form->M, 0, side->bar);
   ops->multiply(machine, -1, PLAIN, side->g, PLAIN, K, 1, side->bar);
   if (has_outside(side)) {
-    ops->scale_columns_in_steps(machine, form->inverse, form->step, side->G);
+    divide_outside(machine, side, form);
     ops->multiply(machine, -1, PLAIN, side->G, HERMITIAN, side->inner, 1, side->bar);
     ops->multiply(machine, 1, HERMITIAN, side->G, PLAIN, side->basis, 0, side->crossing);
     ops->multiply(machine, -1, PLAIN, side->g, PLAIN, side->crossing, 1, side->bar);
     /* (G - basis Z) / s = B - basis (basis^H B), since Z = basis^H G. */
     ops->multiply(machine, -1, PLAIN, side->basis, HERMITIAN, side->crossing, 1, side->G);
-    ops->scale_columns_in_steps(machine, form->inverse, form->step, side->W);
   }
   ops->multiply(machine, 1, PLAIN, side->basis, PLAIN, K, has_outside(side), side->G);
 }
@@ -97,6 +107,7 @@ static second_form_t take_form(machine_t *machine, const side_t *u, const side_t
                          .N = ops->take(machine, k, k),
                          .dS = ops->take_reals(machine, k),
                          .sb = ops->take_reals(machine, k),
+                         .power = ops->take_reals(machine, k),
                          .inverse = ops->take_reals(machine, k),
                          .step = ops->take_reals(machine, 1),
                          .outside = outside};
@@ -117,8 +128,8 @@ static void second_program(machine_t *machine, const void *argument) {
   ops->load_values(machine, call->S, form.values);
   ops->load_reals(machine, call->gS, form.gS);
   ops->multiply(machine, 1, HERMITIAN, u.basis, PLAIN, u.G, 0, form.Z);
-  split_side(machine, &u, call->gU, PLAIN, form.D);
-  split_side(machine, &v, call->gVh, HERMITIAN, form.D);
+  split_side(machine, &u, call->gU, PLAIN);
+  split_side(machine, &v, call->gVh, HERMITIAN);
   ops->form_second(machine, &form);
   finish_side(machine, &u, &form, HERMITIAN, form.K);
   finish_side(machine, &v, &form, PLAIN, form.N);

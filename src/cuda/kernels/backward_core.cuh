@@ -1,9 +1,38 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The k-by-k heart of the backward pass (formula: svdgrad.h), by one team (team.cuh), a block if nothing else is said.  P = U^H gU and Q = V^H gV, column-major
- * with columns `pitch` apart, in shared or global memory; M may be written over Q.  Singular values are normalized, s = 2^-exponent S
- * (src/rules/gap.h), and what is divided by one of them is multiplied by 2^-exponent last. */
+/* The k-by-k heart of the backward pass (formula: svdgrad.h), by one team (team.cuh), a block if nothing else is said.
+ * P = U^H gU and Q = V^H gV, column-major with columns `pitch` apart, in shared or global memory; M may be written over
+ * Q.  Singular values are normalized, s = 2^-exponent S (src/rules/gap.h), and what is divided by one of them is
+ * multiplied by 2^-exponent last. */
 #pragma once
 #include "gap.cuh"
+
+/* Whether a sum of squares is one of normal numbers, as far as they matter. */
+template <class R> __device__ inline bool square_is_normal(R sum) {
+  return sum > limits<R>::smallest_square() && sum - sum == 0;
+}
+
+/* Norms of a cotangent whose sum of squares is not normal: |g|, and that of its largest column.  By a team; g(i, j) is an
+ * element.  Rare, so a thread takes a whole column. */
+template <class R> struct scaled_norms { R norm, largest; };
+
+template <class Team, class T, class Element>
+__device__ inline scaled_norms<real_t<T>> scaled_norms_of(int64_t rows, int64_t columns, Element g, real_t<T> *scratch) {
+  typedef real_t<T> R;
+  R part = 0, sum = 0, most = 0;
+  for (int64_t j = Team::rank(); j < columns; j += Team::size())
+    for (int64_t i = 0; i < rows; i++)
+      part = max_of<R>::combine(part, largest_part<T>(g(i, j)));
+  const int exponent = gap_exponent(Team::template reduce<max_of<R>>(part, scratch), ANY_EXPONENT);
+  for (int64_t j = Team::rank(); j < columns; j += Team::size()) {
+    R square = 0;
+    for (int64_t i = 0; i < rows; i++)
+      square = plus_abs2(square, times_power((T)g(i, j), -exponent));
+    sum += square;
+    most = max_of<R>::combine(most, square);
+  }
+  return {times_power(sqrt(Team::template reduce<sum_of<R>>(sum, scratch)), exponent),
+          times_power(sqrt(Team::template reduce<max_of<R>>(most, scratch)), exponent)};
+}
 
 /* Pair number e of the upper triangle i <= j, counted column by column. */
 __device__ inline void pair_of(int64_t e, int64_t *i, int64_t *j) {

@@ -215,15 +215,26 @@ __device__ inline void project(const side_view<T> &basis, const side_view<T> &co
 
 /* Adds the norms of the cotangent whose column sums are in f. */
 template <class Plan, class T>
-__device__ inline void add_norms(const fused_memory<T> &f, real_t<T> *norm, real_t<T> *largest) {
+__device__ inline void add_norms(const side_view<T> &cotangent, int64_t b, int64_t rows, const fused_memory<T> &f,
+                                 real_t<T> *norm, real_t<T> *largest) {
   typedef real_t<T> R;
   R sum = 0, most = 0;
   for (int j = Plan::rank(); j < f.k; j += Plan::size()) {
     sum += f.column_sums[j];
     most = max_of<R>::combine(most, f.column_sums[j]);
   }
-  *norm += sqrt(Plan::template reduce<sum_of<R>>(sum, f.scratch));
-  *largest += sqrt(Plan::template reduce<max_of<R>>(most, f.scratch));
+  sum = Plan::template reduce<sum_of<R>>(sum, f.scratch);
+  most = Plan::template reduce<max_of<R>>(most, f.scratch);
+  R size = sqrt(sum), widest = sqrt(most);
+  const bool unusual = cotangent.matrix.data && !square_is_normal(sum);
+  if (Plan::any(unusual)) {
+    const scaled_norms<R> scaled = scaled_norms_of<Plan, T>(
+        rows, f.k, [&](int64_t i, int64_t j) { return cotangent.at(b, i, j); }, f.scratch);
+    size = unusual ? scaled.norm : size;
+    widest = unusual ? scaled.largest : widest;
+  }
+  *norm += size;
+  *largest += widest;
 }
 
 /* The singular values, normalized, and the square basis. */
@@ -337,9 +348,9 @@ __device__ inline gap_policy<real_t<T>> form_core(const fused_args_t &args, cons
   typedef real_t<T> R;
   R norm = 0, largest = 0;
   project<Plan>(sides.square, sides.square_cotangent, b, f.k, true, f, f.Q);
-  add_norms<Plan>(f, &norm, &largest);
+  add_norms<Plan>(sides.square_cotangent, b, f.k, f, &norm, &largest);
   project<Plan>(sides.basis, sides.cotangent, b, rows, false, f, f.P);
-  add_norms<Plan>(f, &norm, &largest);
+  add_norms<Plan>(sides.cotangent, b, rows, f, &norm, &largest);
   gap_policy<R> policy =
       gap_policy_make(args.gap_policy, (R)args.gap_param, limits<R>::epsilon(), f.s[0], norm, largest);
   const power_of_two<R> scale = make_power<R>(-exponent);

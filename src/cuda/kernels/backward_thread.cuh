@@ -100,8 +100,35 @@ template <class T, int N, int K> struct small_backward {
       sum += squares[j];
       most = max_of<R>::combine(most, squares[j]);
     }
-    norm += sqrt(sum);
-    largest += sqrt(most);
+    if (!square_is_normal(sum))
+      add_scaled_norms<ROWS>(cotangent);
+    else {
+      norm += sqrt(sum);
+      largest += sqrt(most);
+    }
+    __syncwarp(); /* lanes may still be at their elements of the cotangent */
+  }
+
+  /* The norms of a cotangent whose sum of squares is not normal. */
+  template <int ROWS> __device__ __forceinline__ void add_scaled_norms(const small_side<T> &cotangent) {
+    R part = 0, squares[K], sum = 0, most = 0;
+    cotangent.operand.template visit_own<ROWS>(
+        [&](int, int, T &x) { part = max_of<R>::combine(part, largest_part(x)); });
+    const int scale = gap_exponent(part, ANY_EXPONENT);
+#pragma unroll
+    for (int j = 0; j < K; j++)
+      squares[j] = 0;
+    cotangent.operand.template visit_own<ROWS>([&](int, int j, T &x) {
+      if (j < K)
+        squares[j] = plus_abs2(squares[j], times_power(x, -scale));
+    });
+#pragma unroll
+    for (int j = 0; j < K; j++) {
+      sum += squares[j];
+      most = max_of<R>::combine(most, squares[j]);
+    }
+    norm += times_power(sqrt(sum), scale);
+    largest += times_power(sqrt(most), scale);
   }
 
   __device__ __forceinline__ void project_square(const small_side<T> &cotangent) {

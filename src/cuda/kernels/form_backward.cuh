@@ -31,7 +31,16 @@ __device__ inline void add_packed_norms(const tensor_t &g, int64_t b, real_t<T> 
     sum += lane_index() == 0 ? square : 0;
     most = max_of<R>::combine(most, square);
   }
-  *norm += sqrt(block_reduce<sum_of<R>>(sum, scratch));
+  sum = block_reduce<sum_of<R>>(sum, scratch);
+  if (g.data && !square_is_normal(sum)) {
+    const T *x = tensor_of<T>(g, b);
+    const scaled_norms<R> scaled = scaled_norms_of<block_team, T>(
+        g.rows, g.columns, [&](int64_t i, int64_t j) { return x[j * g.rows + i]; }, scratch);
+    *norm += scaled.norm;
+    *largest += scaled.largest;
+    return;
+  }
+  *norm += sqrt(sum);
   *largest += sqrt(block_reduce<max_of<R>>(most, scratch));
 }
 

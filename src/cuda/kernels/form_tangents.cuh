@@ -161,6 +161,13 @@ __device__ inline real_t<T> second_element(form_scene<real_t<T>> *scene, const s
   return 2 * ((mirrored ? along : -along) - across);
 }
 
+/* What stands for 1/s_j, as a power of two and what is left. */
+template <class R> __device__ inline void split_inverse(R whole, R *power, R *inverse) {
+  int exponent = 0;
+  *inverse = whole - whole == 0 ? (R)frexp(whole, &exponent) : whole;
+  *power = (R)ldexp((R)1, exponent);
+}
+
 /* One warp per column j, so that sb_j is summed up in one order. */
 template <class T> __global__ void form_second_kernel(form_args_t args) {
   typedef real_t<T> R;
@@ -183,11 +190,10 @@ template <class T> __global__ void form_second_kernel(form_args_t args) {
       sb = warp_sum(sb);
       if (lane_index() != 0)
         continue;
-      const R inverse = form_inverse_of(&scene, j, form.outside);
-      reals_of<R>(form.inverse, b)[j] = scale.first * inverse;
+      split_inverse(scale.first * form_inverse_of(&scene, j, form.outside), reals_of<R>(form.power, b) + j,
+                    reals_of<R>(form.inverse, b) + j);
       reals_of<R>(form.dS, b)[j] = re(a.Z[j * k + j]);
-      reals_of<R>(form.sb, b)[j] =
-          form.D.data ? sb - scale * (scale * (re(tensor_of<T>(form.D, b)[j * k + j]) * inverse) * inverse) : sb;
+      reals_of<R>(form.sb, b)[j] = sb;
     }
     if (threadIdx.x == 0)
       *reals_of<R>(form.step, b) = scale.second;
@@ -196,4 +202,14 @@ template <class T> __global__ void form_second_kernel(form_args_t args) {
       reals_of<R>(form.sb, b)[0] += of_width * (R)args.gap_param;
     form_end(scene, form.report, scratch);
   }
+}
+
+template <class T> __global__ void form_outside_kernel(form_args_t args) {
+  typedef real_t<T> R;
+  const second_form_t &form = args.form.second;
+  const int64_t k = form.values.s.count;
+  visit_batch(args.batch_count, k, [&](int64_t b, int64_t j) {
+    const R inverse = reals_of<R>(form.inverse, b)[j];
+    reals_of<R>(form.sb, b)[j] -= re(tensor_of<T>(form.D, b)[j * k + j]) * inverse * inverse;
+  });
 }

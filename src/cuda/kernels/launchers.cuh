@@ -123,6 +123,11 @@ template <class T> cudaError_t form_second_launch(const form_args_t *args, cudaS
   return SIMT_LAUNCH(form_second_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
 }
 
+template <class T> cudaError_t form_outside_launch(const form_args_t *args, cudaStream_t stream) {
+  const dim3 grid = grid_of_elements(args->batch_count * args->form.second.values.s.count);
+  return SIMT_LAUNCH(form_outside_kernel<T>, grid, dim3(256), 0, stream, *args);
+}
+
 template <class T> cudaError_t form_values_launch(const form_args_t *args, cudaStream_t stream) {
   const dim3 block(threads_for(args->form.function.values.s.count));
   return SIMT_LAUNCH(form_values_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
@@ -237,6 +242,7 @@ template <class T> constexpr cuda_kernels_t make_kernels() {
           form_backward_launch<T>,
           form_jvp_launch<T>,
           form_second_launch<T>,
+          form_outside_launch<T>,
           form_values_launch<T>,
           form_pairs_launch<T>,
           form_norm_launch<T>,

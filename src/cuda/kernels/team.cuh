@@ -13,6 +13,7 @@ struct block_team {
   template <class Op, class R> static __device__ __forceinline__ R reduce(R x, R *scratch) {
     return block_reduce<Op>(x, scratch);
   }
+  static __device__ __forceinline__ bool any(bool x) { return x; } /* x is the same for the whole team */
 };
 
 /* All groups of the warp go along, those without a matrix of their own too. */
@@ -27,6 +28,8 @@ template <int GROUP> struct group_team {
       x = Op::combine(x, exchange(x, offset));
     return x;
   }
+  /* Of any group of the warp, since all must go along. */
+  static __device__ __forceinline__ bool any(bool x) { return __any_sync(FULL_WARP, x); }
 };
 
 /* A macro, so that a barrier has the line where it stands: tests leave out one of them (tests/simt). */
