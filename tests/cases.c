@@ -70,20 +70,51 @@ static long double singular_value(spectrum_t spectrum, svdgrad_dtype_t dtype, in
   }
 }
 
-/* U diag(s) V^H with random U and V. */
-static dense_t from_spectrum(spectrum_t spectrum, svdgrad_dtype_t dtype, int64_t m, int64_t n, uint64_t seed) {
-  const int is_complex = dtype_is_complex(dtype);
+/* Random U and V of the same seed: every spectrum, type and test of one program asks for the same ones. */
+typedef struct bases {
+  uint64_t seed;
+  int64_t m, n;
+  int is_complex;
+  dense_t U, V;
+} bases_t;
+
+static bases_t bases_make(uint64_t seed, int64_t m, int64_t n, int is_complex) {
   const int64_t k = m < n ? m : n;
   random_t random = random_seed(seed);
-  dense_t U = random_orthonormal(&random, m, k, is_complex), V = random_orthonormal(&random, n, k, is_complex);
+  bases_t bases = {seed, m, n, is_complex, {0}, {0}};
+  bases.U = random_orthonormal(&random, m, k, is_complex);
+  bases.V = random_orthonormal(&random, n, k, is_complex);
+  return bases;
+}
+
+/* From a table, which forgets the oldest; tests have one thread where they make matrices. */
+static const bases_t *bases_of(uint64_t seed, int64_t m, int64_t n, int is_complex) {
+  enum { KEPT = 128 };
+  static bases_t kept[KEPT];
+  static int next;
+  for (int i = 0; i < KEPT; i++)
+    if (kept[i].U.at && kept[i].seed == seed && kept[i].m == m && kept[i].n == n && kept[i].is_complex == is_complex)
+      return &kept[i];
+  bases_t *const place = &kept[next];
+  next = (next + 1) % KEPT;
+  dense_free(&place->U);
+  dense_free(&place->V);
+  *place = bases_make(seed, m, n, is_complex);
+  return place;
+}
+
+/* U diag(s) V^H with random U and V. */
+static dense_t from_spectrum(spectrum_t spectrum, svdgrad_dtype_t dtype, int64_t m, int64_t n, uint64_t seed) {
+  const int64_t k = m < n ? m : n;
+  const bases_t *bases = bases_of(seed, m, n, dtype_is_complex(dtype));
+  dense_t U = dense_copy(&bases->U);
   for (int64_t j = 0; j < k; j++) {
     const long double s = singular_value(spectrum, dtype, j, k);
     for (int64_t i = 0; i < m; i++)
       U.at[j * m + i] *= s;
   }
-  dense_t A = dense_product_h(&U, &V);
+  dense_t A = dense_product_h(&U, &bases->V);
   dense_free(&U);
-  dense_free(&V);
   return A;
 }
 
