@@ -16,6 +16,7 @@ static const test_shape_t whole[] = {
     {32, 32}, {33, 33}, {60, 7}, {7, 60}, {40, 20}, {20, 40},
 };
 enum { WHOLE_COUNT = sizeof whole / sizeof *whole, SMALL_COUNT = WHOLE_COUNT - 6 };
+static const test_shape_t tiny[] = {{1, 1}, {3, 3}, {5, 4}, {4, 7}, {9, 9}, {17, 11}};
 static const test_shape_t medium[] = {{70, 66}, {67, 135}, {97, 98}}; /* complex types: the second by QR first */
 static const test_shape_t large[] = {{48, 48}, {70, 66}, {60, 100}, {91, 90}, {130, 129}, {164, 161}};
 
@@ -23,29 +24,31 @@ test_table_t test_table = TABLE_WHOLE;
 const test_shape_t *test_shapes = whole;
 int test_shape_count = WHOLE_COUNT;
 
-static const struct {
+static const struct table {
   const char *name;
+  test_table_t table;
   const test_shape_t *shapes;
   int count;
 } tables[] = {
-    [TABLE_WHOLE] = {"whole", whole, WHOLE_COUNT},
-    [TABLE_SMALL] = {"small", whole, SMALL_COUNT},
-    [TABLE_MEDIUM] = {"medium", medium, sizeof medium / sizeof *medium},
-    [TABLE_LARGE] = {"large", large, sizeof large / sizeof *large},
+    {"whole", TABLE_WHOLE, whole, WHOLE_COUNT},
+    {"small", TABLE_SMALL, whole, SMALL_COUNT},
+    {"tiny", TABLE_SMALL, tiny, sizeof tiny / sizeof *tiny},
+    {"medium", TABLE_MEDIUM, medium, sizeof medium / sizeof *medium},
+    {"large", TABLE_LARGE, large, sizeof large / sizeof *large},
 };
 
 /* A constructor, since Criterion has its own main(). */
 __attribute__((constructor)) static void take_table_under_test(void) {
   const char *name = getenv("TEST_TABLE");
-  for (int i = TABLE_WHOLE; name && i <= TABLE_LARGE; i++)
+  for (size_t i = 0; name && i < sizeof tables / sizeof *tables; i++)
     if (strcmp(name, tables[i].name) == 0) {
-      test_table = (test_table_t)i;
+      test_table = tables[i].table;
       test_shapes = tables[i].shapes;
       test_shape_count = tables[i].count;
       return;
     }
   if (name) {
-    fprintf(stderr, "test: TEST_TABLE is %s, must be whole, small, medium or large\n", name);
+    fprintf(stderr, "test: TEST_TABLE is %s, must be whole, small, tiny, medium or large\n", name);
     abort();
   }
 }
@@ -70,20 +73,51 @@ static long double singular_value(spectrum_t spectrum, svdgrad_dtype_t dtype, in
   }
 }
 
-/* U diag(s) V^H with random U and V. */
-static dense_t from_spectrum(spectrum_t spectrum, svdgrad_dtype_t dtype, int64_t m, int64_t n, uint64_t seed) {
-  const int is_complex = dtype_is_complex(dtype);
+/* Random U and V of the same seed: every spectrum, type and test of one program asks for the same ones. */
+typedef struct bases {
+  uint64_t seed;
+  int64_t m, n;
+  int is_complex;
+  dense_t U, V;
+} bases_t;
+
+static bases_t bases_make(uint64_t seed, int64_t m, int64_t n, int is_complex) {
   const int64_t k = m < n ? m : n;
   random_t random = random_seed(seed);
-  dense_t U = random_orthonormal(&random, m, k, is_complex), V = random_orthonormal(&random, n, k, is_complex);
+  bases_t bases = {seed, m, n, is_complex, {0}, {0}};
+  bases.U = random_orthonormal(&random, m, k, is_complex);
+  bases.V = random_orthonormal(&random, n, k, is_complex);
+  return bases;
+}
+
+/* From a table, which forgets the oldest; tests have one thread where they make matrices. */
+static const bases_t *bases_of(uint64_t seed, int64_t m, int64_t n, int is_complex) {
+  enum { KEPT = 128 };
+  static bases_t kept[KEPT];
+  static int next;
+  for (int i = 0; i < KEPT; i++)
+    if (kept[i].U.at && kept[i].seed == seed && kept[i].m == m && kept[i].n == n && kept[i].is_complex == is_complex)
+      return &kept[i];
+  bases_t *const place = &kept[next];
+  next = (next + 1) % KEPT;
+  dense_free(&place->U);
+  dense_free(&place->V);
+  *place = bases_make(seed, m, n, is_complex);
+  return place;
+}
+
+/* U diag(s) V^H with random U and V. */
+static dense_t from_spectrum(spectrum_t spectrum, svdgrad_dtype_t dtype, int64_t m, int64_t n, uint64_t seed) {
+  const int64_t k = m < n ? m : n;
+  const bases_t *bases = bases_of(seed, m, n, dtype_is_complex(dtype));
+  dense_t U = dense_copy(&bases->U);
   for (int64_t j = 0; j < k; j++) {
     const long double s = singular_value(spectrum, dtype, j, k);
     for (int64_t i = 0; i < m; i++)
       U.at[j * m + i] *= s;
   }
-  dense_t A = dense_product_h(&U, &V);
+  dense_t A = dense_product_h(&U, &bases->V);
   dense_free(&U);
-  dense_free(&V);
   return A;
 }
 

@@ -14,9 +14,12 @@ uint64_t random_bits(random_t *random) {
 
 double random_uniform(random_t *random) { return (double)(random_bits(random) >> 11) * 0x1p-53; }
 
-double random_normal(random_t *random) { /* Box and Muller */
-  const double u = 1 - random_uniform(random), v = random_uniform(random);
-  return sqrt(-2 * log(u)) * cos(2 * 3.14159265358979323846 * v);
+/* Four uniform numbers of 32 bits, whose sum has variance 1/3: near enough to normal, and several times faster than
+ * logarithm and cosine, which took most of the time of tests with large matrices. */
+double random_normal(random_t *random) {
+  const uint64_t a = random_bits(random), b = random_bits(random);
+  const int64_t sum = (int64_t)((a >> 32) + (a & 0xffffffff) + (b >> 32) + (b & 0xffffffff));
+  return sqrt(3) * ldexp((double)(sum - ((int64_t)1 << 33)), -32);
 }
 
 dense_t random_matrix(random_t *random, int64_t m, int64_t n, int is_complex) {

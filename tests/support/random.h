@@ -13,9 +13,9 @@ uint64_t random_bits(random_t *random);
 double random_uniform(random_t *random); /* [0, 1) */
 double random_normal(random_t *random);
 
-/* Entries normal, with imaginary parts if `is_complex`. */
+/* Entries nearly normal, with imaginary parts if `is_complex`. */
 dense_t random_matrix(random_t *random, int64_t m, int64_t n, int is_complex);
-/* m-by-n, m >= n, orthonormal columns, Haar distributed. */
+/* m-by-n, m >= n, orthonormal columns. */
 dense_t random_orthonormal(random_t *random, int64_t m, int64_t n, int is_complex);
 
 #endif

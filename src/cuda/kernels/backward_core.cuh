@@ -16,7 +16,8 @@ template <class R> __device__ inline bool square_is_normal(R sum) {
 template <class R> struct scaled_norms { R norm, largest; };
 
 template <class Team, class T, class Element>
-__device__ inline scaled_norms<real_t<T>> scaled_norms_of(int64_t rows, int64_t columns, Element g, real_t<T> *scratch) {
+__device__ inline scaled_norms<real_t<T>> scaled_norms_of(int64_t rows, int64_t columns, Element g,
+                                                          real_t<T> *scratch) {
   typedef real_t<T> R;
   R part = 0, sum = 0, most = 0;
   for (int64_t j = Team::rank(); j < columns; j += Team::size())

@@ -92,6 +92,9 @@ static void before_host() {
 
 static const char *describe(const Thread &t) { return t.state == State::READY ? "running" : t.what; }
 
+// Names of intrinsics: nearly always the same literal.
+static bool same_name(const char *a, const char *b) { return a == b || !strcmp(a, b); }
+
 [[noreturn]] static void die(const char *message) {
   fprintf(stderr, "simt: %s; block (%u,%u,%u) of kernel\n", message, block_index.x, block_index.y, block_index.z);
   int shown = 0;
@@ -187,7 +190,7 @@ uint64_t warp_meet(const char *what, unsigned mask, uint64_t in, uint64_t argume
   if (orders_memory)
     release(order);
   wait_as(me, State::IN_WARP);
-  if (group.mask != mask || strcmp(group.what, what))
+  if (group.mask != mask || !same_name(group.what, what))
     die("lanes of one warp meet in different _sync calls or with different masks");
   group.arrived |= my_bit;
   if (group.arrived == mask) {
@@ -205,7 +208,7 @@ uint64_t warp_meet(const char *what, unsigned mask, uint64_t in, uint64_t argume
 int block_meet(const char *what, bool predicate, int line) {
   Thread *me = current;
   me->what = what, me->line = line, me->mask = 0;
-  if (barrier.arrived && (barrier.line != line || strcmp(barrier.what, what)))
+  if (barrier.arrived && (barrier.line != line || !same_name(barrier.what, what)))
     die("threads of one block meet in different __syncthreads calls");
   if (!barrier.arrived)
     barrier = {0, 0, line, what, new_order()};
