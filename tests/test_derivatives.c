@@ -376,6 +376,39 @@ Test(derivatives, exact_policy) {
 
 static void run_second(functions_t *x, unsigned absent) { run(x, SVDGRAD_OP_SVD_BACKWARD_BACKWARD, absent); }
 
+/* 3-by-2 with singular values 1 and 0.  The cotangent and ggA are large along (e_3, v_2): the zero is dropped, and what
+ * belongs to it must not overflow first. */
+static functions_t large_beside_zero(svdgrad_backend_t backend, svdgrad_dtype_t dtype) {
+  const double large = dtype_real(dtype) == SVDGRAD_F32 ? 1e20 : 1e160; /* its square is no number of the type */
+  const svdgrad_desc_t desc = make_desc(dtype, 3, 2, 1);
+  functions_t x = functions_make(backend, &desc, SVDGRAD_FORM_UVH, LAYOUT_COLUMN_MAJOR);
+  functions_fill(&x, 0, 3);
+  for (int64_t j = 0; j < 2; j++) {
+    for (int64_t i = 0; i < 3; i++) {
+      buffer_set(&x.f.A, 0, i, j, i == 0 && j == 0);
+      buffer_set(&x.f.U, 0, i, j, i == j);
+      buffer_set(&x.f.gU, 0, i, j, i == 2 && j == 1 ? large : 0);
+      buffer_set(&x.dA, 0, i, j, i == 2 && j == 1 ? large : 0);
+    }
+    for (int64_t i = 0; i < 2; i++) {
+      buffer_set(&x.f.Vh, 0, i, j, i == j);
+      buffer_set(&x.f.gVh, 0, i, j, 0);
+    }
+    buffer_set(&x.f.S, 0, j, 0, j == 0);
+    buffer_set(&x.f.gS, 0, j, 0, 0);
+  }
+  return x;
+}
+
+Test(derivatives, large_cotangents_of_a_dropped_value) {
+  for (int b = 0; b < test_backend_count; b++)
+    for (svdgrad_dtype_t dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++) {
+      LOCAL(functions) x = large_beside_zero(test_backends[b], dtype);
+      run_second(&x, 0);
+      cr_expect(is_finite(&x.f.gA) && is_finite(&x.dU), "%s %s", backend_name(test_backends[b]), dtype_name(dtype));
+    }
+}
+
 /* ggS, ggU and ggVh are the tangents along ggA. */
 static void check_gradients_of_cotangents(const setting_t *s, worst_t *worst) {
   LOCAL(functions) jvp = start(s, 0, 0);

@@ -10,7 +10,7 @@
  * Rules that hold for every compute function:
  *  - A call enqueues its work on `stream`, a `cudaStream_t`, and returns.  It never synchronizes,
  *    allocates, frees, or copies to the host, and can be captured in a CUDA graph unless
- *    svdgrad_is_capturable() returns 0.  (CUDA's JACOBI for min(m, n) > 672, 576 of C128, enqueues more launches
+ *    svdgrad_is_capturable() returns 0.  (CUDA's JACOBI for min(m, n) > 672 (C128: > 576) enqueues more launches
  *    than a stream holds: outside of a graph, the call may wait for room.)  The CPU backends need
  *    NULL and have finished on return.
  *  - All operands lie in the backend's memory (device memory for CUDA).  Inputs are never written.

@@ -39,6 +39,8 @@ static int find_function(const char *name, void *to) {
 #else
   const cudaError_t error = cudaGetDriverEntryPoint(name, &found, cudaEnableDefault, &result);
 #endif
+  if (error)
+    (void)cudaGetLastError();       /* or the next launch would report it */
   memcpy(to, &found, sizeof found); /* C has no conversion from void * to a function */
   return !error && result == cudaDriverEntryPointSuccess && found;
 }
@@ -51,7 +53,7 @@ static void find_driver(void) {
                     find_function("cuCtxPopCurrent", &driver.context_pop);
 }
 
-/* The context of a device, counted once more; false if there is none. */
+/* Takes one more reference to the primary context of a device; 0 where the driver cannot give it. */
 static int retain_context(int ordinal, int *device, void **context) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   (void)pthread_once(&once, find_driver);

@@ -42,7 +42,7 @@ typedef struct backward_form {
   tensor_t gU, gV;               /* in, for their norms; or none: not given */
   tensor_t P, Q;                 /* in: U^H gU, V^H gV; P none: only gS is given, which takes no quotient */
   tensor_t further_U, further_V; /* in, for further columns U2 and V2: U2^H gU2, V2^H gV2; or none */
-  tensor_t outside_U, outside_V; /* in: the parts outside the spans, whether they are zero; or none */
+  tensor_t outside_U, outside_V; /* in: the parts outside the spans, of which only zero columns count; or none */
   reals_t gS;                    /* in */
   tensor_t M;                    /* out */
   reals_t inverse, step;         /* out: inverse_j * step is 1/s_j for the parts outside; step is nearly always 1 */
@@ -71,7 +71,7 @@ typedef struct second_form {
   tensor_t M, K, N; /* out: M of the first pass; K and N of the JVP along ggA */
   reals_t dS, sb;   /* out */
   reals_t power;    /* out: a power of two; power_j * step * inverse_j is 1/s_j */
-  reals_t inverse;  /* out: in [0.5, 1), or 0, Inf or NaN */
+  reals_t inverse;  /* out: in [1, 2), or Inf or NaN, or 0 as power_j is then */
   reals_t step;     /* out: as above */
   int outside;      /* m != n */
   svdgrad_report_t *report;

@@ -224,14 +224,14 @@ static void second_pair(const host_machine_t *h, const second_form_t *form, int6
   set(h, form->M, lane, j, i, CONJ(hermitian) - CONJ(skew));
 }
 
-/* Splits inverse_j into itself and power_j, so that what is to be divided by s_j can be divided by a power of two first,
- * which changes no digit. */
+/* Splits inverse_j into itself, from 1 to 2, and power_j, so that what is to be divided by s_j can be divided by a power
+ * of two first, which changes no digit.  Both are 0 where s_j is dropped: nothing of its products may overflow. */
 static void split_inverse(const host_machine_t *h, const second_form_t *form, int64_t lane, int64_t j) {
   compute_real_t *inverse = real_at(h, form->inverse, j) + lane;
-  int exponent = 0;
+  int exponent = 1;
   if (isfinite(*inverse))
-    *inverse = (compute_real_t)frexp((double)*inverse, &exponent);
-  real_at(h, form->power, j)[lane] = (compute_real_t)ldexp(1.0, exponent);
+    *inverse = (compute_real_t)(2 * frexp((double)*inverse, &exponent));
+  real_at(h, form->power, j)[lane] = *inverse == 0 ? 0 : (compute_real_t)ldexp(1.0, exponent - 1);
 }
 
 static void finish_second(const host_machine_t *h, const second_form_t *form, int64_t lane, power_t scale,

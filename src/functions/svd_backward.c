@@ -56,7 +56,7 @@ static void split_side(machine_t *machine, const side_t *side, svdgrad_matrix_t 
   outside_project(machine, &side->outside);
 }
 
-/* With two products where one of X_ and Y_ is absent. */
+/* gA; two products suffice where X_ or Y_ is absent. */
 static void assemble(machine_t *machine, const side_t *u, const side_t *v, tensor_t M, tensor_t gA) {
   const machine_ops_t *ops = machine->ops;
   const int64_t k = machine->p->k;

@@ -6,7 +6,7 @@
 #pragma once
 #include "gap.cuh"
 
-/* Whether a sum of squares is one of normal numbers, as far as they matter. */
+/* Whether a sum of squares neither overflowed nor lost digits that matter to underflow. */
 template <class R> __device__ inline bool square_is_normal(R sum) {
   return sum > limits<R>::smallest_square() && sum - sum == 0;
 }

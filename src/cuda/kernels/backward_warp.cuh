@@ -19,7 +19,7 @@ template <class T, int K> struct warp_plan {
   static constexpr int BLOCKS = scalar<T>::is_complex && K > 8 ? 8 : 12;
   typedef fused_plan<group_team<GROUP>, TILE, WARP_ROWS, 0> plan;
 
-  /* Of one matrix.  Those of two are 16 banks apart beyond a multiple of all, so that their lanes do not meet. */
+  /* Of one matrix.  The two of a warp begin 16 banks apart (64 bytes modulo 128), so that their lanes do not meet. */
   static __host__ __device__ constexpr size_t bytes(int64_t k, int64_t rows) {
     const size_t needed = fused_bytes<plan, T>(k, rows);
     return (needed + 63) / 128 * 128 + 64; /* at least `needed` */

@@ -4,7 +4,7 @@
 #pragma once
 #include "form_tangents.cuh"
 
-/* Norm of one packed column, by one warp. */
+/* Squared norm of a packed column, by one warp. */
 template <class T> __device__ inline real_t<T> column_square(int64_t rows, const T *x) {
   real_t<T> sum = 0;
   for (int64_t i = lane_index(); i < rows; i += WARP)

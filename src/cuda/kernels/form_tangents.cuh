@@ -161,11 +161,11 @@ __device__ inline real_t<T> second_element(form_scene<real_t<T>> *scene, const s
   return 2 * ((mirrored ? along : -along) - across);
 }
 
-/* What stands for 1/s_j, as a power of two and what is left. */
+/* What stands for 1/s_j, as a power of two and what is left, from 1 to 2; both are 0 where s_j is dropped. */
 template <class R> __device__ inline void split_inverse(R whole, R *power, R *inverse) {
-  int exponent = 0;
-  *inverse = whole - whole == 0 ? (R)frexp(whole, &exponent) : whole;
-  *power = (R)ldexp((R)1, exponent);
+  int exponent = 1;
+  *inverse = whole - whole == 0 ? 2 * (R)frexp(whole, &exponent) : whole;
+  *power = whole == 0 ? 0 : (R)ldexp((R)1, exponent - 1);
 }
 
 /* One warp per column j, so that sb_j is summed up in one order. */

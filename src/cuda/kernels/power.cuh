@@ -183,7 +183,7 @@ __device__ inline real_t<T> largest_of_start(const svdgrad_vector_t &x, int64_t 
   return block_reduce<max_of<R>>(largest, scratch);
 }
 
-/* The scales of the start, and whether it is finite; v is read only where there is no iteration, or none that moves it. */
+/* The scales of the start, and whether it is finite; v counts only where there is no iteration, or none that moves it. */
 template <class T> __global__ void power_begin_kernel(power_args_t args) {
   typedef real_t<T> R;
   __shared__ R scratch[WARP];

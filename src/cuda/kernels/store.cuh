@@ -2,7 +2,7 @@
 /* Last steps of the forward pass: factors X (rows-by-wanted) and Y (columns-by-columns) of the tall matrix to the
  * caller's U, S, Vh.  A = X S Y^H, or for m < n, where the tall one was A^H, A = Y S X^H.  Fixes the gauge, in place, one
  * warp per column; then undoes the scaling in S, gives NaN to a matrix that had one, and translates what happened to
- * info.  No block of the last launch belongs to a matrix: it has tiles of U, then tiles of Vh, then pieces of S. */
+ * info.  The last launch shares out tiles of U, then of Vh, then pieces of S; no block belongs to one matrix. */
 #pragma once
 #include "block.cuh"
 #include "direct.cuh"

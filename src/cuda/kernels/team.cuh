@@ -28,7 +28,7 @@ template <int GROUP> struct group_team {
       x = Op::combine(x, exchange(x, offset));
     return x;
   }
-  /* Of any group of the warp, since all must go along. */
+  /* True if x is true in any group of the warp: all groups take the branch together. */
   static __device__ __forceinline__ bool any(bool x) { return __any_sync(FULL_WARP, x); }
 };
 
