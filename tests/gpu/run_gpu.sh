@@ -25,7 +25,7 @@ stages, in this order; by default all but profile:
 
 options:
   --build-dir DIR  default build/gpu; what is built there runs on another machine with the same architecture of GPU
-                   and processor, too: without nvcc, `build` takes what it finds
+                   and processor, too, without obj/ and *.a: where there is no nvcc, `build` takes what it finds
   --arch sm_NN     default: that of the first GPU
   --jobs N         compilers at once
   --deadline S     seconds for all of it, 570 by default: what is left over then is not run, and counts as failed
@@ -70,7 +70,7 @@ mkdir -p "$build_dir/obj" "$results" || exit 2
 build_dir=$(cd "$build_dir" && pwd)
 logs=$build_dir/logs
 mkdir -p "$logs"
-[ $quick = 0 ] && [ $simt = 0 ] || export TEST_TABLE=small
+[ $quick = 0 ] && [ $simt = 0 ] || export TEST_TABLE="${TEST_TABLE:-small}"
 end=$((began + deadline))
 tests_at_once=$jobs
 [ "$tests_at_once" -le 8 ] || tests_at_once=8
@@ -287,6 +287,7 @@ compile() { # compile <object> <source> <command...>: queues the command unless 
   object=$build_dir/obj/$1 source=$2
   shift 2
   objects="$objects $object"
+  # shellcheck disable=SC3013 # dash has -nt, too
   if [ $all_old = 0 ] && [ "$object" -nt "$source" ]; then return; fi
   # An old object must not stand for one that does not compile any more.
   queue=$build_dir/commands
@@ -460,7 +461,10 @@ choose_libraries() {
     libraries="-L'$cuda/lib64' -L'$cuda/lib' -lcudart_static -ldl -lrt -lpthread -lm"
     return
   fi
-  library="'$build_dir/libsvdgrad_gpu.so' '-Wl,-rpath,\$ORIGIN'"
+  # Copied, so that the folder runs elsewhere.
+  printf '%s\0' "cp -L '$cuda'/lib*/libcudart.so.[0-9]* '$build_dir'" >>"$build_dir/commands"
+  libraries="$libraries '-Wl,-rpath,\$ORIGIN'"
+  library="'$build_dir/libsvdgrad_gpu.so'"
   printf '%s\0' "g++ -shared -o '$build_dir/libsvdgrad_gpu.so' $core $backend $linked $libraries" >>"$build_dir/commands"
 }
 
@@ -523,13 +527,22 @@ has_gpu() { # has_gpu <stage>
   return 1
 }
 
+# A later call may find another machine, without the build of the first.
+need_build() { # need_build <program>
+  [ ! -x "$build_dir/$1" ] || return 0
+  say "$1 is not built: build"
+  stage_build
+}
+
+smoke_parts() { sed -n 's/^SMOKE(\([a-z_]*\),.*/\1/p' "$here/smoke.c"; }
+
 stage_smoke() {
   has_gpu smoke || return
+  need_build smoke
   names=''
-  parts=$(sed -n 's/^SMOKE(\([a-z_]*\),.*/\1/p' "$here/smoke.c" | sort -u)
   vendor=1
   has_vendor smoke || vendor=0
-  for part in $parts; do
+  for part in $(smoke_parts); do
     case $vendor$part in 0*gesvdj) continue ;; esac
     queue_test 60 "smoke_$part" TEST_IN_PROCESS=1
   done
@@ -538,6 +551,7 @@ stage_smoke() {
 
 stage_test() {
   has_gpu test || return
+  need_build test_forward_jacobi
   for algorithm in jacobi vendor; do
     [ $algorithm = jacobi ] || has_vendor test || continue
     names=''
@@ -551,6 +565,7 @@ stage_test() {
 
 stage_device() {
   has_gpu device || return
+  need_build test_device
   late='' # on the CPU run, work that runs as late as it may
   [ $simt = 0 ] || late=SIMT_ASYNC=1
   for test in $tests_of_device; do
@@ -561,6 +576,102 @@ stage_device() {
   [ $simt = 0 ] || limited 100 test_device_two env SIMT_DEVICES=2 TEST_FILTER=callers_device "$build_dir/test_device"
 }
 
+# ---- bench ----------------------------------------------------------------------------------------
+
+# Ours first and the frameworks last, so that what matters most is there if time runs out.
+stage_bench() {
+  has_gpu bench || return
+  need_build gpu_bench
+  if [ $simt = 1 ]; then
+    limited 480 gpu_bench "$build_dir/gpu_bench" --tiny --output "$results/$gpu_file.csv"
+    return
+  fi
+  options=''
+  [ $quick = 0 ] || options="--quick"
+  # shellcheck disable=SC2086 # a list of options
+  limited 200 gpu_bench "$build_dir/gpu_bench" $options --algo jacobi --seconds 150 --output "$results/$gpu_file.csv"
+  pack_logs
+  if has_vendor bench; then
+    # shellcheck disable=SC2086
+    limited 110 gpu_bench_vendor "$build_dir/gpu_bench" $options --algo vendor --reps 3 --seconds 70 \
+      --output "$results/${gpu_file}_vendor.csv"
+  fi
+  bench_frameworks
+}
+
+# With the libraries that each brings along itself, and not those of the toolkit.
+bench_frameworks() {
+  if ! command -v python3 >/dev/null; then
+    say "bench: python3 is missing, so the frameworks are left out"
+    return
+  fi
+  file=$results/${gpu_file}_frameworks.csv
+  rm -f "$build_dir/torch.csv" "$build_dir/cupy.csv" "$build_dir/jax.csv"
+  for framework in torch cupy jax; do
+    # shellcheck disable=SC2086
+    limited 130 "$framework" env -u LD_LIBRARY_PATH python3 "$root/bench/gpu/frameworks.py" $options --fixed \
+      --frameworks $framework --seconds 70 --output "$build_dir/$framework.csv"
+    cat "$build_dir"/torch.csv "$build_dir"/cupy.csv "$build_dir"/jax.csv 2>/dev/null | awk '!/^backend,/ || !seen++' >"$file"
+  done
+}
+
+stage_report() {
+  command -v python3 >/dev/null || { say "report: python3 is missing" && return; }
+  set --
+  for file in "$results/$gpu_file.csv" "$results/${gpu_file}_vendor.csv" "$results/${gpu_file}_frameworks.csv"; do
+    [ ! -f "$file" ] || set -- "$@" "$file"
+  done
+  [ $# -gt 0 ] || { say "report: no results in $results" && return; }
+  limited 60 report python3 "$root/bench/gpu/report.py" "$@" --table "$results/$gpu_file.md" \
+    --plot "$results/$gpu_file.png"
+}
+
+# ---- profile and sanitize -------------------------------------------------------------------------
+
+find_tool() { # find_tool <name>: in $tool, from the PATH or the toolkit
+  tool=$(command -v "$1" || true)
+  for file in "$cuda/bin/$1" /opt/nvidia/nsight-compute/*/"$1"; do
+    [ -n "$tool" ] || [ ! -x "$file" ] || tool=$file
+  done
+}
+
+# One forward and one backward call for every kernel family; of each the first launches.  Clocks stay as they are, for the
+# machine may not be ours alone.
+stage_profile() {
+  has_gpu profile || return
+  if [ $simt = 1 ]; then
+    say "profile: the CPU run has no counters"
+    return
+  fi
+  find_tool ncu
+  if [ -z "$tool" ]; then
+    say "profile: ncu is missing"
+    return
+  fi
+  need_build gpu_bench
+  for dtype in f32 f64; do
+    for size in 3x3/262144 1024x3/512 8x8/65536 32x32/8192 64x64/2048 256x256/32; do
+      for op in svd backward; do
+        profiled "$dtype" "$size" "$op" || return
+      done
+    done
+  done
+}
+
+# The first that gets no counters ends the stage: the others would not, either.
+profiled() { # profiled <dtype> <MxN/batch> <op>
+  limited 60 "ncu_$1_${2%/*}_$3" "$tool" --clock-control none --profile-from-start off --launch-count 4 \
+    --section SpeedOfLight --section LaunchStats --section Occupancy --section WarpStateStats \
+    --section MemoryWorkloadAnalysis "$build_dir/gpu_bench" --dtype "$1" --algo jacobi --case "${2%/*}" --batch "${2#*/}" \
+    --once "$3" || return
+  if grep -q '^==ERROR==' "$logs/ncu_$1_${2%/*}_$3.log"; then
+    fail "ncu: $(grep '^==ERROR==' "$logs/ncu_$1_${2%/*}_$3.log" | head -n 1)"
+    return 1
+  fi
+  grep -E '^  [A-Za-z_].*\([0-9]+, [0-9]+, [0-9]+\)|Duration|Compute \(SM\) Throughput|Memory Throughput +%' \
+    "$logs/ncu_$1_${2%/*}_$3.log" | cut -c 1-120 | sed 's/^/      /' || true
+}
+
 # Slow, so small problems; in one process, so that the tool need not follow forks.
 stage_sanitize() {
   has_gpu sanitize || return
@@ -568,45 +679,30 @@ stage_sanitize() {
     say "sanitize: the sanitizers of tests/simt do this on the CPU"
     return
   fi
-  sanitizer=$(command -v compute-sanitizer || true)
-  [ -n "$sanitizer" ] || [ ! -x "$cuda/bin/compute-sanitizer" ] || sanitizer=$cuda/bin/compute-sanitizer
-  if [ -z "$sanitizer" ]; then
+  find_tool compute-sanitizer
+  if [ -z "$tool" ]; then
     say "sanitize: compute-sanitizer is missing"
     return
   fi
-  for tool in memcheck racecheck synccheck; do
-    sanitized "$tool" test_device anywhere_in_the_batch
-    sanitized "$tool" test_golden_jacobi golden
+  need_build smoke
+  for check in memcheck racecheck synccheck; do
+    names=''
+    for part in $(smoke_parts | grep -v gesvdj); do # of our kernels
+      sanitized $check "smoke_$part" smoke "smoke::$part"
+    done
+    sanitized $check test_device test_device anywhere_in_the_batch
+    sanitized $check test_golden test_golden_jacobi golden
+    run_queued
+    for name in $names; do
+      tally "$name"
+    done
+    pack_logs
   done
 }
 
-sanitized() { # sanitized <tool> <program> <filter>
-  limited 90 "$1_$2" env TEST_IN_PROCESS=1 TEST_NO_CUPTI=1 TEST_LIGHT=1 "TEST_FILTER=$3" \
-    "$sanitizer" --tool "$1" --error-exitcode 9 "$build_dir/$2"
-}
-
-stage_bench() {
-  has_gpu bench || return
-  options=''
-  [ $quick = 0 ] || options="--quick"
-  [ $simt = 0 ] || options="--tiny"
-  # shellcheck disable=SC2086 # a list of options
-  limited 480 gpu_bench "$build_dir/gpu_bench" $options --output "$results/$gpu_file.csv"
-  if [ $simt = 0 ] && command -v python3 >/dev/null; then
-    # shellcheck disable=SC2086
-    limited 420 frameworks python3 "$root/bench/gpu/frameworks.py" $options --output "$results/${gpu_file}_frameworks.csv"
-  fi
-}
-
-stage_report() {
-  command -v python3 >/dev/null || { say "report: python3 is missing" && return; }
-  set --
-  for file in "$results/$gpu_file.csv" "$results/${gpu_file}_frameworks.csv"; do
-    [ ! -f "$file" ] || set -- "$@" "$file"
-  done
-  [ $# -gt 0 ] || { say "report: no results in $results" && return; }
-  limited 60 report python3 "$root/bench/gpu/report.py" "$@" --table "$results/$gpu_file.md" \
-    --plot "$results/$gpu_file.png"
+sanitized() { # sanitized <check> <name> <program> <filter>
+  queued 150 "$1_$2" env TEST_IN_PROCESS=1 TEST_NO_CUPTI=1 TEST_LIGHT=1 TEST_ALGO=jacobi "TEST_FILTER=$4" \
+    "$tool" --tool "$1" --error-exitcode 9 "$build_dir/$3"
 }
 
 find_cuda
