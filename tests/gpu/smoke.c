@@ -34,9 +34,10 @@ typedef struct pair {
 } pair_t;
 
 static pair_t pair_make(const svdgrad_desc_t *desc) {
-  pair_t p = {functions_make(SVDGRAD_BACKEND_CUDA, desc, SVDGRAD_FORM_UVH, LAYOUT_COLUMN_MAJOR), {0}};
+  pair_t p;
   svdgrad_desc_t other = *desc;
   other.algo = SVDGRAD_ALGO_AUTO; /* ref knows no VENDOR */
+  p.cuda = functions_make(SVDGRAD_BACKEND_CUDA, desc, SVDGRAD_FORM_UVH, LAYOUT_COLUMN_MAJOR);
   p.ref = functions_make(SVDGRAD_BACKEND_REF, &other, SVDGRAD_FORM_UVH, LAYOUT_COLUMN_MAJOR);
   for (int64_t b = 0; b < desc->batch_count; b++) {
     functions_fill(&p.cuda, b, 10 + (uint64_t)b);
