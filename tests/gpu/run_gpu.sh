@@ -170,7 +170,9 @@ run_tests() {
   done
   run_queued
   for name in $again; do
-    ! tally "$name" || fail "$name: fails in one process for all tests (${name}_in_process.log), else passes"
+    tally "$name" || continue
+    fail "$name: fails in one process for all tests (${name}_in_process.log), else passes"
+    tail -n 5 "$logs/${name}_in_process.log" | cut -c 1-240 | sed 's/^/      | /'
   done
 }
 
@@ -296,10 +298,10 @@ compile() { # compile <object> <source> <command...>: queues the command unless 
 }
 
 run_queue() { # run_queue <name>: all of it, whatever fails
-  [ ! -s "$build_dir/kernels" ] || cat "$build_dir/commands" >>"$build_dir/kernels"
-  [ ! -s "$build_dir/kernels" ] || mv "$build_dir/kernels" "$build_dir/commands"
-  [ -s "$build_dir/commands" ] || return 0
-  limited 540 "$1" xargs -0 -n 1 -P "$jobs" sh -c <"$build_dir/commands"
+  cat "$build_dir/kernels" "$build_dir/commands" >"$build_dir/all"
+  : >"$build_dir/kernels"
+  [ -s "$build_dir/all" ] || return 0
+  limited 540 "$1" xargs -0 -n 1 -P "$jobs" sh -c <"$build_dir/all"
 }
 
 prepare_headers() {
@@ -324,6 +326,7 @@ compile_all() {
     [ -n "$newer" ] || all_old=0
   fi
   : >"$build_dir/commands"
+  : >"$build_dir/kernels"
   includes="-I'$root/src' -I'$root/include' -I'$build_dir/include' -I'$root/src/cuda' -I'$root/tests/gpu'"
   warnings="-Wall -Wextra -Wshadow -Wconversion"
   defines="-DSVDGRAD_HAVE_CUDA=1 -DSVDGRAD_HAVE_OPENMP=0 -DTEST_HAVE_CUDA=1 -DTEST_ONLY_CUDA=1 -DTEST_SIMT=$simt"
@@ -657,6 +660,12 @@ stage_profile() {
     return
   fi
   need_build gpu_bench
+  case $stages in *profile*sanitize*) end=$((began + deadline / 2)) ;; esac
+  profile_all
+  end=$((began + deadline))
+}
+
+profile_all() {
   for dtype in f32 f64; do
     for size in 3x3/262144 1024x3/512 8x8/65536 32x32/8192 64x64/2048 256x256/32; do
       for op in svd backward; do
