@@ -139,6 +139,8 @@ $(grep -E '^FAILED' "$logs/$name.log" | sed "s/^FAILED/  $name:/")"
 queued() {
   printf "sh '%s/limited.sh' '%s/%s' '%s' '%s'" "$here" "$logs" "$2" "$1" "$end" >>"$build_dir/queue"
   names="$names $2"
+  : >"$logs/$2.log"
+  echo "missing 0" >"$logs/$2.status" # none of an earlier run
   shift 2
   printf " '%s'" "$@" >>"$build_dir/queue"
   printf '\0' >>"$build_dir/queue"
@@ -153,7 +155,8 @@ run_queued() {
 # more with a process for every test, so that a kernel that ends the context does not hide the others.
 run_tests() {
   run_queued
-  programs=$names again=''
+  programs=$names again='' longest=60 # seconds of one test
+  [ $simt = 0 ] || longest=240
   for name in $programs; do
     look_at "$name"
     case $status in
@@ -166,7 +169,7 @@ run_tests() {
   names=''
   for name in $again; do
     mv "$logs/$name.log" "$logs/${name}_in_process.log"
-    queue_test 200 "$name" TEST_SECONDS=60
+    queue_test "$((4 * longest))" "$name" "TEST_SECONDS=$longest"
   done
   run_queued
   for name in $again; do
