@@ -10,7 +10,9 @@
  *   svd-jvp      |dU S Vh + U dS Vh + U S dVh - dA|_F / (s_1 (|dU|_F + |dVh|_F) eps), and of U^H dU and V^H dV the part
  *                that is not skew-Hermitian, over (|dU|_F + |dVh|_F) eps
  *   polar-backward  |gA - E|_F / (|E|_F eps s_1/s_k), E the closed form for the loss Re tr(gY^H U Vh) and these U, S, Vh
- *   nuclear      |gA - U Vh|_F / (sqrt(k) eps s_1/s_k), U and Vh those of svd */
+ *   nuclear      |gA - U Vh|_F / (sqrt(k) eps s_1/s_k), U and Vh those of svd
+ *
+ * Of svd with more than 64 columns the differences are those of 64 columns, from the first to the last. */
 #ifndef BENCH_ACCURACY_H
 #define BENCH_ACCURACY_H
 #include "bench_subject.h"

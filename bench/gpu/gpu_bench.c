@@ -5,6 +5,9 @@
 #include "gpu_floors.h"
 #include "gpu_subject.h"
 
+#if !TEST_SIMT
+#include <cuda_profiler_api.h>
+#endif
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -16,7 +19,8 @@ static const char usage[] =
     "usage: gpu_bench [options]\n"
     "\n"
     "  --dtype LIST   of f32, f64, c64, c128, comma-separated; default f32,f64\n"
-    "  --algo LIST    of jacobi, vendor, auto; default all, auto only where it is neither of the others\n"
+    "  --algo LIST    of jacobi, vendor, auto; default all, auto only where it is neither of the others; backward\n"
+    "                 passes, which are always ours, are not timed for vendor\n"
     "  --case MxN     this shape alone; with --batch any shape will do\n"
     "  --batch N      matrices per batch, for all shapes\n"
     "  --reps N       repetitions of which the median is printed; default 7\n"
@@ -24,6 +28,7 @@ static const char usage[] =
     "  --seconds S    no further shape is begun after that time; default 400\n"
     "  --quick        three repetitions of 0.03 seconds\n"
     "  --tiny         a few small shapes, to see that the program works\n"
+    "  --once OP      svd or backward: one call for each --case and --dtype, untimed, for a profiler to look at\n"
     "  --output FILE  the CSV; default: standard output\n"
     "\n"
     "Columns of the CSV: backend, algorithm, op, dtype, m, n, batch, reps, seconds_median (of one batch), "
@@ -44,7 +49,7 @@ typedef struct options {
   int reps, tiny;
   double limit, seconds;
   int64_t m, n, batch;
-  const char *output;
+  const char *output, *once;
 } options_t;
 
 /* Marks the names of `list` that stand in it; 0 if one does not. */
@@ -79,6 +84,8 @@ static int parse_value(const char *option, const char *value, options_t *o) {
     return (o->limit = atof(value)) > 0;
   if (strcmp(option, "--seconds") == 0)
     return (o->seconds = atof(value)) > 0;
+  if (strcmp(option, "--once") == 0)
+    return (o->once = value) && (strcmp(value, "svd") == 0 || strcmp(value, "backward") == 0);
   if (strcmp(option, "--output") == 0)
     return (o->output = value) != NULL;
   return 0;
@@ -212,7 +219,8 @@ static int compare(const void *x, const void *y) {
 static void add_series(const options_t *o, const gpu_subject_t *s, gpu_series_t *list, int *count, gpu_op_t op,
                        svdgrad_algo_t algo) {
   const char *name = gpu_subject_algorithm(s, op, algo);
-  if (!name || !o->algo[algo])
+  const int backward_alone = op == GPU_BACKWARD || op == GPU_BACKWARD_GS;
+  if (!name || !o->algo[algo] || (backward_alone && algo == SVDGRAD_ALGO_VENDOR))
     return;
   for (int i = 0; i < *count; i++) /* AUTO as another name of one that is there */
     if (list[i].op == op && strcmp(list[i].algorithm, name) == 0)
@@ -303,6 +311,33 @@ static int make_affordable(const options_t *o, gpu_subject_t *s, svdgrad_handle_
   return gpu_subject_make(s, handle, stream, dtype, size, free_memory());
 }
 
+/* One call between the marks of `ncu --profile-from-start off`. */
+static void run_once(const options_t *o, svdgrad_handle_t handle, cudaStream_t stream, svdgrad_dtype_t dtype,
+                     bench_case_t size) {
+  const gpu_op_t op = strcmp(o->once, "backward") == 0 ? GPU_BACKWARD : GPU_SVD;
+  const svdgrad_algo_t algo = o->algo[SVDGRAD_ALGO_JACOBI] ? SVDGRAD_ALGO_JACOBI : SVDGRAD_ALGO_VENDOR;
+  gpu_subject_t s;
+  if (!gpu_subject_make(&s, handle, stream, dtype, size, free_memory())) {
+    puts("    does not fit into memory");
+    return;
+  }
+  const char *name = gpu_subject_algorithm(&s, op, algo);
+  if (name && fill_factors(o, &s)) {
+    printf("%s of %" PRId64 " x %" PRId64 "x%" PRId64 " %s by %s\n", o->once, size.batch_count, size.m, size.n,
+           dtype_name(dtype), name);
+#if !TEST_SIMT
+    gpu_check(cudaProfilerStart(), "cudaProfilerStart");
+#endif
+    if (gpu_subject_run(&s, op, algo, s.batch_count, 0))
+      printf("    %s\n", svdgrad_last_error_message());
+    gpu_check(cudaStreamSynchronize(stream), o->once);
+#if !TEST_SIMT
+    gpu_check(cudaProfilerStop(), "cudaProfilerStop");
+#endif
+  }
+  gpu_subject_free(&s);
+}
+
 static void run_case(const options_t *o, FILE *file, svdgrad_handle_t handle, cudaStream_t stream,
                      svdgrad_dtype_t dtype, bench_case_t size, const ceilings_t *ceilings) {
   gpu_subject_t s;
@@ -349,9 +384,25 @@ static void run_cases(const options_t *o, FILE *file, svdgrad_handle_t handle, c
                 size.m, size.n, dtype_name((svdgrad_dtype_t)dtype));
         continue;
       }
-      run_case(o, file, handle, stream, (svdgrad_dtype_t)dtype, size, ceilings);
+      if (o->once)
+        run_once(o, handle, stream, (svdgrad_dtype_t)dtype, size);
+      else
+        run_case(o, file, handle, stream, (svdgrad_dtype_t)dtype, size, ceilings);
       done += i < count;
     }
+}
+
+static void print_head(FILE *file, const ceilings_t *ceilings, int argc, char **argv) {
+  print_device(file, ceilings);
+  fputs("# command: gpu_bench", file);
+  for (int i = 1; i < argc; i++)
+    if (strcmp(argv[i], "--output") == 0)
+      i++;
+    else
+      fprintf(file, " %s", argv[i]);
+  fputs("\nbackend,algorithm,op,dtype,m,n,batch,reps,seconds_median,seconds_min,us_per_matrix,floor_bytes_us,"
+        "floor_fma_us,times_floor,accuracy_ratio\n",
+        file);
 }
 
 int main(int argc, char **argv) {
@@ -375,17 +426,9 @@ int main(int argc, char **argv) {
     return 1;
   }
   gpu_check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
-  const ceilings_t ceilings = ceilings_measure(stream);
-  print_device(file, &ceilings);
-  fputs("# command: gpu_bench", file);
-  for (int i = 1; i < argc; i++)
-    if (strcmp(argv[i], "--output") == 0)
-      i++;
-    else
-      fprintf(file, " %s", argv[i]);
-  fputs("\nbackend,algorithm,op,dtype,m,n,batch,reps,seconds_median,seconds_min,us_per_matrix,floor_bytes_us,"
-        "floor_fma_us,times_floor,accuracy_ratio\n",
-        file);
+  const ceilings_t ceilings = o.once ? (ceilings_t){0} : ceilings_measure(stream);
+  if (!o.once)
+    print_head(file, &ceilings, argc, argv);
   run_cases(&o, file, handle, stream, &ceilings, started);
   if (file != stdout)
     (void)fclose(file);
