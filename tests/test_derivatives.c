@@ -201,6 +201,7 @@ static void check_full(const setting_t *s, worst_t *worst) {
   LOCAL(dense) V1h = leading(&x.f.Vh, thin.f.S.rows, s->n);
   buffer_store(&thin.f.U, 0, &U1);
   buffer_store(&thin.f.Vh, 0, &V1h);
+  buffer_copy(&thin.f.S, &x.f.S); /* of another algorithm at some sizes */
   run_jvp(&x);
   run_jvp(&thin);
   const long double unit = dense_norm(&dA) / smallest_divisor(&x);
