@@ -113,11 +113,8 @@ static void check_iterates(const setting_t *s, worst_t *worst) {
   for (int32_t iterations = 1; iterations <= 3; iterations += 2) {
     power_problem_t p = problem_with(s, SPECTRUM_NORMAL);
     power_oracle_t oracle[BATCH];
-    for (int64_t b = 0; b < BATCH; b++) {
-      dense_t A = buffer_load(&p.A, b), u = buffer_load(&p.u, b), v = buffer_load(&p.v, b);
-      oracle[b] = power_oracle(&A, &u, &v, iterations);
-      dense_free(&A), dense_free(&u), dense_free(&v);
-    }
+    for (int64_t b = 0; b < BATCH; b++)
+      oracle[b] = power_oracle_of(&p, b, iterations);
     iterate(&p, iterations);
     for (int64_t b = 0; b < BATCH; b++) {
       cr_expect_eq(p.info[b], SVDGRAD_INFO_OK);
@@ -427,9 +424,7 @@ static void check_extremes(const setting_t *s, worst_t *worst) {
       scale_buffer(&p.A, b, b == 0 ? furthest(s) : -furthest(s));
     else
       spread_rows(s, &p, b, b == 3);
-    dense_t A = buffer_load(&p.A, b), u = buffer_load(&p.u, b), v = buffer_load(&p.v, b);
-    oracle[b] = power_oracle(&A, &u, &v, 2);
-    dense_free(&A), dense_free(&u), dense_free(&v);
+    oracle[b] = power_oracle_of(&p, b, 2);
   }
   iterate(&p, 2);
   for (int64_t b = 0; b < EXTREMES; b++) {

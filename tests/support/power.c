@@ -190,6 +190,13 @@ power_oracle_t power_oracle(const dense_t *A, const dense_t *u, const dense_t *v
   return o;
 }
 
+power_oracle_t power_oracle_of(const power_problem_t *p, int64_t b, int iterations) {
+  dense_t A = buffer_load(&p->A, b), u = buffer_load(&p->u, b), v = buffer_load(&p->v, b);
+  const power_oracle_t oracle = power_oracle(&A, &u, &v, iterations);
+  dense_free(&A), dense_free(&u), dense_free(&v);
+  return oracle;
+}
+
 void power_oracle_free(power_oracle_t *o) {
   dense_free(&o->u);
   dense_free(&o->v);

@@ -38,6 +38,7 @@ typedef struct power_oracle {
 
 /* `iterations` from u (from u and v, if there are none); A must not map an iterate to zero. */
 power_oracle_t power_oracle(const dense_t *A, const dense_t *u, const dense_t *v, int iterations);
+power_oracle_t power_oracle_of(const power_problem_t *p, int64_t b, int iterations); /* of matrix b */
 void power_oracle_free(power_oracle_t *oracle);
 
 /* sigma = Re(u^H A v) and its residual. */

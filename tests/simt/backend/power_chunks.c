@@ -44,11 +44,8 @@ static void check(svdgrad_dtype_t dtype, layout_t layout) {
   const long double bound = 100 * dtype_epsilon(dtype);
   power_problem_t p = problem_of(dtype, layout);
   power_oracle_t oracle[BATCH];
-  for (int64_t b = 0; b < BATCH; b++) {
-    dense_t A = buffer_load(&p.A, b), u = buffer_load(&p.u, b), v = buffer_load(&p.v, b);
-    oracle[b] = power_oracle(&A, &u, &v, ITERATIONS);
-    dense_free(&A), dense_free(&u), dense_free(&v);
-  }
+  for (int64_t b = 0; b < BATCH; b++)
+    oracle[b] = power_oracle_of(&p, b, ITERATIONS);
   cr_assert_eq(power_iterate(&p, ITERATIONS), SVDGRAD_STATUS_SUCCESS, "%s", svdgrad_last_error_message());
   for (int64_t b = 0; b < BATCH; b++) {
     const long double sigma = creall(buffer_get(&p.sigma, b, 0, 0));
