@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { THREADS = 4, SECONDS = 20, FORKS = 10 };
+enum { THREADS = 4, SECONDS = 60, FORKS = 30 };
 
 typedef struct variant {
   int64_t m, batch_count;

@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "functions/functions.h"
 #include "functions/pieces.h"
-#include "blas_threads.h"
+#include "blas_guard.h"
 #include "cpu_choice.h"
 #include "cpu_kernels.h"
 #include "cpu_lanes_svd.h"
@@ -20,7 +20,7 @@ static svdgrad_status_t cpu_create(context_t *context, int device) {
   if (!context->state)
     return error_status(SVDGRAD_STATUS_BACKEND_UNAVAILABLE,
                         "svdgrad_create: this library was compiled for other processors");
-  blas_threads_open();
+  blas_guard_open();
   return SVDGRAD_STATUS_SUCCESS;
 }
 
@@ -122,7 +122,9 @@ static svdgrad_status_t cpu_svd(const context_t *context, const svd_call_t *call
     batch_run(&context->parallel, batch);
   } else {
     const cpu_svd_plan_t plan = plan_svd(context, op, p, call);
-    cpu_run_blas(&context->parallel, lapack_batch(&plan), call->work);
+    batch_t batch = lapack_batch(&plan);
+    batch.work = call->work;
+    cpu_run_blas(&context->parallel, batch);
   }
   return SVDGRAD_STATUS_SUCCESS;
 }
@@ -168,7 +170,12 @@ static size_t cpu_program_workspace(const context_t *context, const program_t *p
 static svdgrad_status_t cpu_program_run(const context_t *context, const program_t *program, void *stream, void *work) {
   (void)stream;
   const host_program_t plan = plan_program(context, program);
-  cpu_run_blas(&context->parallel, program_batch(&plan), work);
+  batch_t batch = program_batch(&plan);
+  batch.work = work;
+  if (plan.group)
+    batch_run(&context->parallel, batch);
+  else
+    cpu_run_blas(&context->parallel, batch);
   return SVDGRAD_STATUS_SUCCESS;
 }
 

@@ -2,7 +2,7 @@
 /* The table of the kernels in dense/ by element type, and how batches of them run. */
 #include "cpu_kernels.h"
 
-#include "blas_threads.h"
+#include "blas_guard.h"
 
 extern const cpu_kernels_t cpu_kernels_f32, cpu_kernels_f64, cpu_kernels_c64, cpu_kernels_c128; /* dense/kernels.c */
 
@@ -11,9 +11,17 @@ const cpu_kernels_t *const cpu_kernels[4] = {[SVDGRAD_F32] = &cpu_kernels_f32,
                                              [SVDGRAD_C64] = &cpu_kernels_c64,
                                              [SVDGRAD_C128] = &cpu_kernels_c128};
 
-void cpu_run_blas(const parallel_t *parallel, batch_t batch, void *work) {
-  batch.work = work;
-  blas_threads_hold();
-  batch_run(parallel, batch);
-  blas_threads_release();
+static void guarded_task(const void *call, int64_t first, int64_t count, arena_t scratch) {
+  const batch_t *batch = call;
+  blas_enter();
+  batch->task(batch->call, first, count, scratch);
+  blas_leave();
+}
+
+void cpu_run_blas(const parallel_t *parallel, batch_t batch) {
+  batch_t guarded = batch;
+  guarded.task = guarded_task, guarded.call = &batch;
+  blas_hold_threads();
+  batch_run(parallel, guarded);
+  blas_release_threads();
 }

@@ -30,6 +30,6 @@ static inline double cpu_cost(const problem_t *p, double fixed, double flops) {
 }
 
 /* Runs a batch whose tasks call the BLAS. */
-void cpu_run_blas(const parallel_t *parallel, batch_t batch, void *work);
+void cpu_run_blas(const parallel_t *parallel, batch_t batch);
 
 #endif

@@ -2,6 +2,7 @@
 // LAPACK's gesvd for the four types, under one name.
 #pragma once
 #include <complex>
+#include <cstddef>
 #include <vector>
 
 extern "C" {
@@ -24,6 +25,12 @@ template <class T> struct RealOf { using type = T; };
 template <class R> struct RealOf<std::complex<R>> { using type = R; };
 template <class T> using Real = typename RealOf<T>::type;
 
+// OpenBLAS 0.3.21 reads beyond the end of a matrix whose rows are operands of cgemv: less than two columns more.
+template <class T> void resize_with_slack(std::vector<T> &matrix, int rows, size_t columns) {
+  matrix.reserve(static_cast<size_t>(rows) * (columns + 2));
+  matrix.resize(static_cast<size_t>(rows) * columns);
+}
+
 // A = U diag(S) VT, column-major, all packed; job 'A' (full) or 'S' (thin).  A is destroyed.  Returns LAPACK's info.
 #define LAPACK_SVD(T, routine, ...)                                                                                    \
   inline int lapack_svd(char job, int m, int n, std::vector<T> &A, std::vector<Real<T>> &S, std::vector<T> &U,         \
@@ -32,8 +39,9 @@ template <class T> using Real = typename RealOf<T>::type;
     std::vector<T> work(static_cast<size_t>(lwork));                                                                   \
     std::vector<Real<T>> rwork(static_cast<size_t>(5 * k + 1));                                                        \
     S.resize(static_cast<size_t>(k));                                                                                  \
-    U.resize(static_cast<size_t>(m) * static_cast<size_t>(job == 'A' ? m : k));                                        \
-    VT.resize(static_cast<size_t>(rows_of_vt) * static_cast<size_t>(n));                                               \
+    resize_with_slack(A, m, static_cast<size_t>(n));                                                                   \
+    resize_with_slack(U, m, static_cast<size_t>(job == 'A' ? m : k));                                                  \
+    resize_with_slack(VT, rows_of_vt, static_cast<size_t>(n));                                                         \
     int info = 0;                                                                                                      \
     routine(&job, &job, &m, &n, A.data(), &m, S.data(), U.data(), &m, VT.data(), &rows_of_vt, work.data(), &lwork,     \
             __VA_ARGS__ &info);                                                                                        \
