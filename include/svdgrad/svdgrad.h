@@ -34,7 +34,8 @@
  *    atexit() handlers and destructors of static objects.
  *  - A process may fork at any time, also while other threads are in a call; the fork waits until
  *    each of them has done the matrix that it computes with LAPACK or the BLAS.  The child may use
- *    the handles that it inherits, or create its own; its built-in threads are new ones.  Two exceptions: where the library was compiled with SVDGRAD_OPENMP, libgomp hangs in the child;
+ *    the handles that it inherits, or create its own; its built-in threads are new ones.  Two
+ *    exceptions: where the library was compiled with SVDGRAD_OPENMP, libgomp hangs in the child;
  *    and CUDA handles do not survive a fork.
  *  - No function may be called from a signal handler; a signal may interrupt any of them.
  *  - Calls on CPU backends compute in the default floating-point environment (round to nearest, no
