@@ -217,6 +217,10 @@ def _lower(operation, platform, ctx, *operands, attributes, inputs, outputs, rai
         avals_out.append(like(ctx.avals_in[0], (size,), np.dtype(np.uint8), 1, _rank(kinds_in[0])))
         kinds_out = [*kinds_out, REPORT]
     rule = _sharding_rule(kinds_in, ctx.avals_in, kinds_out, avals_out)
+    extra = {}
+    if rule is not None:  # Shardy takes the rule; what partitions the call afterwards asks how many dimensions are the batch
+        batch_rank = len(ctx.avals_in[0].shape) - _rank(kinds_in[0])
+        extra = {"sdy.sharding_rule": rule, "mhlo.frontend_attributes": mlir.ir_attribute({"num_batch_dims": str(batch_rank)})}
     aliases = {}
     if operation.name in ("power_iteration", "spectral_normalize"):
         aliases = {1: 0, 2: 1}  # u and v start where the last iteration ended
@@ -224,7 +228,7 @@ def _lower(operation, platform, ctx, *operands, attributes, inputs, outputs, rai
         operation.target,
         backend_config=_backend_config(attributes, inputs, outputs, raises, function),
         operand_output_aliases=aliases or None,
-        **({"extra_attributes": {"sdy.sharding_rule": rule}} if rule is not None else {}),
+        extra_attributes=extra or None,
     )
     results = lowering(ctx.replace(avals_out=avals_out), *operands)
     return results[: len(ctx.avals_out)]
