@@ -118,6 +118,14 @@ def _given(tensor, like):
     return _absent(like) if tensor is None else tensor
 
 
+def _arguments(attributes):
+    """The attributes as arguments of an operator: zeros at the end are its defaults, and each argument costs time."""
+    count = len(attributes)
+    while count and attributes[count - 1] == 0:
+        count -= 1
+    return tuple(attributes[:count])
+
+
 def _real_type(dtype):
     return {torch.complex64: torch.float32, torch.complex128: torch.float64}.get(dtype, dtype)
 
@@ -346,7 +354,7 @@ class _Svd(_Operation):
 
     def __init__(self, attributes):
         self.attributes = attributes
-        self.arguments = tuple(attributes)
+        self.arguments = _arguments(attributes)
         self.has_second = not attributes.rank and not attributes.full_matrices
 
     def run(self, op, a):
@@ -388,6 +396,33 @@ class _Svd(_Operation):
         return gradients.svd_jvp_formula(_Torch, S, U, Vh, da, self.attributes, saved[0])
 
 
+class _Values(_Svd):
+    """A -> S, (U, Vh,) info."""
+
+    count = shown = 1
+
+    def vjp(self, op, saved, grads):
+        return super().vjp(op, saved, (*grads, None, None))
+
+    def vjp_vjp(self, saved, grads, ggA):
+        return super().vjp_vjp(saved, (*grads, None, None), ggA)
+
+    def jvp(self, op, saved, da):
+        a, S, U, Vh = saved
+        return (op.svd_jvp(self._matrices(a), S, U, Vh, da, 1, *self.arguments)[0],)
+
+    def vjp_formula(self, saved, grads):
+        S, U, Vh = _apply(self.whole(), saved[0])[:3]
+        return gradients.svd_vjp_formula(_Torch, S, U, Vh, *grads, None, None, self.attributes, saved[0])
+
+    def jvp_formula(self, saved, da):
+        S, U, Vh = _apply(self.whole(), saved[0])[:3]
+        return gradients.svd_jvp_formula(_Torch, S, U, Vh, da, self.attributes, saved[0])[:1]
+
+    def whole(self):
+        return _Svd(self.attributes)
+
+
 class _Function(_Operation):
     """A -> Y, S, U, Vh, info."""
 
@@ -396,7 +431,7 @@ class _Function(_Operation):
 
     def __init__(self, attributes):
         self.attributes = attributes
-        self.arguments = tuple(attributes)
+        self.arguments = _arguments(attributes)
         self.is_self_adjoint = not attributes.form and not attributes.relative
 
     def run(self, op, a):
@@ -441,7 +476,7 @@ class _Norm(_Operation):
 
     def __init__(self, name, attributes):
         self.name, self.attributes = name, attributes
-        self.arguments = tuple(attributes)
+        self.arguments = _arguments(attributes)
 
     def run(self, op, a):
         return op.norm(a, _absent(a), _ALL, *self.arguments)
@@ -476,7 +511,7 @@ class _Determinant(_Operation):
 
     def __init__(self, attributes):
         self.attributes = attributes
-        self.arguments = tuple(attributes)
+        self.arguments = _arguments(attributes)
 
     def run(self, op, a):
         nothing = _absent(a)
@@ -525,7 +560,7 @@ class _PowerIteration(_Operation):
 
     def __init__(self, attributes):
         self.attributes = attributes
-        self.arguments = tuple(attributes)
+        self.arguments = _arguments(attributes)
 
     def run(self, op, a, u, v):
         u, v, sigma, residual, info = op.power_iteration(a, u, v, _ALL, *self.arguments)
@@ -556,7 +591,7 @@ class _SpectralNormalize(_Operation):
 
     def __init__(self, attributes):
         self.attributes = attributes
-        self.arguments = tuple(attributes)
+        self.arguments = _arguments(attributes)
 
     def run(self, op, a, u, v):
         u, v, sigma, _, y, info = op.spectral_normalize(a, u, v, 0, *self.arguments)
@@ -598,13 +633,23 @@ def _svd_rule(rank, full_matrices, gap_policy):
 
 
 @lru_cache(maxsize=1024)
+def _values_rule(rank, gap_policy):
+    return _Values(Attributes(rank, **gap_attributes(gap_policy)))
+
+
+@lru_cache(maxsize=1024)
 def _function_rule(attributes):
     return _Function(attributes)
 
 
 @lru_cache(maxsize=1024)
-def _norm_rule(name, attributes):
-    return _Norm(name, attributes)
+def _norm_rule(name, kind, p, gap_policy):
+    return _Norm(name, Attributes(kind=kind, param=p, **gap_attributes(gap_policy)))
+
+
+@lru_cache(maxsize=1024)
+def _determinant_rule(gap_policy):
+    return _Determinant(Attributes(**gap_attributes(gap_policy)))
 
 
 _THIN = _svd_rule(0, 0, "default")
@@ -624,36 +669,35 @@ class _Lean(torch.autograd.Function):
     """A rule in plain reverse mode: nothing more than is needed."""
 
     @staticmethod
-    def forward(ctx, rule, *tensors):
+    def forward(ctx, rule, with_info, *tensors):
         outputs = rule.run(_FAST, *tensors)
-        ctx.rule, ctx.shown = rule, rule.shown
+        ctx.rule = rule
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*tensors, *(outputs[:-1] if rule.has_info else outputs))
-        if rule.has_info:
-            outputs = (*outputs[: rule.shown], outputs[-1])
+        outputs = (*outputs[: rule.shown], outputs[-1]) if with_info else tuple(outputs[: rule.shown])
         if len(outputs) > rule.count:
             ctx.mark_non_differentiable(*outputs[rule.count :])
-        return tuple(outputs)
+        return outputs
 
     @staticmethod
     def backward(ctx, *grads):
         rule = ctx.rule
         found = rule.pull(ctx.saved_tensors, grads[: rule.count])
         if type(found) is tuple:
-            return (None, *found)
-        return (None, found) if len(ctx.needs_input_grad) == 2 else (None, found, *(None,) * (len(ctx.needs_input_grad) - 2))
+            return (None, None, *found)
+        return (None, None, found, *_NONES[: len(ctx.needs_input_grad) - 3])
 
 
 class _Any(torch.autograd.Function):
     """A rule in forward mode, under torch.func, and both."""
 
     @staticmethod
-    def forward(rule, *tensors):
+    def forward(rule, with_info, *tensors):
         return tuple(rule.run(_RAW, *tensors))
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        rule, *tensors = inputs
+        rule, _, *tensors = inputs
         ctx.rule = rule
         ctx.set_materialize_grads(False)
         saved = (*tensors, *(output[:-1] if rule.has_info else output))
@@ -665,33 +709,36 @@ class _Any(torch.autograd.Function):
     backward = _Lean.backward
 
     @staticmethod
-    def jvp(ctx, _, *tangents):
+    def jvp(ctx, _, __, *tangents):
         rule = ctx.rule
         found = rule.push(ctx.saved_tensors, tangents)
         found = (found,) if isinstance(found, Tensor) else tuple(found)
         return (*found, *(None,) * (ctx.output_count - rule.count))
 
     @staticmethod
-    def vmap(info, in_dims, rule, *tensors):
+    def vmap(info, in_dims, rule, with_info, *tensors):
         whole = [x.unsqueeze(0).expand(info.batch_size, *x.shape) if d is None else x.movedim(d, 0)
-                 for x, d in zip(tensors, in_dims[1:], strict=True)]  # fmt: skip
-        outputs = _Any.apply(rule, *whole)
+                 for x, d in zip(tensors, in_dims[2:], strict=True)]  # fmt: skip
+        outputs = _Any.apply(rule, with_info, *whole)
         return outputs, (0,) * len(outputs)
 
 
 _lean = super(torch.autograd.Function, _Lean).apply  # Function.apply without what torch.func needs
 
 
-def _apply(rule, *tensors):
-    """The outputs of a rule: rule.shown of them are first, and info is last, where it has one."""
+_NONES = (None,) * 16
+
+
+def _apply(rule, *tensors, with_info=False):
+    """The outputs of a rule: rule.shown of them are first, and info is last, where it is asked for."""
     if torch.compiler.is_compiling():
         return rule.run(_PUBLIC, *tensors)
     if not _is_plain():
-        return _Any.apply(rule, *tensors)
+        return _Any.apply(rule, with_info, *tensors)
     if torch.is_grad_enabled():
         for x in tensors:
             if x.requires_grad:
-                return _lean(rule, *tensors)
+                return _lean(rule, with_info, *tensors)
     return rule.run(_FAST, *tensors)
 
 
@@ -858,7 +905,7 @@ def svd(a, full_matrices=True, compute_uv=True, *, rank=None, errors="nan", gap_
     if not compute_uv:
         return _values("svd", a, low_type, rank or 0, errors, gap_policy, report)
     rule = _svd_rule(rank or 0, 1 if full_matrices else 0, gap_policy)
-    outputs = _apply(rule, a)
+    outputs = _apply(rule, a, with_info=errors != "nan")
     if errors == "nan" and not report and low_type is None:
         return SVDResult(outputs[1], outputs[0], outputs[2])
     S, U, Vh = _back(outputs[:3], low_type)
@@ -866,9 +913,9 @@ def svd(a, full_matrices=True, compute_uv=True, *, rank=None, errors="nan", gap_
 
 
 def _values(name, a, low_type, rank, errors, gap_policy, report):
-    rule = _svd_rule(rank, 0, gap_policy)
-    if (torch.is_grad_enabled() and a.requires_grad) or not _is_plain():
-        outputs = _apply(rule, a)
+    rule = _values_rule(rank, gap_policy)
+    if _needs_derivative(a):
+        outputs = _apply(rule, a, with_info=errors != "nan")
     else:
         operators = _PUBLIC if torch.compiler.is_compiling() else _FAST
         outputs = operators.svd(a, 0, *rule.arguments)
@@ -884,12 +931,18 @@ def svdvals(a, *, rank=None, errors="nan", gap_policy="default", report=False, b
 # ---- functions of the singular values
 
 
+@lru_cache(maxsize=1024, typed=True)
+def _function_rule_of(name, m, n, value, relative, gap_policy):
+    return _function_rule(Attributes(**function_attributes(name, m, n, value, relative), **gap_attributes(gap_policy)))
+
+
 def _function(name, a, value, relative, errors, gap_policy, report):
     a, low_type = _matrices(a)
     check_errors(errors)
-    attributes = Attributes(**function_attributes(name, *a.shape[-2:], value, relative), **gap_attributes(gap_policy))
-    rule = _function_rule(attributes)
-    outputs = _apply(rule, a)
+    if isinstance(value, Tensor):
+        value = value.item()
+    rule = _function_rule_of(name, *a.shape[-2:], value, relative, gap_policy)
+    outputs = _apply(rule, a, with_info=errors != "nan")
     Y = outputs[0].mH if FUNCTIONS[name].adjoint else outputs[0]
     return _finish(name, None, _back((Y,), low_type), errors, outputs[-1], _report(rule, a) if report else None)
 
@@ -950,12 +1003,12 @@ def sqrtm_gram(a, *, errors="nan", gap_policy="default", report=False, batch_inv
 def _norm(name, kind, a, p, errors, gap_policy, report):
     a, low_type = _matrices(a)
     check_errors(errors)
-    attributes = Attributes(kind=kind, param=p, **gap_attributes(gap_policy))
+    rule = _norm_rule(name, kind, p, gap_policy)
     if _needs_derivative(a):
-        outputs = _apply(_norm_rule(name, attributes), a)
+        outputs = _apply(rule, a, with_info=errors != "nan")
     else:
         operators = _PUBLIC if torch.compiler.is_compiling() else _FAST
-        outputs = operators.norm(a, _absent(a), 0, *attributes)
+        outputs = operators.norm(a, _absent(a), 0, *rule.arguments)
     further = _report(_svd_rule(0, 0, gap_policy), a) if report else None
     return _finish(name, None, _back(outputs[:1], low_type), errors, outputs[-1], further)
 
@@ -994,7 +1047,7 @@ def slogdet(a, *, errors="nan", gap_policy="default", report=False, batch_invari
     a, low_type = _matrices(a)
     if a.shape[-1] != a.shape[-2]:
         raise ValueError(f"slogdet: the matrices are {a.shape[-2]}-by-{a.shape[-1]}, must be square")
-    outputs = _apply(_Determinant(Attributes(**gap_attributes(gap_policy))), a)
+    outputs = _apply(_determinant_rule(gap_policy), a, with_info=errors != "nan")
     further = _report(_svd_rule(0, 0, gap_policy), a) if report else None
     return _finish("slogdet", SlogdetResult, _back(outputs[:2], low_type), check_errors(errors), outputs[-1], further)
 
@@ -1017,7 +1070,7 @@ def power_iteration(a, u, v=None, iterations=1, *, errors="nan", gap_policy="def
     """
     a, low_type = _matrices(a)
     rule = _PowerIteration(Attributes(iterations=check_iterations(iterations)))
-    outputs = _apply(rule, a, *_start(a, u, v))
+    outputs = _apply(rule, a, *_start(a, u, v), with_info=errors != "nan")
     sigma, u, v, residual = _back(outputs[:4], low_type)
     further = _report(_svd_rule(0, 0, gap_policy), a) if report else None
     return _finish("power_iteration", PowerIterationResult, (u, v, sigma, residual), check_errors(errors), outputs[-1], further)
@@ -1031,7 +1084,7 @@ def spectral_normalize(a, u, v=None, iterations=1, *, errors="nan", gap_policy="
     """
     a, low_type = _matrices(a)
     rule = _SpectralNormalize(Attributes(iterations=check_iterations(iterations)))
-    outputs = _apply(rule, a, *_start(a, u, v))
+    outputs = _apply(rule, a, *_start(a, u, v), with_info=errors != "nan")
     y, sigma, u, v = _back(outputs[:4], low_type)
     further = _report(_svd_rule(0, 0, gap_policy), a) if report else None
     return _finish("spectral_normalize", SpectralNormalizeResult, (y, u, v, sigma), check_errors(errors), outputs[-1], further)
