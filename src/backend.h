@@ -36,6 +36,7 @@ typedef struct backend {
   /* Sets context->state.  May allocate.  A failure sets the error message. */
   svdgrad_status_t (*create)(context_t *context, int device);
   void (*destroy)(context_t *context);
+  const char *(*instruction_set)(const context_t *context); /* of the kernels; never NULL */
   /* Name of the algorithm for (op, problem); NULL if this backend has none. */
   const char *(*algorithm_name)(const context_t *context, svdgrad_op_t op, const problem_t *problem);
   /* Where algorithm_name() is NULL: the limit that the problem exceeds, for the error message; or NULL. */

@@ -155,6 +155,8 @@ static status_t (*const set_parallel_for)(handle_t, run_t *, void *) = svdgrad_s
 static status_t (*const set_num_threads)(handle_t, int) = svdgrad_set_num_threads;
 static status_t (*const workspace_size)(handle_t, svdgrad_op_t, desc_t, size_t *) = svdgrad_workspace_size;
 static const char *(*const algorithm_name)(handle_t, svdgrad_op_t, desc_t) = svdgrad_algorithm_name;
+static int (*const get_num_threads)(handle_t) = svdgrad_get_num_threads;
+static const char *(*const instruction_set)(handle_t) = svdgrad_instruction_set;
 static int (*const is_capturable)(handle_t, svdgrad_op_t, desc_t) = svdgrad_is_capturable;
 static status_t (*const svd)(handle_t, void *, desc_t, matrix_t, vector_t, matrix_t, matrix_t, int32_t *, void *,
                              size_t) = svdgrad_svd;
@@ -178,7 +180,11 @@ Test(abi, functions_without_a_problem) {
   cr_expect_not_null(last_error_message());
   cr_expect_not_null(status_string(SVDGRAD_STATUS_SUCCESS));
   cr_assert_eq(create(SVDGRAD_BACKEND_REF, 0, &handle), SVDGRAD_STATUS_SUCCESS);
-  cr_expect_eq(set_num_threads(handle, 1), SVDGRAD_STATUS_SUCCESS);
+  cr_expect_eq(set_num_threads(handle, 3), SVDGRAD_STATUS_SUCCESS);
+  cr_expect_eq(get_num_threads(handle), 3);
+  cr_expect_str_eq(instruction_set(handle), "portable");
+  cr_expect_eq(get_num_threads(NULL), 0);
+  cr_expect(instruction_set(NULL) == NULL);
   cr_expect_eq(destroy(handle), SVDGRAD_STATUS_SUCCESS);
 }
 

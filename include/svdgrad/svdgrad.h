@@ -190,6 +190,13 @@ SVDGRAD_API svdgrad_status_t svdgrad_set_parallel_for(svdgrad_handle_t handle, s
  *  while another thread uses the handle. */
 SVDGRAD_API svdgrad_status_t svdgrad_set_num_threads(svdgrad_handle_t handle, int num_threads);
 
+/** Threads of one call, the calling thread included, where svdgrad_desc_t.parallel_for is NULL; 0 where the backend has
+ *  none, or OpenMP chooses. */
+SVDGRAD_API int svdgrad_get_num_threads(svdgrad_handle_t handle);
+/** Name of the instruction set of the kernels: "avx512", "avx2", "neon", "portable" (CPU), "cuda".  Lives as long as the
+ *  library; NULL, with a message, if `handle` is NULL. */
+SVDGRAD_API const char *svdgrad_instruction_set(svdgrad_handle_t handle);
+
 /** Bytes of workspace that `op` needs for `desc`: a pure function of its arguments, at most a constant plus a fixed
  *  number for each matrix, and enough for every smaller batch.  `work` may have any alignment.
  *  @param[out] bytes may be 0 */

@@ -503,6 +503,20 @@ static PyObject *backend_error(PyObject *module, PyObject *argument) {
   return PyUnicode_FromString(is_backend ? svdgrad_last_error_message() : "there is no such backend");
 }
 
+/* For `python -m svdgrad`; None where the library does not run on this processor. */
+static PyObject *isa(PyObject *module, PyObject *unused) {
+  (void)module, (void)unused;
+  const svdgrad_handle_t handle = handle_of(SVDGRAD_BACKEND_CPU, 0);
+  if (!handle)
+    Py_RETURN_NONE;
+  return PyUnicode_FromString(svdgrad_instruction_set(handle));
+}
+
+static PyObject *threads(PyObject *module, PyObject *unused) {
+  (void)module, (void)unused;
+  return PyLong_FromLong(svdgrad_get_num_threads(handle_of(SVDGRAD_BACKEND_CPU, 0)));
+}
+
 static PyObject *operation_names(PyObject *module, PyObject *unused) {
   (void)module, (void)unused;
   PyObject *names = PyTuple_New(operation_count);
@@ -517,6 +531,8 @@ static PyMethodDef methods[] = {
      "index: place in operations(); attributes: struct attributes of common.h, as bytes; wanted: bit j set if output "
      "j,\n"
      "given as None, is to be computed; infos: sum of 1 << info over the values of info that are not 0."},
+    {"isa", isa, METH_NOARGS, "Name of the instruction set of the CPU kernels."},
+    {"threads", threads, METH_NOARGS, "Number of threads of a call."},
     {"operations", operation_names, METH_NOARGS, "Names of the operations."},
     {"algorithm", algorithm, METH_VARARGS, "algorithm(op, dtype, m, n): name of the algorithm that AUTO takes."},
     {"backend_error", backend_error, METH_O,

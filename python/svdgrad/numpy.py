@@ -122,7 +122,7 @@ def _array(a, name="a"):
     array = np.asanyarray(a)
     if type(array) is not np.ndarray:
         array = np.asarray(array)
-    if array.dtype in _TYPES:
+    if array.dtype.char in "fdFD":
         return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
     if array.dtype.kind in "biu":
         return array.astype(np.float64)

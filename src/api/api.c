@@ -76,6 +76,17 @@ svdgrad_status_t svdgrad_set_num_threads(svdgrad_handle_t handle, int num_thread
   return SVDGRAD_STATUS_SUCCESS;
 }
 
+int svdgrad_get_num_threads(svdgrad_handle_t handle) {
+  return handle && handle->backend->traits->has_threads ? handle->parallel.num_threads : 0;
+}
+
+const char *svdgrad_instruction_set(svdgrad_handle_t handle) {
+  if (handle)
+    return handle->backend->instruction_set(handle);
+  (void)error_status(SVDGRAD_STATUS_INVALID_ARGUMENT, "svdgrad_instruction_set: handle is NULL, must not be");
+  return NULL;
+}
+
 svdgrad_status_t svdgrad_workspace_size(svdgrad_handle_t handle, svdgrad_op_t op, const svdgrad_desc_t *desc,
                                         size_t *bytes) {
   IN_DEFAULT_FP_ENVIRONMENT;

@@ -26,6 +26,11 @@ static svdgrad_status_t cpu_create(context_t *context, int device) {
 
 static void cpu_destroy(context_t *context) { (void)context; }
 
+static const char *cpu_instruction_set(const context_t *context) {
+  const lane_isa_t *isa = context->state;
+  return isa->name;
+}
+
 static const char *cpu_algorithm_name(const context_t *context, svdgrad_op_t op, const problem_t *problem) {
   (void)context;
   return cpu_algorithm_string(cpu_choose(op, problem));
@@ -215,6 +220,7 @@ const backend_t cpu_backend = {
     .traits = &traits,
     .create = cpu_create,
     .destroy = cpu_destroy,
+    .instruction_set = cpu_instruction_set,
     .algorithm_name = cpu_algorithm_name,
     .is_capturable = cpu_is_capturable,
     .limit = cpu_limit_string,

@@ -107,6 +107,11 @@ static const char *cuda_limit(svdgrad_op_t op, const problem_t *problem) {
   return NULL;
 }
 
+static const char *cuda_instruction_set(const context_t *context) {
+  (void)context;
+  return "cuda";
+}
+
 static int cuda_is_capturable(const context_t *context, svdgrad_op_t op, const problem_t *problem) {
   return cuda_algorithm_is_capturable(cuda_choose(cuda_state(context), op, problem));
 }
@@ -199,6 +204,7 @@ const backend_t cuda_backend = {
     .traits = &traits,
     .create = cuda_create,
     .destroy = cuda_destroy,
+    .instruction_set = cuda_instruction_set,
     .algorithm_name = cuda_algorithm_name,
     .limit = cuda_limit,
     .is_capturable = cuda_is_capturable,

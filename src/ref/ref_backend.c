@@ -29,6 +29,11 @@ static const char *ref_algorithm_name(const context_t *context, svdgrad_op_t op,
   }
 }
 
+static const char *ref_instruction_set(const context_t *context) {
+  (void)context;
+  return "portable";
+}
+
 static int ref_is_capturable(const context_t *context, svdgrad_op_t op, const problem_t *problem) {
   (void)context;
   (void)op;
@@ -158,6 +163,7 @@ const backend_t ref_backend = {
     .traits = &traits,
     .create = ref_create,
     .destroy = ref_destroy,
+    .instruction_set = ref_instruction_set,
     .algorithm_name = ref_algorithm_name,
     .limit = ref_limit,
     .is_capturable = ref_is_capturable,
