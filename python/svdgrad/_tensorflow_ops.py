@@ -15,6 +15,7 @@ from functools import lru_cache
 import numpy as np
 import tensorflow as tf
 
+from .gradients import POWER, function_jvp_formula, norm_gradient_formula, svd_vjp_formula
 from .options import LOG_DETERMINANT, NUCLEAR, REPORT_BYTES, SCHATTEN, SPECTRAL, UVH, Attributes
 
 
@@ -46,7 +47,6 @@ _ROWS = {
 _LIBRARY = _load()
 _OPS = {name: getattr(_LIBRARY, "svdgrad_" + name) for name in _ROWS}
 _INTEGERS, _REALS = Attributes._fields[:8], Attributes._fields[8:]
-_POWER, _CUSTOM, _SIGN = 5, 8, 9  # svdgrad_function_kind_t
 
 
 @lru_cache(maxsize=4096)
@@ -213,13 +213,30 @@ def may_be_differentiated():
         return True
 
 
+def _is_constant(tensor):
+    """Whether no tape and no accumulator that records at present depends on it (False if that cannot be found out)."""
+    try:
+        from tensorflow.python.eager import forwardprop_util, record
+
+        return not record.should_record_backprop([tensor]) and not forwardprop_util.pack_tangents([tensor]).tangents
+    except (ImportError, AttributeError):
+        return False
+
+
 def _is_zero(gradient):
     """Whether it is zero and stays so: TensorFlow fills in zeros where an output was not used."""
     if gradient is None:
         return True
     if tf.executing_eagerly():
-        return not may_be_differentiated() and not np.any(gradient)
-    return gradient.op.type == "ZerosLike"
+        return not np.any(gradient) and (not may_be_differentiated() or _is_constant(gradient))
+    kind = gradient.op.type
+    value = gradient.op.inputs[1] if kind == "Fill" else gradient
+    return kind == "ZerosLike" or (kind in ("Const", "Fill") and not np.any(tf.get_static_value(value)))
+
+
+def _is_wanted(op, i):
+    """Whether a tape asks for the gradient with respect to input i.  (In a graph, what is not wanted is dropped later.)"""
+    return i not in (getattr(op, "skip_input_indices", None) or ())
 
 
 def _nonzero(*gradients):
@@ -228,6 +245,20 @@ def _nonzero(*gradients):
 
 def _sum(x, y):
     return y if x is None else x if y is None else x + y
+
+
+def _keep_shapes_in_forward_mode():
+    """TensorFlow traces the JVP of an op for each shape, but after 32 traces for unknown shapes: formulas need m and n."""
+    try:
+        from tensorflow.python.eager import forwardprop
+
+        for name in _ROWS:
+            forwardprop._TRACE_COUNT["Svdgrad" + name.title().replace("_", "")] = -(2**40)
+    except (ImportError, AttributeError):
+        pass
+
+
+_keep_shapes_in_forward_mode()
 
 
 def _pullback(f, inputs, cotangents):
@@ -248,9 +279,52 @@ def _inner(x, y):
     return tf.math.real(tf.reduce_sum(tf.math.conj(x) * y, axis=[-2, -1]))
 
 
+def _cast(x, like):
+    """A real tensor in the type of `like`.  (tf.cast warns in its gradient.)"""
+    return tf.complex(x, tf.zeros_like(x)) if like.dtype.is_complex and not x.dtype.is_complex else x
+
+
 def _scaled(g, a):
     """g a, one number g for each matrix."""
-    return tf.cast(g, a.dtype)[..., None, None] * a
+    return _cast(g, a)[..., None, None] * a
+
+
+class _Formulas:
+    """TensorFlow for the compositions of gradients.py."""
+
+    H = staticmethod(tf.linalg.adjoint)
+    real, conj = staticmethod(tf.math.real), staticmethod(tf.math.conj)
+    abs, where, minimum = staticmethod(tf.abs), staticmethod(tf.where), staticmethod(tf.minimum)
+    sum, stop, cast = staticmethod(tf.reduce_sum), staticmethod(tf.stop_gradient), staticmethod(_cast)
+    concatenate, solve, det = staticmethod(tf.concat), staticmethod(tf.linalg.solve), staticmethod(tf.linalg.det)
+
+    @staticmethod
+    def eye(k, like):
+        return tf.eye(k, dtype=like.dtype.real_dtype)
+
+    @staticmethod
+    def constant(values, like):
+        return tf.constant(values, dtype=like.dtype.real_dtype)
+
+    @staticmethod
+    def eps(x):
+        return float(np.finfo(x.dtype.real_dtype.as_numpy_dtype).eps)
+
+
+_XP = _Formulas()
+
+
+def _through_factors(formula, a, S, U, Vh, cotangent, attributes):
+    """Gradient with respect to A of <cotangent, formula(S, U, Vh, A)>."""
+    if None in a.shape[-2:] or a.shape.rank is None:
+        raise ValueError(
+            "svdgrad.tensorflow: this derivative of order two needs matrices whose m and n are known before the call: "
+            f"the shape is {a.shape}, set it by tf.ensure_shape()"
+        )
+    factors = Attributes(attributes.rank, attributes.full_matrices, gap_policy=attributes.gap_policy, gap_param=attributes.gap_param)
+    gS, gU, gVh, gA = _pullback(lambda *x: (formula(*x),), [S, U, Vh, a], [cotangent])
+    through = svd_backward(a, S, U, Vh, gS, gU, gVh, factors)
+    return _sum(gA, through)
 
 
 # ---- the SVD
@@ -291,9 +365,42 @@ def _(op, gS, gU, gVh, _):
 
 def svd_backward_backward(a, S, U, Vh, gS, gU, gVh, ggA, attributes):
     """ggS, ggU, ggVh, gA: the gradient of <ggA, svd_backward()> with respect to gS, gU, gVh and A."""
+    if attributes.rank or attributes.full_matrices:
+        return _by_formula(a, S, U, Vh, gS, gU, gVh, ggA, attributes)
     ggS, ggU, ggVh, gA, _ = _run("svd_backward_backward", a, (S, U, Vh, gS, gU, gVh, ggA), attributes, 16)
     _set_shapes(a, attributes, S=ggS, U=ggU, Vh=ggVh, A=gA)
     return ggS, ggU, ggVh, gA
+
+
+def _by_formula(a, S, U, Vh, gS, gU, gVh, ggA, attributes):
+    """The same in operations that can be differentiated again."""
+
+    def backward(S, U, Vh, a):
+        return svd_vjp_formula(_XP, S, U, Vh, gS, gU, gVh, attributes, a)
+
+    gA = _through_factors(backward, a, S, U, Vh, ggA, attributes)
+    return *svd_jvp(a, S, U, Vh, ggA, attributes), gA
+
+
+@tf.RegisterGradient("SvdgradSvdBackwardBackward")
+def _(op, cS, cU, cVh, cA, _):
+    """Of order three."""
+    a, S, U, Vh, *given, ggA = op.inputs
+    attributes, absent, _ = _parsed(op.get_attr("options"))
+    is_given = [not absent >> i & 1 for i in (3, 4, 5)]
+
+    def composition(a, ggA, *given):
+        given = iter(given)
+        S, U, Vh, _ = svd(a, attributes)
+        return _by_formula(a, S, U, Vh, *(next(given) if here else None for here in is_given), ggA, attributes)
+
+    inputs = [a, ggA] + [g for g, here in zip(given, is_given) if here]
+    cotangents = _nonzero(cS, cU, cVh, cA)
+    if all(c is None for c in cotangents):
+        return (None,) * 8
+    found = _pullback(composition, inputs, cotangents)
+    rest = iter(found[2:])
+    return found[0], None, None, None, *(next(rest) if here else None for here in is_given), found[1]
 
 
 # ---- functions of the singular values
@@ -307,26 +414,48 @@ def _(op, gY):
     return function_backward(a, S, U, Vh, gY, attributes, f, df), None, None, None, None, None
 
 
+@tf.RegisterGradient("SvdgradFunctionBackward")
+def _(op, ggA, _):
+    """With the tangent dY along ggA, <ggA, gA> = <dY, gY>."""
+    a, S, U, Vh, gY, _, _ = op.inputs
+    attributes, _, _ = _parsed(op.get_attr("options"))
+
+    def tangent(S, U, Vh, a):
+        return function_jvp_formula(_XP, S, U, Vh, ggA, attributes)
+
+    gA = _through_factors(tangent, a, S, U, Vh, gY, attributes) if _is_wanted(op, 0) else None
+    return gA, None, None, None, function_jvp(a, S, U, Vh, ggA, attributes), None, None
+
+
+def function_jvp(a, S, U, Vh, dA, attributes):
+    """Tangent of function() along dA."""
+    if attributes.form == UVH and not attributes.relative:
+        return function_backward(a, S, U, Vh, dA, attributes)
+    return _function_jvp(a, dA, attributes)
+
+
+def _function_jvp(a, dA, attributes):
+    """By the formula; S, U and Vh are taken anew, as functions of `a`, for further derivatives."""
+    S, U, Vh, _ = svd(a, Attributes(gap_policy=attributes.gap_policy, gap_param=attributes.gap_param))
+    return function_jvp_formula(_XP, S, U, Vh, dA, attributes)
+
+
 # ---- norms and determinants: gradients are functions of the singular values
 
 
+_NORMS = {NUCLEAR: "nuclear_norm", SPECTRAL: "spectral_norm", SCHATTEN: "schatten_norm", LOG_DETERMINANT: "logabsdet"}
+
+
 def _unit_norm_gradient(a, attributes):
-    """The gradient of the norm as a function of `a` that can be differentiated again, exactly at ties too."""
+    """The gradient of the norm as a function of `a` that can be differentiated again."""
     policy = Attributes(gap_policy=attributes.gap_policy, gap_param=attributes.gap_param)
-    S, U, Vh, _ = svd(a, policy)
-    if attributes.kind == NUCLEAR:
-        return function(a, S, U, Vh, policy._replace(kind=_SIGN))
-    if attributes.kind == LOG_DETERMINANT:
-        return function(a, S, U, Vh, policy._replace(kind=_POWER, param=-1.0))
-    if attributes.kind == SPECTRAL:
-        leading = tf.cast((S >= S[..., :1] * (1 - 4 * np.finfo(S.dtype.as_numpy_dtype).eps)) & (S > 0), S.dtype)
-        f = tf.math.divide_no_nan(leading, tf.reduce_sum(leading, -1, keepdims=True))
-        return function(a, S, U, Vh, policy._replace(kind=_CUSTOM), f, tf.zeros_like(f))
-    p = attributes.param
-    value = norm(a, None, attributes, may_be_differentiated())[0]
-    is_zero = value == 0
-    factor = tf.where(is_zero, tf.zeros_like(value), tf.where(is_zero, tf.ones_like(value), value) ** (1.0 - p))
-    return _scaled(factor, function(a, S, U, Vh, policy._replace(kind=_POWER, param=p - 1.0)))
+
+    def of_values(kind, a, param):
+        S, U, Vh, _ = svd(a, policy)
+        return function(a, S, U, Vh, policy._replace(kind=kind, param=param))
+
+    value = norm(a, None, attributes, False)[0]
+    return norm_gradient_formula(_XP, of_values, _NORMS[attributes.kind], a, value, attributes.param)
 
 
 @tf.RegisterGradient("SvdgradNorm")
@@ -371,7 +500,7 @@ def _slogdet_gradient(absent_inputs, attributes, a, *gradients):
         sign = slogdet(a, policy)[0]
         turned = tf.math.imag(tf.math.conj(sign) * gradients[0])
         factor += tf.complex(tf.zeros_like(turned), turned)
-    return _scaled(factor, function(a, S, U, Vh, policy._replace(kind=_POWER, param=-1.0)))
+    return _scaled(factor, function(a, S, U, Vh, policy._replace(kind=POWER, param=-1.0)))
 
 
 # ---- the largest singular value by iteration: u and v are held

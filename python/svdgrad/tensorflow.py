@@ -129,8 +129,9 @@ def svd(a, full_matrices=True, compute_uv=True, *, rank=None, errors="nan", gap_
     if not compute_uv:
         return svdvals(a, rank=rank, errors=errors, gap_policy=gap_policy, report=report)
     a, narrow = _wide(a)
-    rank = 0 if rank is None else check_rank(rank, *_extents(a))
-    attributes = _svd_attributes(bool(full_matrices and not rank), rank, gap_policy)
+    if rank is not None:
+        rank, full_matrices = check_rank(rank, *_extents(a)), False
+    attributes = _svd_attributes(bool(full_matrices), rank or 0, gap_policy)
     S, U, Vh, info = ops.svd(a, attributes, raise_as=_raise_as(errors, "svd"))
     return _finish(SVDResult, (U, S, Vh), narrow, errors, info, _gaps_of(a, S, U, Vh, attributes) if report else None)
 
