@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import math
 import os
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import tensorflow as tf
@@ -45,6 +45,7 @@ _ROWS = {
     "spectral_normalize_backward": (1, "TTRT", False),
 }
 _LIBRARY = _load()
+REAL = {tf.float32: tf.float32, tf.float64: tf.float64, tf.complex64: tf.float32, tf.complex128: tf.float64}
 _OPS = {name: getattr(_LIBRARY, "svdgrad_" + name) for name in _ROWS}
 _INTEGERS, _REALS = Attributes._fields[:8], Attributes._fields[8:]
 
@@ -101,7 +102,7 @@ def _run(name, a, inputs, attributes, absent_outputs=0, raise_as=""):
         _check_compiler(name)
     options = _options(attributes, absent, absent_outputs, raise_as)
     if needs_real:
-        return _OPS[name](a, *inputs, a.dtype.real_dtype, options)
+        return _OPS[name](a, *inputs, REAL[a.dtype], options)
     return _OPS[name](a, *inputs, options)
 
 
@@ -128,9 +129,12 @@ def _set_shapes(a, attributes, **tensors):
 
 def svd(a, attributes, values_only=False, raise_as=""):
     """S, U, Vh, info; U and Vh have no elements where only the values are wanted."""
-    S, U, Vh, info = _run("svd", a, (), attributes, 6 if values_only else 0, raise_as)
-    _set_shapes(a, attributes, S=S, **({} if values_only else {"U": U, "Vh": Vh}))
-    return S, U, Vh, info
+    outputs = _OPS["svd"](a, REAL[a.dtype], _options(attributes, 0, 6 if values_only else 0, raise_as))
+    if not tf.executing_eagerly():
+        _check_compiler("svd")
+        S, U, Vh, _ = outputs
+        _set_shapes(a, attributes, S=S, **({} if values_only else {"U": U, "Vh": Vh}))
+    return outputs
 
 
 def svd_backward(a, S, U, Vh, gS, gU, gVh, attributes):
@@ -537,3 +541,28 @@ def _(op, ggA):
 
     gA, ggY = _pullback(formula, [a, gY], [ggA])
     return gA, None, None, None, ggY
+
+
+# ---- tf.vectorized_map: the loop is one more batch dimension
+
+
+def _register_converters():
+    """Without them tf.vectorized_map runs a loop."""
+    try:
+        from tensorflow.python.ops.parallel_for.pfor import RegisterPFor, wrap
+    except ImportError:
+        return
+
+    def convert(name, pfor_input):
+        op = pfor_input.op
+        pfor_input.stack_inputs()
+        inputs = [pfor_input.stacked_input(i) for i in range(pfor_input.num_inputs)]
+        real = [op.get_attr("R")] if _ROWS[name][2] else []
+        outputs = _OPS[name](*inputs, *real, op.get_attr("options"))
+        return [wrap(x, True) for x in (outputs if isinstance(outputs, tuple) else [outputs])]
+
+    for name in _ROWS:
+        RegisterPFor("Svdgrad" + name.title().replace("_", ""))(partial(convert, name))
+
+
+_register_converters()

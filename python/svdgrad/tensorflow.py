@@ -51,24 +51,26 @@ __all__ = [
     "spectral_normalize", "tf_svd", "Report", "SVDResult",
 ]  # fmt: skip
 
-_TYPES = (tf.float32, tf.float64, tf.complex64, tf.complex128)
+_EagerTensor = type(tf.constant(0.0))
 _NARROW = (tf.bfloat16, tf.float16)
 
 
 def _tensor(a, name="a"):
     a = tf.convert_to_tensor(a)
-    if a.dtype in _TYPES or a.dtype in _NARROW:
+    if a.dtype in ops.REAL or a.dtype in _NARROW:
         return a
     raise TypeError(f"{name}: dtype is {a.dtype.name}, must be float32, float64, complex64, complex128, bfloat16 or float16")
 
 
 def _wide(a, name="a"):
     """The matrices in a type of ours, and the type that results get (None: they stay)."""
+    if type(a) is _EagerTensor and a.dtype in ops.REAL and a.ndim >= 2:
+        return a, None
     a = _tensor(a, name)
     rank = a.shape.rank
     if rank is not None and rank < 2:
         raise ValueError(f"{name} has {rank} dimensions, must have at least 2")
-    return (a, None) if a.dtype in _TYPES else (tf.cast(a, tf.float32), a.dtype)
+    return (a, None) if a.dtype in ops.REAL else (tf.cast(a, tf.float32), a.dtype)
 
 
 def _extents(a):
@@ -102,7 +104,7 @@ def _finish(base, values, narrow, errors, info, report=None):
 
 
 def _raise_as(errors, name):
-    return name if check_errors(errors) == "raise" else ""
+    return "" if errors == "nan" else name if check_errors(errors) == "raise" else ""
 
 
 # ---- the SVD
@@ -132,7 +134,9 @@ def svd(a, full_matrices=True, compute_uv=True, *, rank=None, errors="nan", gap_
     if rank is not None:
         rank, full_matrices = check_rank(rank, *_extents(a)), False
     attributes = _svd_attributes(bool(full_matrices), rank or 0, gap_policy)
-    S, U, Vh, info = ops.svd(a, attributes, raise_as=_raise_as(errors, "svd"))
+    S, U, Vh, info = ops.svd(a, attributes, False, _raise_as(errors, "svd"))
+    if errors == "nan" and narrow is None and not report:
+        return SVDResult(U, S, Vh)
     return _finish(SVDResult, (U, S, Vh), narrow, errors, info, _gaps_of(a, S, U, Vh, attributes) if report else None)
 
 
