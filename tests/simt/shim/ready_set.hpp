@@ -32,7 +32,10 @@ public:
   void add(int thread) { bits_[word(thread)] |= bit(thread); }
   void remove(int thread) { bits_[word(thread)] &= ~bit(thread); }
   void add_lanes(int first_of_warp, unsigned mask) {
-    for (; mask; mask &= mask - 1)
+    if (in_order_)
+      bits_[first_of_warp >> 6] |= uint64_t{mask} << (first_of_warp & 63);
+    else
+      for (; mask; mask &= mask - 1)
       add(first_of_warp + __builtin_ctz(mask));
   }
 
@@ -47,8 +50,11 @@ private:
   void draw(size_t threads) { // leaves the set empty
     thread_at_ = draw_order(threads);
     rank_of_.resize(threads);
-    for (size_t i = 0; i < threads; i++)
+    in_order_ = true;
+    for (size_t i = 0; i < threads; i++) {
       rank_of_[static_cast<size_t>(thread_at_[i])] = static_cast<int>(i);
+      in_order_ &= thread_at_[i] == static_cast<int>(i);
+    }
     for (uint64_t &word : bits_)
       word = 0;
   }
@@ -57,6 +63,7 @@ private:
   uint64_t bit(int thread) const { return uint64_t{1} << (rank_of_[static_cast<size_t>(thread)] & 63); }
 
   std::vector<int> rank_of_, thread_at_;
+  bool in_order_ = true; // the rank of every thread is its number
   uint64_t bits_[max_threads / 64] = {};
 };
 

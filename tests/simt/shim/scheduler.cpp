@@ -57,6 +57,7 @@ static struct {
 } barrier;
 static int votes_of_last_barrier;
 static unsigned long switches;
+static bool may_draw_again; // of priorities, while the block runs
 
 bool in_kernel() { return current != nullptr; }
 const void *shared_memory_end() { return shared_end; }
@@ -133,7 +134,7 @@ static void run_thread(Thread *t) {
 
 // From a thread that waits: the next one runs.  Where there is none the host opens the barrier of the block.
 static void run_others(const Thread *me) {
-  if (draw_rarely())
+  if (may_draw_again && draw_rarely())
     ready.draw_again();
   const int next = ready.first();
   if (next < 0) {
@@ -315,6 +316,7 @@ void run_block(Place &place, Index block, size_t shared_bytes, const std::functi
   this_block = new_order();
   launch_order = new_order();
   release(launch_order);
+  may_draw_again = options().order == Order::RANDOM;
   ready.start(static_cast<size_t>(thread_count));
   while (alive) {
     const int next = ready.first();
