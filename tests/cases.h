@@ -8,7 +8,7 @@
 
 /* Which shapes a test program takes: the environment variable TEST_TABLE names it before main starts, whole without. */
 typedef enum test_table {
-  TABLE_WHOLE, /* "whole" */
+  TABLE_WHOLE, /* "whole"; "tiers": a shape or two for every algorithm of CUDA up to there */
   TABLE_SMALL, /* "small": fewer and smaller, for the CPU run of CUDA, which is slow; "tiny": fewest, otherwise alike */
   TABLE_MEDIUM, /* "medium": what the cpu backend leaves to its bidiagonal path, or puts into lanes of > 64 columns */
   TABLE_LARGE   /* "large": a few, for what has an algorithm of its own for them */
