@@ -22,16 +22,9 @@ static const variant_t variants[] = {
 };
 enum { VARIANT_COUNT = sizeof variants / sizeof *variants };
 
-/* On the CPU run of CUDA and under sanitizers, which are slow. */
-#ifndef TEST_SAMPLED
-#define TEST_SAMPLED 0
-#endif
-
-/* The large ones take their products from the BLAS; the reference backend has one way for all.  Two of the four types,
- * which are the same source, stand for all where that is slow. */
+/* The large ones take their products from the BLAS; the reference backend has one way for all. */
 static int is_tried(svdgrad_backend_t backend, svdgrad_dtype_t dtype, const variant_t *variant) {
-  const int is_one_of_two = dtype == SVDGRAD_F32 || dtype == SVDGRAD_C128;
-  return variant->m < 13 || (backend != SVDGRAD_BACKEND_REF && (!TEST_SAMPLED || is_one_of_two));
+  return variant->m < 13 || (backend != SVDGRAD_BACKEND_REF && test_type_is_sampled(dtype));
 }
 
 /* VENDOR's backward pass of a whole SVD is that of JACOBI on CUDA: there nothing but the SVD is left to try. */

@@ -11,11 +11,6 @@ const size_t hard_spectrum_count = sizeof hard_spectra / sizeof *hard_spectra;
 
 enum { SMALL_FOR_REF = 300, SMALL_FOR_ALL = 100 }; /* elements of a matrix */
 
-/* Where tests are slow, on the CPU run of CUDA and under sanitizers. */
-#ifndef TEST_SAMPLED
-#define TEST_SAMPLED 0
-#endif
-
 /* Of the larger shapes a sample has each spectrum with a third of the types: every type at every shape, every spectrum
  * at every shape, and from shape to shape every spectrum with every type.  The types are the same source. */
 static int is_sampled(svdgrad_dtype_t dtype, size_t spectrum, size_t count, int shape) {
