@@ -17,6 +17,7 @@ static const test_shape_t whole[] = {
 };
 enum { WHOLE_COUNT = sizeof whole / sizeof *whole, SMALL_COUNT = WHOLE_COUNT - 6 };
 static const test_shape_t tiny[] = {{1, 1}, {3, 3}, {5, 4}, {4, 7}, {9, 9}, {17, 11}};
+static const test_shape_t tiers[] = {{1, 1}, {3, 3}, {5, 4}, {4, 7}, {17, 11}, {11, 17}, {33, 33}, {40, 34}};
 static const test_shape_t medium[] = {{70, 66}, {67, 135}, {97, 98}}; /* complex types: the second by QR first */
 static const test_shape_t large[] = {{48, 48}, {70, 66}, {60, 100}, {91, 90}, {130, 129}, {164, 161}};
 
@@ -33,6 +34,7 @@ static const struct table {
     {"whole", TABLE_WHOLE, whole, WHOLE_COUNT},
     {"small", TABLE_SMALL, whole, SMALL_COUNT},
     {"tiny", TABLE_SMALL, tiny, sizeof tiny / sizeof *tiny},
+    {"tiers", TABLE_WHOLE, tiers, sizeof tiers / sizeof *tiers},
     {"medium", TABLE_MEDIUM, medium, sizeof medium / sizeof *medium},
     {"large", TABLE_LARGE, large, sizeof large / sizeof *large},
 };
@@ -48,9 +50,13 @@ __attribute__((constructor)) static void take_table_under_test(void) {
       return;
     }
   if (name) {
-    fprintf(stderr, "test: TEST_TABLE is %s, must be whole, small, tiny, medium or large\n", name);
+    fprintf(stderr, "test: TEST_TABLE is %s, must be whole, tiers, small, tiny, medium or large\n", name);
     abort();
   }
+}
+
+int test_type_is_sampled(svdgrad_dtype_t dtype) {
+  return !TEST_SAMPLED || dtype == SVDGRAD_F32 || dtype == SVDGRAD_C128;
 }
 
 const char *spectrum_name(spectrum_t spectrum) {

@@ -8,12 +8,19 @@
 
 /* Which shapes a test program takes: the environment variable TEST_TABLE names it before main starts, whole without. */
 typedef enum test_table {
-  TABLE_WHOLE, /* "whole" */
+  TABLE_WHOLE, /* "whole"; "tiers": a shape or two for every algorithm of CUDA up to there */
   TABLE_SMALL, /* "small": fewer and smaller, for the CPU run of CUDA, which is slow; "tiny": fewest, otherwise alike */
   TABLE_MEDIUM, /* "medium": what the cpu backend leaves to its bidiagonal path, or puts into lanes of > 64 columns */
   TABLE_LARGE   /* "large": a few, for what has an algorithm of its own for them */
 } test_table_t;
 extern test_table_t test_table;
+
+/* 1 where tests are slow, on the CPU run of CUDA and under sanitizers: fewer combinations, the same paths of the code.  The
+ * four types are compiled from one source, so that at large shapes two of them, f32 and c128, stand for all. */
+#ifndef TEST_SAMPLED
+#define TEST_SAMPLED 0
+#endif
+int test_type_is_sampled(svdgrad_dtype_t dtype);
 
 typedef struct test_shape {
   int64_t m, n;

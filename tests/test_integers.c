@@ -15,8 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* 1: fewer matrices, for the CPU run of CUDA. */
-#define FEW (test_table == TABLE_SMALL)
+/* 1: fewer matrices, for the CPU run of CUDA and sanitizers. */
+#define FEW (test_table == TABLE_SMALL || TEST_SAMPLED)
 
 /* Matrices of one shape and their singular values. */
 typedef struct family {
@@ -259,7 +259,7 @@ Test(integers, sparse_and_structured_up_to_33_columns) {
       {12, 33}, {33, 12}, {24, 24}, {32, 32}, {33, 33}, {33, 32}, {32, 33}};
   worst_t worst = worst_make("integers sparse");
   const size_t few = 14, all = sizeof shapes / sizeof *shapes;
-  for (size_t i = 0; i < (FEW ? few : all); i++) {
+  for (size_t i = 0; i < (test_table == TABLE_SMALL ? few : all); i++) {
     const int64_t count = shapes[i].m * shapes[i].n <= 100 ? 160 : 20; /* large ones are slow */
     for_sparse(&worst, shapes[i], FEW ? count / 10 : count, check_family);
   }

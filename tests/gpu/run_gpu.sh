@@ -6,7 +6,7 @@ set -u
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
 here=$root/tests/gpu
-simt=0 fma=0 quick=0 build_dir='' arch='' stages='' deadline=570 began=$(date +%s)
+simt=0 fma=0 quick=0 kernels='' build_dir='' arch='' stages='' deadline=570 began=$(date +%s)
 jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 usage() {
@@ -31,6 +31,8 @@ options:
   --deadline S     seconds for all of it, 570 by default: what is left over then is not run, and counts as failed
   --quick          smaller tables; fewer shapes and repetitions in the bench
   --fma            with --simt: kernels that contract a * b + c where nvcc may, so that no test needs the one or the other
+  --kernels DIR    with --simt: where another build of the same sources has just made the kernels, inst_*.cu.o, for the CPU
+                   run: they are taken as they are
   --simt           the CPU run of CUDA (tests/simt) in place of a GPU: proves this script and the code's path; no timing
 
 Where a command may take ten minutes, three calls do it all, each with the build of the first:
@@ -48,6 +50,7 @@ while [ $# -gt 0 ]; do
   case $1 in
   --build-dir) build_dir=$2 && shift ;;
   --arch) arch=$2 && shift ;;
+  --kernels) kernels=$2 && shift ;;
   --jobs) jobs=$2 && shift ;;
   --deadline) deadline=$2 && shift ;;
   --quick) quick=1 ;;
@@ -332,7 +335,7 @@ compile_all() {
   : >"$build_dir/kernels"
   includes="-I'$root/src' -I'$root/include' -I'$build_dir/include' -I'$root/src/cuda' -I'$root/tests/gpu'"
   warnings="-Wall -Wextra -Wshadow -Wconversion"
-  defines="-DSVDGRAD_HAVE_CUDA=1 -DSVDGRAD_HAVE_OPENMP=0 -DTEST_HAVE_CUDA=1 -DTEST_ONLY_CUDA=1 -DTEST_SIMT=$simt"
+  defines="-DSVDGRAD_HAVE_CUDA=1 -DSVDGRAD_HAVE_OPENMP=0 -DTEST_HAVE_CUDA=1 -DTEST_ONLY_CUDA=1 -DTEST_SIMT=$simt -DTEST_SAMPLED=$simt"
   if [ $simt = 1 ]; then
     includes="$includes -I'$root/tests/simt' -isystem '$root/tests/simt/nocuda' -isystem '$root/tests/simt/cusolver/nocuda'"
     defines="$defines '-DSVDGRAD_CUSOLVER_LIBRARY=\"$build_dir/libfake_cusolver.so\"'"
@@ -383,7 +386,11 @@ compile_library() {
     compile "cuda_$(basename "$source" .c).o" "$source" "$cc"
   done
   for type in c64 c128 f64 f32; do # the slowest first
-    compile "cuda_inst_$type.o" "$root/src/cuda/kernels/inst_$type.cu" "$kernel_compiler"
+    if [ -n "$kernels" ] && [ -f "$kernels/inst_$type.cu.o" ]; then
+      objects="$objects '$kernels/inst_$type.cu.o'"
+    else
+      compile "cuda_inst_$type.o" "$root/src/cuda/kernels/inst_$type.cu" "$kernel_compiler"
+    fi
   done
   backend=$objects objects=''
   compile cuda_linked.o "$root/src/cuda/cuda_linked.c" "$cc"

@@ -69,7 +69,9 @@ if [ "$cuda" = 1 ]; then
   [ "$soname" = libsvdgrad_cuda.so.0 ] || fail "the module's SONAME is '$soname'"
   if needs "$module" | grep -Ei '^lib(cu|nv)'; then fail "the module needs a CUDA library"; fi
   echo "module: $soname needs" $(needs "$module")
-  cuda_options="-DSVDGRAD_CUDA=ON -DCMAKE_CUDA_ARCHITECTURES=90-real" # one architecture: to see that it links
+  # To see that it is configured and links: the objects of the kernels are those of the build.
+  cuda_options="-DSVDGRAD_CUDA=ON -DCMAKE_CUDA_ARCHITECTURES=90-real
+    -DCMAKE_CUDA_COMPILER_LAUNCHER=sh;$source/tests/install/take_kernels.sh;$build/cuda_kernels"
 else
   [ ! -e "$module" ] || fail "$module was installed"
   cuda_options=-DSVDGRAD_CUDA=OFF

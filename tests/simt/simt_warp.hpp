@@ -43,18 +43,6 @@ template <class T> T from_bits(uint64_t bits) {
   return value;
 }
 
-template <class F> void each_lane(unsigned mask, F f) {
-  for (int i = 0; i < 32; i++)
-    if (mask >> i & 1)
-      f(i);
-}
-
-inline uint64_t combine_ballot(const uint64_t *in, unsigned mask, int, uint64_t) {
-  uint64_t votes = 0;
-  each_lane(mask, [&](int i) { votes |= in[i] << i; });
-  return votes;
-}
-
 } // namespace simt
 
 inline unsigned __ballot_sync(unsigned mask, int p, SIMT_LINE) {
@@ -70,22 +58,6 @@ inline int __all_sync(unsigned mask, int p, SIMT_LINE) {
 // ---- shuffles
 
 namespace simt {
-
-enum Shuffle { SHUFFLE_INDEX, SHUFFLE_UP, SHUFFLE_DOWN, SHUFFLE_XOR };
-
-// argument: kind | width << 8 | distance << 16.  A source outside the segment means the lane's own value.
-inline uint64_t combine_shuffle(const uint64_t *in, unsigned mask, int me, uint64_t argument) {
-  const int kind = argument & 255, width = argument >> 8 & 255, distance = static_cast<int>(argument >> 16);
-  const int base = me & ~(width - 1), relative = me - base;
-  int source = me;
-  switch (kind) {
-  case SHUFFLE_INDEX: source = base + (distance & (width - 1)); break;
-  case SHUFFLE_UP: source = relative - distance < 0 ? me : me - distance; break;
-  case SHUFFLE_DOWN: source = relative + distance >= width ? me : me + distance; break;
-  default: source = (me ^ distance) >= base + width ? me : (me ^ distance);
-  }
-  return mask >> source & 1 ? in[source] : lane_outside_mask(mask, source);
-}
 
 template <class T>
 T shuffle(const char *what, Shuffle kind, unsigned mask, T value, unsigned distance, int width, int line) {
@@ -111,16 +83,6 @@ template <class T> T __shfl_xor_sync(unsigned mask, T value, int by, int width =
 
 // ---- matches
 
-namespace simt {
-
-inline uint64_t combine_match_any(const uint64_t *in, unsigned mask, int me, uint64_t) {
-  uint64_t same = 0;
-  each_lane(mask, [&](int i) { same |= static_cast<uint64_t>(in[i] == in[me]) << i; });
-  return same;
-}
-
-} // namespace simt
-
 template <class T> unsigned __match_any_sync(unsigned mask, T value, SIMT_LINE) {
   return static_cast<unsigned>(
       simt::warp_meet("__match_any_sync", mask, simt::to_bits(value), 0, simt::combine_match_any, line));
@@ -134,12 +96,6 @@ template <class T> unsigned __match_all_sync(unsigned mask, T value, int *same, 
 
 namespace simt {
 
-template <class T, class F> uint64_t fold(const uint64_t *in, unsigned mask, F f) {
-  T sum = from_bits<T>(in[__builtin_ctz(mask)]);
-  each_lane(mask & (mask - 1), [&](int i) { sum = f(sum, from_bits<T>(in[i])); });
-  return to_bits(sum);
-}
-
 template <class T> T reduce(const char *what, unsigned mask, T value, Combine combine, int line) {
   static_assert(std::is_same_v<T, int> || std::is_same_v<T, unsigned>, "as on a GPU: int or unsigned");
   return from_bits<T>(warp_meet(what, mask, to_bits(value), 0, combine, line));
@@ -147,44 +103,18 @@ template <class T> T reduce(const char *what, unsigned mask, T value, Combine co
 
 } // namespace simt
 
-// Sums wrap around: they are taken as unsigned.
 template <class T> T __reduce_add_sync(unsigned mask, T value, SIMT_LINE) {
-  return simt::reduce(
-      "__reduce_add_sync", mask, value,
-      [](const uint64_t *in, unsigned lanes, int, uint64_t) {
-        return simt::fold<unsigned>(in, lanes, [](unsigned a, unsigned b) { return a + b; });
-      },
-      line);
+  return simt::reduce("__reduce_add_sync", mask, value, simt::combine_add, line);
 }
 template <class T> T __reduce_min_sync(unsigned mask, T value, SIMT_LINE) {
-  return simt::reduce(
-      "__reduce_min_sync", mask, value,
-      [](const uint64_t *in, unsigned lanes, int, uint64_t) {
-        return simt::fold<T>(in, lanes, [](T a, T b) { return b < a ? b : a; });
-      },
-      line);
+  return simt::reduce("__reduce_min_sync", mask, value, simt::combine_min<T>, line);
 }
 template <class T> T __reduce_max_sync(unsigned mask, T value, SIMT_LINE) {
-  return simt::reduce(
-      "__reduce_max_sync", mask, value,
-      [](const uint64_t *in, unsigned lanes, int, uint64_t) {
-        return simt::fold<T>(in, lanes, [](T a, T b) { return a < b ? b : a; });
-      },
-      line);
+  return simt::reduce("__reduce_max_sync", mask, value, simt::combine_max<T>, line);
 }
 inline unsigned __reduce_or_sync(unsigned mask, unsigned value, SIMT_LINE) {
-  return simt::reduce(
-      "__reduce_or_sync", mask, value,
-      [](const uint64_t *in, unsigned lanes, int, uint64_t) {
-        return simt::fold<unsigned>(in, lanes, [](unsigned a, unsigned b) { return a | b; });
-      },
-      line);
+  return simt::reduce("__reduce_or_sync", mask, value, simt::combine_or, line);
 }
 inline unsigned __reduce_and_sync(unsigned mask, unsigned value, SIMT_LINE) {
-  return simt::reduce(
-      "__reduce_and_sync", mask, value,
-      [](const uint64_t *in, unsigned lanes, int, uint64_t) {
-        return simt::fold<unsigned>(in, lanes, [](unsigned a, unsigned b) { return a & b; });
-      },
-      line);
+  return simt::reduce("__reduce_and_sync", mask, value, simt::combine_and, line);
 }

@@ -9,9 +9,17 @@ const spectrum_t hard_spectra[] = {SPECTRUM_NORMAL,   SPECTRUM_GEOMETRIC, SPECTR
                                    SPECTRUM_IDENTITY, SPECTRUM_ONES,      SPECTRUM_GRADED};
 const size_t hard_spectrum_count = sizeof hard_spectra / sizeof *hard_spectra;
 
-enum { SMALL_FOR_REF = 300 }; /* elements of a matrix */
+enum { SMALL_FOR_REF = 300, SMALL_FOR_ALL = 100 }; /* elements of a matrix */
 
-static void for_each(const spectrum_t *spectra, size_t count, int64_t most_for_ref, setting_check_t check,
+/* Of the larger shapes a sample has each spectrum with a third of the types: every type at every shape, every spectrum
+ * at every shape, and from shape to shape every spectrum with every type.  The types are the same source. */
+static int is_sampled(svdgrad_dtype_t dtype, size_t spectrum, size_t count, int shape) {
+  const size_t parts = count < 3 ? count : 3;
+  return test_shapes[shape].m * test_shapes[shape].n <= SMALL_FOR_ALL ||
+         ((size_t)dtype + spectrum + (size_t)shape) % parts == 0;
+}
+
+static void for_each(const spectrum_t *spectra, size_t count, int64_t most_for_ref, int sample, setting_check_t check,
                      worst_t *worst) {
   for (int backend = 0; backend < test_backend_count; backend++)
     for (svdgrad_dtype_t dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++)
@@ -19,17 +27,22 @@ static void for_each(const spectrum_t *spectra, size_t count, int64_t most_for_r
         for (int shape = 0; shape < test_shape_count; shape++) {
           const setting_t s = {test_backends[backend], dtype, spectra[spectrum], test_shapes[shape].m,
                                test_shapes[shape].n};
-          if (s.backend != SVDGRAD_BACKEND_REF || s.m * s.n <= most_for_ref)
+          if ((s.backend != SVDGRAD_BACKEND_REF || s.m * s.n <= most_for_ref) &&
+              (!sample || is_sampled(dtype, spectrum, count, shape)))
             check(&s, worst);
         }
 }
 
 void settings_for_each(const spectrum_t *spectra, size_t count, setting_check_t check, worst_t *worst) {
-  for_each(spectra, count, SMALL_FOR_REF, check, worst);
+  for_each(spectra, count, SMALL_FOR_REF, TEST_SAMPLED, check, worst);
 }
 
 void settings_for_each_of_ref_too(const spectrum_t *spectra, size_t count, setting_check_t check, worst_t *worst) {
-  for_each(spectra, count, INT64_MAX, check, worst);
+  for_each(spectra, count, INT64_MAX, TEST_SAMPLED, check, worst);
+}
+
+void settings_for_all(const spectrum_t *spectra, size_t count, setting_check_t check, worst_t *worst) {
+  for_each(spectra, count, INT64_MAX, 0, check, worst);
 }
 
 void settings_for_each_separated(setting_check_t check, worst_t *worst) {

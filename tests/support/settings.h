@@ -21,12 +21,15 @@ extern const size_t separated_spectrum_count;
 extern const spectrum_t hard_spectra[];
 extern const size_t hard_spectrum_count;
 
-/* The reference, which takes its time, only at small shapes. */
+/* On the CPU run of CUDA and under sanitizers larger shapes have each spectrum with some of the types (settings.c).
+ * The reference, which takes its time, only at small shapes. */
 void settings_for_each(const spectrum_t *spectra, size_t count, setting_check_t check, worst_t *worst);
 void settings_for_each_separated(setting_check_t check, worst_t *worst);
 void settings_for_each_hard(setting_check_t check, worst_t *worst);
 /* The reference at every shape. */
 void settings_for_each_of_ref_too(const spectrum_t *spectra, size_t count, setting_check_t check, worst_t *worst);
+/* That, and always every spectrum with every type. */
+void settings_for_all(const spectrum_t *spectra, size_t count, setting_check_t check, worst_t *worst);
 
 /* Keeps the ratio with where it was seen. */
 void settings_note(worst_t *worst, const setting_t *setting, double ratio, const char *what);

@@ -42,13 +42,14 @@ namespace simt {
 
 static const size_t page = 4096;
 
-// The stack that resumed the fibre.  Only one fibre runs at a time in the process.
+// The stack that resumed the first of the fibres.  Only one fibre runs at a time in the process.
 static struct {
   void *stack_pointer;
   ucontext_t context;
   void *tsan;
   const void *stack;
   size_t stack_bytes;
+  bool left_last; // that of a fibre otherwise
 } host;
 static Fibre *running;
 
@@ -71,7 +72,7 @@ static void after_switch([[maybe_unused]] void *fake_stack, [[maybe_unused]] con
 #endif
 }
 
-Fibre::Fibre(void (*body)(), [[maybe_unused]] const char *name) : body_(body) {
+Fibre::Fibre(void (*body)(), int number, [[maybe_unused]] const char *name) : body_(body) {
   void *memory =
       mmap(nullptr, page + stack_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) {
@@ -88,7 +89,7 @@ Fibre::Fibre(void (*body)(), [[maybe_unused]] const char *name) : body_(body) {
   __tsan_set_fiber_name(tsan_, name);
 #endif
 #ifdef SIMT_SWITCH_ASM
-  void **top = reinterpret_cast<void **>(stack_ + stack_bytes - 16);
+  void **top = reinterpret_cast<void **>(stack_ + stack_bytes - 16 - number % 32 * 128);
   *--top = nullptr; // keeps the stack aligned as after a call
   *--top = reinterpret_cast<void *>(&Fibre::enter);
   for (int i = 0; i < 6; i++)
@@ -105,14 +106,23 @@ Fibre::Fibre(void (*body)(), [[maybe_unused]] const char *name) : body_(body) {
 #endif
 }
 
+// What a fibre does first, where it was left or begins.
+void Fibre::arrive(void *fake_stack) {
+  if (host.left_last)
+    after_switch(fake_stack, &host.stack, &host.stack_bytes);
+  else
+    after_switch(fake_stack, nullptr, nullptr);
+}
+
 void Fibre::enter() {
-  after_switch(nullptr, &host.stack, &host.stack_bytes);
+  arrive(nullptr);
   running->body_();
   abort();
 }
 
 void Fibre::resume() {
   running = this;
+  host.left_last = true;
 #ifdef SIMT_TSAN
   host.tsan = __tsan_get_current_fiber(); // any host thread may run kernels, one at a time
 #endif
@@ -134,7 +144,20 @@ void Fibre::suspend() {
 #else
   swapcontext(static_cast<ucontext_t *>(me->context_), &host.context);
 #endif
-  after_switch(me->fake_stack_, &host.stack, &host.stack_bytes);
+  arrive(me->fake_stack_);
+}
+
+void Fibre::take_over() {
+  Fibre *me = running;
+  running = this;
+  host.left_last = false;
+  before_switch(tsan_, &me->fake_stack_, stack_, stack_bytes);
+#ifdef SIMT_SWITCH_ASM
+  simt_switch(&me->stack_pointer_, stack_pointer_);
+#else
+  swapcontext(static_cast<ucontext_t *>(me->context_), static_cast<ucontext_t *>(context_));
+#endif
+  arrive(me->fake_stack_);
 }
 
 } // namespace simt

@@ -7,15 +7,19 @@ namespace simt {
 
 class Fibre {
 public:
-  explicit Fibre(void (*body)(), const char *name); // body must never return
-  void resume();                                    // run it; returns when it suspends itself
-  static void suspend();                            // from within: back to who resumed it
+  // `body` must never return.  `number` sets the tops of stacks apart: at equal distances of whole pages they would share
+  // a few lines of the cache.
+  Fibre(void (*body)(), int number, const char *name);
+  void resume();                                    // from the host: run it; returns when one suspends itself
+  static void suspend();                            // from a fibre: back to the host
+  void take_over();                                 // from another fibre, which waits: run this one
   void *sanitizer_handle() const { return tsan_; }  // what the thread sanitizer calls it
 
   static constexpr size_t stack_bytes = 256 << 10;
 
 private:
   static void enter();
+  static void arrive(void *fake_stack);
 
   void (*body_)();
   char *stack_;

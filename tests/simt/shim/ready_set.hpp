@@ -12,33 +12,59 @@ class ReadySet {
 public:
   static constexpr int max_threads = 1024;
 
-  void draw_priorities(size_t threads) { // leaves the set empty
-    thread_at_ = draw_order(threads);
-    rank_of_.resize(threads);
-    for (size_t i = 0; i < threads; i++)
-      rank_of_[static_cast<size_t>(thread_at_[i])] = static_cast<int>(i);
-    for (uint64_t &word : bits_)
-      word = 0;
+  void start(size_t threads) { // all of them may run
+    draw(threads);
+    for (int i = 0; i < static_cast<int>(threads); i++)
+      add(i);
   }
 
-  void add(int thread) { word(thread) |= bit(thread); }
-  void remove(int thread) { word(thread) &= ~bit(thread); }
+  void draw_again() { // other priorities for the same threads
+    std::vector<int> members;
+    for (int i = 0; i < static_cast<int>(thread_at_.size()); i++)
+      if (has(i))
+        members.push_back(i);
+    draw(thread_at_.size());
+    for (int i : members)
+      add(i);
+  }
+
+  bool has(int thread) const { return bits_[word(thread)] & bit(thread); }
+  void add(int thread) { bits_[word(thread)] |= bit(thread); }
+  void remove(int thread) { bits_[word(thread)] &= ~bit(thread); }
+  void add_lanes(int first_of_warp, unsigned mask) {
+    if (in_order_)
+      bits_[first_of_warp >> 6] |= uint64_t{mask} << (first_of_warp & 63);
+    else
+      for (; mask; mask &= mask - 1)
+      add(first_of_warp + __builtin_ctz(mask));
+  }
 
   int first() const { // -1 when no thread may run
-    for (int i = 0; i < words; i++)
+    for (size_t i = 0; i * 64 < thread_at_.size(); i++)
       if (bits_[i])
-        return thread_at_[static_cast<size_t>(i * 64 + __builtin_ctzll(bits_[i]))];
+        return thread_at_[i * 64 + static_cast<size_t>(__builtin_ctzll(bits_[i]))];
     return -1;
   }
 
 private:
-  static constexpr int words = max_threads / 64;
+  void draw(size_t threads) { // leaves the set empty
+    thread_at_ = draw_order(threads);
+    rank_of_.resize(threads);
+    in_order_ = true;
+    for (size_t i = 0; i < threads; i++) {
+      rank_of_[static_cast<size_t>(thread_at_[i])] = static_cast<int>(i);
+      in_order_ &= thread_at_[i] == static_cast<int>(i);
+    }
+    for (uint64_t &word : bits_)
+      word = 0;
+  }
 
-  uint64_t &word(int thread) { return bits_[rank_of_[static_cast<size_t>(thread)] >> 6]; }
+  size_t word(int thread) const { return static_cast<size_t>(rank_of_[static_cast<size_t>(thread)] >> 6); }
   uint64_t bit(int thread) const { return uint64_t{1} << (rank_of_[static_cast<size_t>(thread)] & 63); }
 
   std::vector<int> rank_of_, thread_at_;
-  uint64_t bits_[words] = {};
+  bool in_order_ = true; // the rank of every thread is its number
+  uint64_t bits_[max_threads / 64] = {};
 };
 
 } // namespace simt

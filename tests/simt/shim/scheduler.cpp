@@ -17,20 +17,16 @@ Index thread_index, block_index;
 dim3 block_size, grid_size;
 unsigned char *dynamic_shared;
 
-enum class State { READY, AT_BLOCK_BARRIER, IN_WARP, ENDED };
-
 static void thread_body();
 
 struct Thread {
-  explicit Thread(int number, const char *name) : id(number), fibre(thread_body, name) {}
+  explicit Thread(int number, const char *name) : id(number), fibre(thread_body, number, name) {}
   int id;
   Fibre fibre;
-  State state = State::ENDED;
   Index index = {};
   const char *what = ""; // the intrinsic it waits in, and where
   int line = 0;
   unsigned mask = 0;
-  uint64_t in = 0, argument = 0, out = 0; // what it brought and what it takes away
 };
 
 // Lanes of one warp that wait in the same call, kept under the lowest lane of its mask.
@@ -40,12 +36,14 @@ struct Group {
   char *order;
 };
 struct Warp {
+  unsigned existing, absent; // lanes; absent are those that have ended or never were
+  unsigned at_barrier;       // of the block
   Group groups[32];
-  unsigned absent; // lanes that have ended or never were
+  uint64_t in[32], argument[32], out[32]; // what each lane brought, and what it takes away
 };
 
 // The block that runs now.
-static std::vector<Thread *> *threads;
+static Thread *const *threads;
 static int thread_count, alive;
 static Warp warps[ReadySet::max_threads / 32];
 static ReadySet ready;
@@ -57,7 +55,9 @@ static struct {
   const char *what;
   char *order;
 } barrier;
+static int votes_of_last_barrier;
 static unsigned long switches;
+static bool may_draw_again; // of priorities, while the block runs
 
 bool in_kernel() { return current != nullptr; }
 const void *shared_memory_end() { return shared_end; }
@@ -90,7 +90,8 @@ static void before_host() {
 
 // ---- errors of a kernel
 
-static const char *describe(const Thread &t) { return t.state == State::READY ? "running" : t.what; }
+static bool has_ended(const Thread &t) { return warps[t.id / 32].absent >> (t.id & 31) & 1; }
+static const char *describe(const Thread &t) { return ready.has(t.id) ? "running" : t.what; }
 
 // Names of intrinsics: nearly always the same literal.
 static bool same_name(const char *a, const char *b) { return a == b || !strcmp(a, b); }
@@ -99,8 +100,8 @@ static bool same_name(const char *a, const char *b) { return a == b || !strcmp(a
   fprintf(stderr, "simt: %s; block (%u,%u,%u) of kernel\n", message, block_index.x, block_index.y, block_index.z);
   int shown = 0;
   for (int i = 0; i < thread_count && shown < 40; i++) {
-    const Thread &t = *(*threads)[static_cast<size_t>(i)];
-    if (t.state == State::ENDED && &t != current)
+    const Thread &t = *threads[i];
+    if (has_ended(t) && &t != current)
       continue;
     fprintf(stderr, "  thread %d: %s line %d mask %08x%s\n", i, describe(t), t.line, t.mask,
             &t == current ? " <- here" : "");
@@ -111,30 +112,37 @@ static bool same_name(const char *a, const char *b) { return a == b || !strcmp(a
 
 int lane() { return current->id & 31; }
 
-uint64_t lane_outside_mask(unsigned mask, int source) {
+uint64_t lane_outside_mask(unsigned mask, int lane, int source) {
+  const Thread &t = *threads[(current->id & ~31) + lane]; // of the warp of the lane that came last
   if (options().warn_shuffle)
-    fprintf(stderr, "simt: thread %d reads lane %d which is not in mask %08x (line %d)\n", current->id, source, mask,
-            current->line);
+    fprintf(stderr, "simt: thread %d reads lane %d which is not in mask %08x (line %d)\n", t.id, source, mask, t.line);
   return 0x7ff7dead7fb7deadull; // a NaN as a double and, its lower half, as a float
 }
 
 // ---- one thread
 
-static void make_ready(Thread *t) {
-  t->state = State::READY;
-  ready.add(t->id);
-}
-
-static void wait_as(Thread *t, State state) {
-  t->state = state;
-  ready.remove(t->id);
-}
-
-static void run_thread(Thread *t) {
+static void step_onto(Thread *t) {
   current = t;
   thread_index = t->index;
   switches++;
+}
+
+static void run_thread(Thread *t) {
+  step_onto(t);
   t->fibre.resume();
+}
+
+// From a thread that waits: the next one runs.  Where there is none the host opens the barrier of the block.
+static void run_others(const Thread *me) {
+  if (may_draw_again && draw_rarely())
+    ready.draw_again();
+  const int next = ready.first();
+  if (next < 0) {
+    Fibre::suspend();
+  } else if (next != me->id) {
+    step_onto(threads[next]);
+    threads[next]->fibre.take_over();
+  }
 }
 
 static void thread_body() {
@@ -143,11 +151,12 @@ static void thread_body() {
     after_previous_block();
     (*kernel_body)();
     before_next_block();
-    wait_as(current, State::ENDED);
-    current->line = 0;
+    Thread *me = current;
+    ready.remove(me->id);
+    me->line = 0;
     alive--;
-    warps[current->id / 32].absent |= 1u << (current->id & 31);
-    Fibre::suspend();
+    warps[me->id / 32].absent |= 1u << (me->id & 31);
+    run_others(me);
   }
 }
 
@@ -157,27 +166,21 @@ static void (*after_meeting)(int warp);
 
 void observe_meetings(void (*of_warp)(int warp)) { after_meeting = of_warp; }
 
-static void give_results(int first_thread, unsigned mask, Combine combine) {
-  uint64_t in[32] = {};
-  for (int i = 0; i < 32; i++)
-    if (combine && (mask >> i & 1))
-      in[i] = (*threads)[static_cast<size_t>(first_thread + i)]->in;
-  for (int i = 0; i < 32; i++)
-    if (mask >> i & 1) {
-      Thread *t = (*threads)[static_cast<size_t>(first_thread + i)];
-      if (combine) {
-        current = t; // for the report of a lane outside the mask
-        t->out = combine(in, mask, i, t->argument);
-      }
-      make_ready(t);
-    }
+static void end_meeting(Thread *last, Warp &warp, unsigned mask, Combine combine) {
+  if (after_meeting && (mask | warp.absent) == ~0u)
+    after_meeting(last->id / 32);
+  if (combine)
+    combine({mask, warp.in, warp.argument, warp.out});
+  ready.add_lanes(last->id & ~31, mask);
 }
 
 uint64_t warp_meet(const char *what, unsigned mask, uint64_t in, uint64_t argument, Combine combine, int line) {
   Thread *me = current;
-  const unsigned my_bit = 1u << (me->id & 31);
+  const int my_lane = me->id & 31;
+  const unsigned my_bit = 1u << my_lane;
   Warp &warp = warps[me->id / 32];
-  me->what = what, me->line = line, me->mask = mask, me->in = in, me->argument = argument;
+  me->what = what, me->line = line, me->mask = mask;
+  warp.in[my_lane] = in, warp.argument[my_lane] = argument;
   if (!(mask & my_bit))
     die("thread calls a _sync intrinsic but is not in its own mask");
   if (warp.absent & mask)
@@ -189,20 +192,18 @@ uint64_t warp_meet(const char *what, unsigned mask, uint64_t in, uint64_t argume
   const bool orders_memory = combine == nullptr;
   if (orders_memory)
     release(order);
-  wait_as(me, State::IN_WARP);
+  ready.remove(me->id);
   if (group.mask != mask || !same_name(group.what, what))
     die("lanes of one warp meet in different _sync calls or with different masks");
   group.arrived |= my_bit;
   if (group.arrived == mask) {
     group.arrived = 0;
-    if (after_meeting && (mask | warp.absent) == ~0u)
-      after_meeting(me->id / 32);
-    give_results(me->id & ~31, mask, combine);
+    end_meeting(me, warp, mask, combine);
   }
-  Fibre::suspend();
+  run_others(me);
   if (orders_memory)
     acquire(order);
-  return me->out;
+  return warp.out[my_lane];
 }
 
 int block_meet(const char *what, bool predicate, int line) {
@@ -214,12 +215,24 @@ int block_meet(const char *what, bool predicate, int line) {
     barrier = {0, 0, line, what, new_order()};
   barrier.arrived++;
   barrier.votes += predicate;
-  wait_as(me, State::AT_BLOCK_BARRIER);
+  warps[me->id / 32].at_barrier |= 1u << (me->id & 31);
+  ready.remove(me->id);
   char *order = barrier.order;
   release(order);
-  Fibre::suspend();
+  run_others(me);
   acquire(order);
-  return static_cast<int>(me->out);
+  return votes_of_last_barrier; // the next one needs this thread
+}
+
+// All lanes of a warp that has a lane at the barrier must be there: none has ended, none waits elsewhere.
+static void check_whole_warps() {
+  for (int i = 0; i < thread_count; i += 32) {
+    const Warp &warp = warps[i / 32];
+    if (warp.at_barrier && warp.at_barrier != warp.existing) {
+      current = threads[i + __builtin_ctz(warp.at_barrier)];
+      die("only a part of a warp reached __syncthreads (the rest has exited)");
+    }
+  }
 }
 
 static void open_block_barrier() {
@@ -227,21 +240,16 @@ static void open_block_barrier() {
     current = nullptr;
     die("deadlock");
   }
-  for (size_t i = 0; i < static_cast<size_t>(thread_count); i++) {
-    Thread *t = (*threads)[i], *first_of_warp = (*threads)[i & ~size_t{31}];
-    if ((t->state == State::AT_BLOCK_BARRIER) != (first_of_warp->state == State::AT_BLOCK_BARRIER)) {
-      current = t;
-      die("only a part of a warp reached __syncthreads (the rest has exited)");
-    }
-    t->out = static_cast<uint64_t>(barrier.votes);
-  }
+  check_whole_warps();
+  votes_of_last_barrier = barrier.votes;
   barrier.arrived = 0;
   for (int i = 0; i < thread_count; i += 32)
     if (after_meeting)
       after_meeting(i / 32);
-  for (int i = 0; i < thread_count; i++)
-    if ((*threads)[static_cast<size_t>(i)]->state == State::AT_BLOCK_BARRIER)
-      make_ready((*threads)[static_cast<size_t>(i)]);
+  for (int i = 0; i < thread_count; i += 32) {
+    ready.add_lanes(i, warps[i / 32].at_barrier);
+    warps[i / 32].at_barrier = 0;
+  }
 }
 
 // ---- a block
@@ -268,32 +276,30 @@ std::vector<void *> sanitizer_handles(const Place &place) {
 
 static void seat_threads(Place &place) {
   thread_count = alive = static_cast<int>(block_size.x * block_size.y * block_size.z);
-  threads = &place.threads;
-  while (static_cast<int>(threads->size()) < thread_count) {
-    const int id = static_cast<int>(threads->size());
+  while (static_cast<int>(place.threads.size()) < thread_count) {
+    const int id = static_cast<int>(place.threads.size());
     char name[32];
     snprintf(name, sizeof name, "cuda thread %d", id);
-    threads->push_back(new Thread(id, name));
+    place.threads.push_back(new Thread(id, name));
   }
+  threads = place.threads.data();
   for (int i = 0; i < thread_count; i++) {
-    Thread *t = (*threads)[static_cast<size_t>(i)];
     const unsigned n = static_cast<unsigned>(i);
-    t->index = {n % block_size.x, n / block_size.x % block_size.y, n / (block_size.x * block_size.y)};
-    t->state = State::READY;
-    t->line = 0;
-  }
-  for (int w = 0; w < ReadySet::max_threads / 32; w++) {
-    const int lanes = thread_count - w * 32;
-    warps[w] = {};
-    warps[w].absent = lanes >= 32 ? 0 : lanes <= 0 ? ~0u : ~0u << lanes;
+    threads[i]->index = {n % block_size.x, n / block_size.x % block_size.y, n / (block_size.x * block_size.y)};
+    threads[i]->line = 0;
   }
 }
 
-static void draw_priorities() {
-  ready.draw_priorities(static_cast<size_t>(thread_count));
-  for (int i = 0; i < thread_count; i++)
-    if ((*threads)[static_cast<size_t>(i)]->state == State::READY)
-      ready.add(i);
+static void seat_warps() {
+  for (int i = 0; i < thread_count; i += 32) {
+    const int lanes = thread_count - i;
+    Warp &warp = warps[i / 32];
+    warp.existing = lanes >= 32 ? ~0u : ~(~0u << lanes);
+    warp.absent = ~warp.existing;
+    warp.at_barrier = 0;
+    for (Group &group : warp.groups)
+      group.arrived = 0;
+  }
 }
 
 void run_block(Place &place, Index block, size_t shared_bytes, const std::function<void()> &kernel) {
@@ -305,17 +311,17 @@ void run_block(Place &place, Index block, size_t shared_bytes, const std::functi
   kernel_body = &kernel;
   barrier = {};
   seat_threads(place);
+  seat_warps();
   previous_block = this_block ? this_block : new_order();
   this_block = new_order();
   launch_order = new_order();
   release(launch_order);
-  draw_priorities();
+  may_draw_again = options().order == Order::RANDOM;
+  ready.start(static_cast<size_t>(thread_count));
   while (alive) {
-    if (draw_rarely())
-      draw_priorities();
     const int next = ready.first();
     if (next >= 0)
-      run_thread((*threads)[static_cast<size_t>(next)]);
+      run_thread(threads[next]);
     else
       open_block_barrier();
   }

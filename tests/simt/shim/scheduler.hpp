@@ -34,6 +34,8 @@ void run_grid(const Grid &grid);
 void observe_blocks(void (*before_grid)(const void *function), void (*after_block)());
 void observe_meetings(void (*of_warp)(int warp));
 
+uint64_t lane_outside_mask(unsigned mask, int lane, int source); // reports it and returns a NaN
+
 // For reports.
 bool in_kernel();
 const void *shared_memory_end();
