@@ -685,6 +685,73 @@ Test(backward, report_of_a_cut_cluster) {
   }
 }
 
+/* Descending singular values, of which the last is 0, with trivial factors, and random cotangents. */
+static fixture_t with_a_zero(svdgrad_backend_t backend, svdgrad_dtype_t dtype, int64_t m, int64_t n) {
+  svdgrad_desc_t desc = make_desc(dtype, m, n, 1);
+  desc.gap_policy = SVDGRAD_GAP_EXACT;
+  desc.algo = SVDGRAD_ALGO_AUTO;
+  fixture_t f = fixture_make(backend, &desc, LAYOUT_ROW_MAJOR);
+  const int64_t k = f.S.rows;
+  for (int64_t j = 0; j < k; j++) {
+    buffer_set(&f.S, 0, j, 0, (long double)(k - 1 - j));
+    for (int64_t i = 0; i < m; i++)
+      buffer_set(&f.U, 0, i, j, i == j);
+    for (int64_t i = 0; i < n; i++)
+      buffer_set(&f.Vh, 0, j, i, i == j);
+  }
+  fixture_random_cotangents(&f, 5);
+  return f;
+}
+
+/* How many entries of the gradient are numbers; cotangents that are not given are NULL, or
+ * zeros. */
+static int finite_entries(fixture_t *f, int with, int zeros) {
+  const int parts[] = {WITH_GU, WITH_GVH};
+  buffer_t *const buffers[] = {&f->gU, &f->gVh};
+  int count = 0;
+  fixture_random_cotangents(f, 5);
+  for (int i = 0; i < 2 && zeros; i++) {
+    dense_t none = dense_zero(buffers[i]->rows, buffers[i]->cols);
+    if (!(with & parts[i]))
+      buffer_store(buffers[i], 0, &none);
+    dense_free(&none);
+  }
+  dense_t gA = backward(f, zeros ? with | WITH_GU | WITH_GVH : with);
+  for (int64_t e = 0; e < f->desc.m * f->desc.n; e++)
+    count += isfinite((double)creall(gA.at[e])) && isfinite((double)cimagl(gA.at[e]));
+  dense_free(&gA);
+  return count;
+}
+
+static void check_exact(svdgrad_backend_t backend, svdgrad_dtype_t dtype, int64_t m, int64_t n, int with) {
+  fixture_t oracle = with_a_zero(SVDGRAD_BACKEND_REF, dtype, m, n), f = with_a_zero(backend, dtype, m, n);
+  for (int zeros = 0; zeros < 2; zeros++)
+    cr_expect_eq(finite_entries(&f, with, zeros), finite_entries(&oracle, with, zeros),
+                 "%s %s %dx%d, cotangents %d, zeros for the others: %d", backend_name(backend), dtype_name(dtype),
+                 (int)m, (int)n, with, zeros);
+  fixture_free(&oracle);
+  fixture_free(&f);
+}
+
+/* A singular value is 0: under EXACT what is divided by it is no number, whichever cotangents are given.  Beside a square
+ * factor nothing is divided. */
+Test(backward, exact_at_a_zero_value) {
+  static const int64_t shapes[][2] = {{1, 1}, {3, 3}, {4, 2},   {2, 4},   {4, 1},
+                                      {9, 5}, {5, 9}, {12, 12}, {40, 20}, {20, 40}};
+  static const int given[] = {WITH_GU, WITH_GVH, WITH_GU | WITH_GVH, WITH_GS | WITH_GU, WITH_GS | WITH_GVH};
+  for (int b = 0; b < test_backend_count; b++)
+    for (svdgrad_dtype_t dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++)
+      for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (size_t g = 0; g < sizeof given / sizeof *given; g++)
+          check_exact(test_backends[b], dtype, shapes[i][0], shapes[i][1], given[g]);
+  fixture_t f = with_a_zero(SVDGRAD_BACKEND_REF, SVDGRAD_F64, 3, 3),
+            tall = with_a_zero(SVDGRAD_BACKEND_REF, SVDGRAD_F64, 4, 2);
+  cr_expect_eq(finite_entries(&f, WITH_GVH, 0), 9);
+  cr_expect_eq(finite_entries(&tall, WITH_GVH, 0), 0);
+  fixture_free(&f);
+  fixture_free(&tall);
+}
+
 /* Re U_00 depends on the phase of a complex matrix's singular vectors; |U_00|^2 does not. */
 Test(backward, report_of_a_gauge_dependent_loss) {
   for (int b = 0; b < test_backend_count; b++) {

@@ -244,7 +244,8 @@ SVDGRAD_API svdgrad_status_t svdgrad_svd(svdgrad_handle_t handle, void *stream, 
  *  and without s^2.  For rank < min(m, n) the last two terms also take account of the discarded singular values,
  *  exactly (Francuz, Schuch, Vanhecke, Phys. Rev. Research 7, 013237).
  *
- *  Any of gU, gS, gVh may be NULL, meaning zero.  If gU and gVh are NULL, no gap is used.
+ *  Any of gU, gS, gVh may be NULL, meaning zero.  If gU and gVh are NULL, no gap is used.  Outside the span of a U
+ *  with m columns, or a Vh with n rows, there is nothing: that term with S^-1 is absent, also where EXACT gives 0/0.
  *  Complex gradients use PyTorch's convention dL/dRe + i dL/dIm.  beta = 0: gA is not read.
  *  @param[in]  A      m-by-n, needed only when rank < min(m, n); NULL (or ignored) otherwise
  *  @param[in]  S,U,Vh factors as svdgrad_svd() returned them (same shapes), in any gauge

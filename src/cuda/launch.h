@@ -209,6 +209,7 @@ typedef struct tensor_args {
 
 typedef struct form_args {
   int64_t batch_count;
+  int64_t parts; /* blocks that share a matrix; the launcher fills it in */
   svdgrad_gap_policy_t gap_policy;
   double gap_param;
   union {

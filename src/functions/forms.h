@@ -46,6 +46,7 @@ typedef struct backward_form {
   reals_t gS;                    /* in */
   tensor_t M;                    /* out */
   reals_t inverse, step;         /* out: inverse_j * step is 1/s_j for the parts outside; step is nearly always 1 */
+  reals_t squares;               /* scratch, one for every column of U and of V */
   rest_form_t rest;
   svdgrad_report_t *report;
 } backward_form_t;

@@ -120,6 +120,7 @@ static backward_form_t take_form(machine_t *machine, const backward_task_t *w, c
                            .M = ops->take(machine, k, k),
                            .inverse = ops->take_reals(machine, k),
                            .step = ops->take_reals(machine, 1),
+                           .squares = ops->take_reals(machine, u->basis.columns + v->basis.columns),
                            .rest = outside_rest(machine, &w->rest, &u->outside, &v->outside),
                            .report = call->report};
 }

@@ -224,8 +224,10 @@ static int gradient_of_vectors(const svd_backward_call_t *call, int64_t b, const
   tally_gauge(w, policy, norm);
   form_M(w, policy, norm);
   if (w->k == call->p.mn) {
-    scale_outside(w, policy, w->m, w->outside_U);
-    scale_outside(w, policy, w->n, w->outside_V);
+    if (w->k < w->m)
+      scale_outside(w, policy, w->m, w->outside_U);
+    if (w->k < w->n)
+      scale_outside(w, policy, w->n, w->outside_V);
     return 1;
   }
   const int converged = factorize_rest(call, b, w);

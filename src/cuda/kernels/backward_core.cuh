@@ -48,34 +48,45 @@ __device__ inline void pair_of(int64_t e, int64_t *i, int64_t *j) {
 
 template <class T> struct skew_pair { T sum, difference; /* (X+Y)_ij, (X-Y)_ij with X = P - P^H, Y = Q - Q^H */ };
 
-template <class T> __device__ inline skew_pair<T> skew_at(int64_t pitch, const T *P, const T *Q, int64_t i, int64_t j) {
-  const int64_t ij = j * pitch + i, ji = i * pitch + j;
-  const T X = P[ij] - conj(P[ji]), Y = Q[ij] - conj(Q[ji]);
+template <class T> __device__ inline skew_pair<T> skew_of(T P_ij, T P_ji, T Q_ij, T Q_ji) {
+  const T X = P_ij - conj(P_ji), Y = Q_ij - conj(Q_ji);
   return {X + Y, X - Y};
 }
 
-/* M_ij and M_ji of every pair; gS as real numbers, or NULL. */
+/* M_ij and M_ji, i <= j; gS as real numbers, or NULL. */
+template <class T> struct entry_pair { T ij, ji; };
+
+template <class T>
+__device__ inline entry_pair<T> form_entries(int64_t i, int64_t j, const skew_pair<T> &z, const real_t<T> *s,
+                                             const real_t<T> *gS, power_of_two<real_t<T>> scale,
+                                             gap_policy<real_t<T>> *policy) {
+  typedef real_t<T> R;
+  if (i == j) {
+    T M = from_real<T>(gS ? gS[j] : 0);
+    if (scalar<T>::is_complex) {
+      const gap_factors<R> f = gap_diagonal(policy, s[j], magnitude(z.difference));
+      M = M + scale * (f.plus / 2 * z.difference);
+    }
+    return {M, M};
+  }
+  const gap_factors<R> f = gap_pair(policy, s[i], s[j], magnitude(z.sum), magnitude(z.difference));
+  const T hermitian = scale * (f.minus / 2 * z.sum), skew = scale * (f.plus / 2 * z.difference);
+  return {hermitian + skew, conj(hermitian) - conj(skew)};
+}
+
+/* M_ij and M_ji of every pair. */
 template <class Team = block_team, class T>
 __device__ inline void form_M(int64_t k, int64_t pitch, const T *P, const T *Q, const real_t<T> *s, const real_t<T> *gS,
                               power_of_two<real_t<T>> scale, gap_policy<real_t<T>> *policy, T *M) {
-  typedef real_t<T> R;
   const int64_t pairs = k * (k + 1) / 2;
   for (int64_t e = Team::rank(); e < pairs; e += Team::size()) {
     int64_t i, j;
     pair_of(e, &i, &j);
-    const skew_pair<T> z = skew_at(pitch, P, Q, i, j);
-    if (i == j) {
-      M[j * pitch + j] = from_real<T>(gS ? gS[j] : 0);
-      if (scalar<T>::is_complex) {
-        const gap_factors<R> f = gap_diagonal(policy, s[j], magnitude(z.difference));
-        M[j * pitch + j] = M[j * pitch + j] + scale * (f.plus / 2 * z.difference);
-      }
-    } else {
-      const gap_factors<R> f = gap_pair(policy, s[i], s[j], magnitude(z.sum), magnitude(z.difference));
-      const T hermitian = scale * (f.minus / 2 * z.sum), skew = scale * (f.plus / 2 * z.difference);
-      M[j * pitch + i] = hermitian + skew;
-      M[i * pitch + j] = conj(hermitian) - conj(skew);
-    }
+    const int64_t ij = j * pitch + i, ji = i * pitch + j;
+    const entry_pair<T> m = form_entries(i, j, skew_of(P[ij], P[ji], Q[ij], Q[ji]), s, gS, scale, policy);
+    M[ij] = m.ij;
+    if (i != j)
+      M[ji] = m.ji;
   }
 }
 

@@ -341,6 +341,18 @@ template <class T> __device__ inline fused_sides<T> sides_of(const fused_args_t 
   return args.m >= args.n ? fused_sides<T>{U, gU, V, gV} : fused_sides<T>{V, gV, U, gU};
 }
 
+/* A cotangent of the long side that is not given counts as zeros, and so do the parts outside: under EXACT they are
+ * divided by singular values that are zero, too. */
+template <class Plan, class T>
+__device__ inline void divide_absent(const fused_args_t &args, const fused_sides<T> &sides, int64_t rows,
+                                     const fused_memory<T> &f) {
+  if (args.gap_policy != SVDGRAD_GAP_EXACT || rows == f.k || sides.cotangent.matrix.data)
+    return;
+  for (int e = Plan::rank(); e < f.k * f.k; e += Plan::size())
+    if (isinf(f.inverse[e / f.k]))
+      f.Q[e / f.k * f.pitch + e % f.k] = not_a_number<T>();
+}
+
 /* P, Q, then M over Q, and the factors before what lies outside; returns the policy with this thread's tally. */
 template <class Plan, class T>
 __device__ inline gap_policy<real_t<T>> form_core(const fused_args_t &args, const fused_sides<T> &sides, int64_t b,
@@ -362,6 +374,7 @@ __device__ inline gap_policy<real_t<T>> form_core(const fused_args_t &args, cons
     f.inverse[j] = scale.first * gap_outside(&untallied, f.s[j], (R)1);
   }
   SYNC_TEAM(Plan);
+  divide_absent<Plan>(args, sides, rows, f);
   return policy;
 }
 

@@ -33,6 +33,7 @@ template <class T, int N, int K> struct small_backward {
   T M[K][N];                            /* M, then `left` */
   R norm, largest;                      /* of the cotangents */
   int exponent;                         /* of the singular values */
+  bool exact;                           /* the policy EXACT is in use */
   gap_policy<R> policy;
 
   static __device__ __forceinline__ int place(int i, int j) { return j * (j + 1) / 2 + i; }
@@ -161,6 +162,7 @@ template <class T, int N, int K> struct small_backward {
   /* Without cotangents of the vectors M is diag(gS). */
   __device__ __forceinline__ void form_core(const fused_args_t &args, bool vectors) {
     const power_of_two<R> scale = make_power<R>(-exponent);
+    exact = vectors && args.gap_policy == SVDGRAD_GAP_EXACT;
     if (vectors)
       policy = gap_policy_make(args.gap_policy, (R)args.gap_param, limits<R>::epsilon(), s[0], norm, largest);
     clear(M);
@@ -188,6 +190,16 @@ template <class T, int N, int K> struct small_backward {
     return scale.second * (scale.first * gap_outside(&untallied, s[c], (R)1) * g);
   }
 
+  /* Without that cotangent, which counts as zeros: under EXACT they are divided by a zero, too. */
+  __device__ __forceinline__ void divide_absent() {
+#pragma unroll
+    for (int c = 0; c < K; c++)
+#pragma unroll
+      for (int r = 0; r < N; r++)
+        if (exact && c < k && isinf(1 / s[c]))
+          M[c][r] = not_a_number<T>();
+  }
+
   /* M becomes left = U M + (gU - U P) D. */
   __device__ __forceinline__ void form_left(const small_side<T> &cotangent) {
     const power_of_two<R> scale = make_power<R>(-exponent);
@@ -205,8 +217,12 @@ template <class T, int N, int K> struct small_backward {
       for (int r = 0; r < N; r++)
         M[c][r] = column[r];
     }
-    if (K == N || !cotangent.given)
+    if (K == N)
       return;
+    if (!cotangent.given) {
+      divide_absent();
+      return;
+    }
     int found = 0;
     cotangent.operand.template visit_own<N>([&](int r, int c, T &x) {
       if (c < K)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* f(S), its divided differences, and norms (svdgrad.h, src/functions/forms.h), one block per matrix. */
+/* f(S), its divided differences, and norms (svdgrad.h, src/functions/forms.h). */
 #pragma once
 #include "form_rotation.cuh"
 #include "form_tangents.cuh"
@@ -46,32 +46,44 @@ __device__ inline function_point_of<R> evaluate(const function_form_t &form, con
   return function_point(&rule, scene.s[i], i, scene.k, f, (R)0, sign, scene.policy.floor);
 }
 
+template <class T> __device__ inline void form_turns(const form_args_t &args, const function_form_t &form) {
+  if constexpr (scalar<T>::is_complex)
+    for (int64_t b = blockIdx.x; b < args.batch_count; b += gridDim.x) {
+      const form_scene<real_t<T>> scene = form_begin<real_t<T>>(args, form.values, b);
+      store_phases<T>(form, scene, find_angles<T>(form, scene));
+    }
+}
+
 template <class T> __global__ void form_values_kernel(form_args_t args) {
   typedef real_t<T> R;
   const function_form_t &form = args.form.function;
-  for (int64_t b = blockIdx.x; b < args.batch_count; b += gridDim.x) {
+  visit_batch(args.batch_count, form.values.s.count, [&](int64_t b, int64_t i) {
     const form_scene<R> scene = form_begin<R>(args, form.values, b);
     const function_rule<R> rule = rule_of(args, form, scene);
-    const R scale = value_scale(args, form, scene);
-    for (int64_t i = threadIdx.x; i < scene.k; i += blockDim.x)
-      reals_of<R>(form.result, b)[i] = evaluate(form, rule, scene, i).f * scale - (R)form.null_value;
-    if constexpr (scalar<T>::is_complex)
-      if (form.turn.data)
-        store_phases<T>(form, scene, find_angles<T>(form, scene));
-  }
+    reals_of<R>(form.result, b)[i] =
+        evaluate(form, rule, scene, i).f * value_scale(args, form, scene) - (R)form.null_value;
+  });
+  if (form.turn.data)
+    form_turns<T>(args, form);
 }
 
-/* Every value once, by the whole block: f(s_i), and whether it is kept. */
+/* f(s_i), and whether it is kept: every value once, since pairs need them often. */
 template <class R>
-__device__ inline void evaluate_all(const function_form_t &form, const function_rule<R> &rule,
-                                    const form_scene<R> &scene) {
+__device__ inline void store_point(const function_form_t &form, const function_rule<R> &rule,
+                                   const form_scene<R> &scene, int64_t i) {
   R *points = reals_of<R>(form.points, scene.b);
-  for (int64_t i = threadIdx.x; i < scene.k; i += blockDim.x) {
-    const function_point_of<R> point = evaluate(form, rule, scene, i);
-    points[i] = point.f;
-    points[scene.k + i] = (R)point.kept;
-  }
-  __syncthreads();
+  const function_point_of<R> point = evaluate(form, rule, scene, i);
+  points[i] = point.f;
+  points[scene.k + i] = (R)point.kept;
+}
+
+template <class T> __global__ void form_points_kernel(form_args_t args) {
+  typedef real_t<T> R;
+  const function_form_t &form = args.form.function;
+  visit_batch(args.batch_count, form.values.s.count, [&](int64_t b, int64_t i) {
+    const form_scene<R> scene = form_begin<R>(args, form.values, b * args.parts);
+    store_point(form, rule_of(args, form, scene), scene, i);
+  });
 }
 
 template <class R>
@@ -83,37 +95,29 @@ __device__ inline function_point_of<R> point_at(const function_form_t &form, con
 
 /* M at (i, j) and (j, i), i <= j: of U f(S) Vh. */
 template <class T>
-__device__ inline void pair_of_both(const function_rule<real_t<T>> &rule, function_point_of<real_t<T>> a,
-                                    function_point_of<real_t<T>> b, const T *P, int64_t i, int64_t j,
-                                    power_of_two<real_t<T>> scale, form_scene<real_t<T>> *scene, T *M) {
+__device__ inline entry_pair<T> pair_of_both(const function_rule<real_t<T>> &rule, function_point_of<real_t<T>> a,
+                                             function_point_of<real_t<T>> b, matrix_parts<T> p, bool diagonal,
+                                             power_of_two<real_t<T>> scale, gap_policy<real_t<T>> *tally) {
   typedef real_t<T> R;
-  const int64_t k = scene->k;
-  const int dropped = scene->policy.dropped;
-  const bool matters = i != j || scalar<T>::is_complex;
-  const matrix_parts<T> p = parts_at(k, P, i, j);
-  const R f1 = function_difference(&rule, a, b, &scene->policy) * scale.first;
-  const R f2 = matters ? function_sum(&rule, a, b, &scene->policy) * scale.first : 0;
-  if (scene->policy.dropped > dropped)
-    scene->policy.dropped = dropped + 1;
+  const int dropped = tally->dropped;
+  const bool matters = !diagonal || scalar<T>::is_complex;
+  const R f1 = function_difference(&rule, a, b, tally) * scale.first;
+  const R f2 = matters ? function_sum(&rule, a, b, tally) * scale.first : 0;
+  if (tally->dropped > dropped)
+    tally->dropped = dropped + 1;
   const T hermitian = scale.second * (f1 * p.hermitian), skew = scale.second * (f2 * p.skew);
-  M[j * k + i] = hermitian + skew;
-  if (i != j)
-    M[i * k + j] = conj(hermitian) - conj(skew);
+  return {hermitian + skew, conj(hermitian) - conj(skew)};
 }
 
 /* Of V f(S) Vh, where P is Hermitian: 2 s_i (f(s_i) - f(s_j)) / (s_i^2 - s_j^2) P_ij. */
 template <class T>
-__device__ inline void pair_of_one(const function_rule<real_t<T>> &rule, function_point_of<real_t<T>> a,
-                                   function_point_of<real_t<T>> b, const T *P, int64_t i, int64_t j,
-                                   power_of_two<real_t<T>> scale, form_scene<real_t<T>> *scene, T *M) {
+__device__ inline entry_pair<T> pair_of_one(const function_rule<real_t<T>> &rule, function_point_of<real_t<T>> a,
+                                            function_point_of<real_t<T>> b, T P_ij, power_of_two<real_t<T>> scale,
+                                            gap_policy<real_t<T>> *tally) {
   typedef real_t<T> R;
-  const int64_t k = scene->k;
-  const R f1 = function_difference(&rule, a, b, &scene->policy);
-  const R phi = 2 * function_divide(&rule, f1, a.s + b.s, &scene->policy) * scale.first;
-  const T p = P[j * k + i];
-  M[j * k + i] = scale.second * (phi * a.s * p);
-  if (i != j)
-    M[i * k + j] = scale.second * (phi * b.s * conj(p));
+  const R f1 = function_difference(&rule, a, b, tally);
+  const R phi = 2 * function_divide(&rule, f1, a.s + b.s, tally) * scale.first;
+  return {scale.second * (phi * a.s * P_ij), scale.second * (phi * b.s * conj(P_ij))};
 }
 
 /* What is before the parts outside the spans, but for `step`, the second part of a power of two.  Of V f(S) Vh with
@@ -124,63 +128,77 @@ __device__ inline void form_factors(const form_args_t &args, const function_form
   const bool plain = form.form == SVDGRAD_FORM_UVH || form.null_value == 0;
   const int limit = limits<R>::power_limit, exponent = scene->exponent;
   const int first = exponent > limit ? limit : exponent < -limit ? -limit : exponent;
-  for (int64_t j = threadIdx.x; j < scene->k && form.outside; j += blockDim.x) {
+  for (int64_t j = form_rank(*scene); j < scene->k && form.outside; j += form_size(*scene)) {
     const function_point_of<R> point = point_at(form, *scene, j);
     reals_of<R>(form.factor, scene->b)[j] =
         plain ? function_ratio(&rule, point, &scene->policy) * scale.first * (form.form == SVDGRAD_FORM_UVH ? 1 : 2)
               : 2 * function_null_ratio(&rule, point, value_scale(args, form, *scene), (R)form.null_value, first,
                                         &scene->policy);
   }
-  if (threadIdx.x == 0)
+  if (form_rank(*scene) == 0)
     *reals_of<R>(form.step, scene->b) = plain ? scale.second : (R)ldexp((R)1, first - exponent);
 }
 
-/* What a threshold that moves with s_1 adds: the derivative by s_1 on the diagonal, where the first values are.  By the
- * whole block, each thread summing up alike: the order is that of the values. */
+/* What a threshold that moves with s_1 adds to the diagonal of M where the first `count` values are: the derivative by
+ * s_1, shared out.  Every thread sums it up alike, in the order of the values. */
+template <class R> struct moving_share {
+  int64_t count;
+  R each;
+};
+
 template <class T>
-__device__ inline void add_moving(const function_form_t &form, const function_rule<real_t<T>> &rule,
-                                  const form_scene<real_t<T>> &scene, const T *P, T *M) {
+__device__ inline moving_share<real_t<T>> find_moving(const function_form_t &form, const function_rule<real_t<T>> &rule,
+                                                      const form_scene<real_t<T>> &scene, const T *P) {
   typedef real_t<T> R;
   const R s1 = scene.k > 0 ? scene.s[0] : 0;
   R sum = 0;
   int64_t first = 0;
   if (rule.moving == 0 || s1 == 0)
-    return;
+    return {0, 0};
   for (int64_t i = 0; i < scene.k; i++) {
     sum += function_moves(&rule, point_at(form, scene, i)) * re(P[i * scene.k + i]);
     first += function_is_first(scene.s[i], s1, &scene.policy);
   }
-  __syncthreads();
-  for (int64_t i = threadIdx.x; i < first; i += blockDim.x)
-    M[i * scene.k + i] = M[i * scene.k + i] + from_real<T>(sum / (R)first);
+  return {first, sum / (R)first};
+}
+
+template <class T>
+__device__ inline void form_pairs(const function_form_t &form, const function_rule<real_t<T>> &rule,
+                                  form_scene<real_t<T>> *scene, power_of_two<real_t<T>> scale,
+                                  pair_memory<T, 1> &shared) {
+  typedef real_t<T> R;
+  const T *const P[] = {tensor_of<T>(form.P, scene->b)};
+  T *const M[] = {tensor_of<T>(form.M, scene->b)};
+  const moving_share<R> moving = find_moving(form, rule, *scene, P[0]);
+  visit_pairs(scene->k, P, M, scene->part, scene->parts, shared,
+              [&](int64_t i, int64_t j, const T(&x)[1], const T(&y)[1], T(&upper)[1], T(&lower)[1]) {
+                const function_point_of<R> a = point_at(form, *scene, i), c = point_at(form, *scene, j);
+                const entry_pair<T> m =
+                    form.form == SVDGRAD_FORM_UVH
+                        ? pair_of_both(rule, a, c, parts_of(x[0], y[0]), i == j, scale, &scene->policy)
+                        : pair_of_one(rule, a, c, x[0], scale, &scene->policy);
+                upper[0] = i == j && i < moving.count ? m.ij + from_real<T>(moving.each) : m.ij;
+                lower[0] = m.ji;
+              });
 }
 
 template <class T> __global__ void form_pairs_kernel(form_args_t args) {
   typedef real_t<T> R;
   __shared__ R scratch[WARP];
+  __shared__ pair_memory<T, 1> shared;
   const function_form_t &form = args.form.function;
-  const bool both = form.form == SVDGRAD_FORM_UVH;
-  for (int64_t b = blockIdx.x; b < args.batch_count; b += gridDim.x) {
-    form_scene<R> scene = form_begin<R>(args, form.values, b);
+  for (int64_t share = blockIdx.x; share < args.batch_count * args.parts; share += gridDim.x) {
+    form_scene<R> scene = form_begin<R>(args, form.values, share);
     const function_rule<R> rule = rule_of(args, form, scene);
     const power_of_two<R> scale = pair_scale(args, form, scene);
-    const int64_t k = scene.k;
-    const T *P = tensor_of<T>(form.P, b);
-    T *M = tensor_of<T>(form.M, b);
-    evaluate_all(form, rule, scene);
+    for (int64_t i = threadIdx.x; i < scene.k && scene.parts == 1; i += blockDim.x)
+      store_point(form, rule, scene, i);
+    __syncthreads();
     if constexpr (scalar<T>::is_complex)
       if (form.turn.data)
-        rotation_pairs(form, rule, &scene, P, scale, M);
-    for (int64_t e = threadIdx.x; e < k * (k + 1) / 2 && !form.turn.data; e += blockDim.x) {
-      int64_t i, j;
-      pair_of(e, &i, &j);
-      const function_point_of<R> a = point_at(form, scene, i), c = point_at(form, scene, j);
-      if (both)
-        pair_of_both(rule, a, c, P, i, j, scale, &scene, M);
-      else
-        pair_of_one(rule, a, c, P, i, j, scale, &scene, M);
-    }
-    add_moving(form, rule, scene, P, M);
+        rotation_pairs(form, rule, &scene, tensor_of<T>(form.P, scene.b), scale, tensor_of<T>(form.M, scene.b));
+    if (!form.turn.data)
+      form_pairs(form, rule, &scene, scale, shared);
     form_factors(args, form, rule, &scene, scale);
     form_end(scene, form.report, scratch);
   }

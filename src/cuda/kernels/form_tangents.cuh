@@ -1,26 +1,59 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The k-by-k hearts of the JVP and of the second backward pass (svdgrad.h, src/functions/forms.h), one block per matrix.
- * Singular values are normalized (src/rules/gap.h); what is divided by one of them is multiplied by 2^-exponent
+/* The k-by-k hearts of the JVP and of the second backward pass (svdgrad.h, src/functions/forms.h).  The blocks that share
+ * a matrix are `parts` in number; what they compute does not depend on it.  Singular values are normalized (src/rules/gap.h); what is divided by one of them is multiplied by 2^-exponent
  * last, in two steps. */
 #pragma once
-#include "backward_core.cuh"
+#include "form_tiles.cuh"
 #include "machine.cuh"
 
-/* What the forms have in common: k normalized singular values of matrix b, their power of two, the policy. */
+/* What the forms have in common: k normalized singular values of matrix b, their power of two, the policy; and which of
+ * the blocks that share the matrix this is. */
 template <class R> struct form_scene {
-  int64_t b, k;
+  int64_t b, part, parts, k;
   const R *s;
   int exponent;
   gap_policy<R> policy;
 };
 
 template <class R>
-__device__ inline form_scene<R> form_begin(const form_args_t &args, const values_t &values, int64_t b) {
+__device__ inline form_scene<R> form_begin(const form_args_t &args, const values_t &values, int64_t share) {
+  const int64_t parts = args.parts, b = share / parts;
   const R *s = reals_of<R>(values.s, b);
   const R s1 = values.s.count > 0 ? s[0] : 0;
   /* There are no cotangents to compare with: nothing is gauge-dependent or noise. */
-  return {b, values.s.count, s, ((const int *)values.exponent)[b],
+  return {b,
+          share - b * parts,
+          parts,
+          values.s.count,
+          s,
+          ((const int *)values.exponent)[b],
           gap_policy_make(args.gap_policy, (R)args.gap_param, limits<R>::epsilon(), s1, (R)INFINITY, (R)0)};
+}
+
+/* Threads of all blocks that share the matrix, and warps. */
+template <class R> __device__ inline int64_t form_rank(const form_scene<R> &scene) {
+  return scene.part * blockDim.x + threadIdx.x;
+}
+template <class R> __device__ inline int64_t form_size(const form_scene<R> &scene) { return scene.parts * blockDim.x; }
+template <class R> __device__ inline int64_t form_warp(const form_scene<R> &scene) {
+  return scene.part * warp_count() + warp_index();
+}
+template <class R> __device__ inline int64_t form_warps(const form_scene<R> &scene) {
+  return scene.parts * warp_count();
+}
+
+/* The bits of numbers that are not negative are in the order of the numbers. */
+__device__ inline unsigned long long *bits_at(double *x) { return reinterpret_cast<unsigned long long *>(x); }
+__device__ inline unsigned long long bits_of(double x) { return *bits_at(&x); }
+
+/* The report of a part into that of the matrix, which begins as that of no gap.  Each number is rounded from the tally in
+ * its order, so that it does not matter which part comes first. */
+__device__ inline void merge_report(svdgrad_report_t *to, svdgrad_report_t part) {
+  atomicMin(bits_at(&to->min_gap), bits_of(part.min_gap));
+  atomicMax(bits_at(&to->gauge_residual), bits_of(part.gauge_residual));
+  atomicMax(bits_at(&to->amplification), bits_of(part.amplification));
+  atomicAdd(&to->dropped_pairs, part.dropped_pairs);
+  atomicOr(&to->flags, part.flags);
 }
 
 /* By the whole block. */
@@ -28,8 +61,12 @@ template <class R> __device__ inline void form_end(const form_scene<R> &scene, s
   if (!report)
     return;
   const gap_policy<R> policy = gap_combine(scene.policy, scratch);
-  if (threadIdx.x == 0)
+  if (threadIdx.x != 0)
+    return;
+  if (scene.parts == 1)
     report[scene.b] = gap_report(&policy, scene.exponent);
+  else
+    merge_report(report + scene.b, gap_report(&policy, scene.exponent));
 }
 
 /* What stands for 1/s_j, normalized: the caller multiplies by the first part of 2^-exponent, and the second is `step`. */
@@ -39,30 +76,29 @@ template <class R> __device__ inline R form_inverse_of(form_scene<R> *scene, int
 
 /* Hermitian and skew-Hermitian part of X at (i, j). */
 template <class T> struct matrix_parts { T hermitian, skew; };
-template <class T> __device__ inline matrix_parts<T> parts_at(int64_t k, const T *X, int64_t i, int64_t j) {
+template <class T> __device__ inline matrix_parts<T> parts_of(T ij, T ji) {
   typedef real_t<T> R;
-  const T x = X[j * k + i], y = conj(X[i * k + j]);
+  const T x = ij, y = conj(ji);
   return {(R)0.5 * (x + y), (R)0.5 * (x - y)};
 }
+template <class T> __device__ inline matrix_parts<T> parts_at(int64_t k, const T *X, int64_t i, int64_t j) {
+  return parts_of(X[j * k + i], X[i * k + j]);
+}
 
-/* K = herm(E) Dm + skew(E) Dp and N = herm(E) Dm - skew(E) Dp at (i, j) and (j, i), i <= j. */
+/* K = herm(E) Dm + skew(E) Dp and N = herm(E) Dm - skew(E) Dp: at (i, j), then at (j, i), i <= j. */
 template <class T>
-__device__ inline void form_tangents(form_scene<real_t<T>> *scene, const T *E, int64_t i, int64_t j,
-                                     power_of_two<real_t<T>> scale, T *K, T *N) {
+__device__ inline void form_tangents(form_scene<real_t<T>> *scene, matrix_parts<T> e, int64_t i, int64_t j,
+                                     power_of_two<real_t<T>> scale, T (&upper)[2], T (&lower)[2]) {
   typedef real_t<T> R;
-  const int64_t k = scene->k;
-  const matrix_parts<T> e = parts_at(k, E, i, j);
   const R phase = 2 * magnitude(e.skew);
   const gap_factors<R> f = i == j
                                ? gap_diagonal(&scene->policy, scene->s[i], phase)
                                : gap_pair(&scene->policy, scene->s[i], scene->s[j], 2 * magnitude(e.hermitian), phase);
   const T x = scale * (f.minus * e.hermitian), y = scale * (f.plus * e.skew);
-  K[j * k + i] = x + y;
-  N[j * k + i] = x - y;
-  if (i != j) {
-    K[i * k + j] = conj(-x - y);
-    N[i * k + j] = conj(y - x);
-  }
+  upper[0] = x + y;
+  upper[1] = x - y;
+  lower[0] = conj(-x - y);
+  lower[1] = conj(y - x);
 }
 
 /* 2^-exponent; NaN where the SVD of the discarded part failed: loud, where nothing else can say so. */
@@ -80,7 +116,7 @@ __device__ inline void form_rest(const rest_form_t &form, form_scene<real_t<T>> 
   const R *r = reals_of<R>(form.r, b);
   const T *p = tensor_of<T>(form.p, b), *q = tensor_of<T>(form.q, b);
   T *x = tensor_of<T>(form.x, b), *y = tensor_of<T>(form.y, b);
-  for (int64_t e = threadIdx.x; e < rest * k; e += blockDim.x) {
+  for (int64_t e = form_rank(*scene); e < rest * k; e += form_size(*scene)) {
     const T sum = p[e] + q[e], difference = p[e] - q[e];
     const gap_factors<R> f =
         gap_pair(&scene->policy, r[e % rest], scene->s[e / rest], magnitude(sum), magnitude(difference));
@@ -88,29 +124,30 @@ __device__ inline void form_rest(const rest_form_t &form, form_scene<real_t<T>> 
     x[e] = half_sum + half_difference;
     y[e] = half_sum - half_difference;
   }
-  if (threadIdx.x == 0 && rest > 0 && k > 0)
+  if (form_rank(*scene) == 0 && rest > 0 && k > 0)
     gap_cut(&scene->policy, scene->s[k - 1], r[0]);
 }
 
 template <class T> __global__ void form_jvp_kernel(form_args_t args) {
   typedef real_t<T> R;
   __shared__ R scratch[WARP];
+  __shared__ pair_memory<T, 2> shared;
   const jvp_form_t &form = args.form.jvp;
-  for (int64_t b = blockIdx.x; b < args.batch_count; b += gridDim.x) {
-    form_scene<R> scene = form_begin<R>(args, form.values, b);
+  for (int64_t share = blockIdx.x; share < args.batch_count * args.parts; share += gridDim.x) {
+    form_scene<R> scene = form_begin<R>(args, form.values, share);
     const power_of_two<R> scale = form_scale<R>(scene, form.rest);
-    const int64_t k = scene.k;
-    const T *E = tensor_of<T>(form.E, b);
-    for (int64_t e = threadIdx.x; e < k * (k + 1) / 2; e += blockDim.x) {
-      int64_t i, j;
-      pair_of(e, &i, &j);
-      form_tangents(&scene, E, i, j, scale, tensor_of<T>(form.K, b), tensor_of<T>(form.N, b));
-    }
-    for (int64_t j = threadIdx.x; j < k; j += blockDim.x) {
-      reals_of<R>(form.dS, b)[j] = re(E[j * k + j]);
+    const int64_t k = scene.k, b = scene.b;
+    const T *const E[] = {tensor_of<T>(form.E, b)};
+    T *const KN[] = {tensor_of<T>(form.K, b), tensor_of<T>(form.N, b)};
+    visit_pairs(k, E, KN, scene.part, scene.parts, shared,
+                [&](int64_t i, int64_t j, const T(&x)[1], const T(&y)[1], T(&upper)[2], T(&lower)[2]) {
+                  form_tangents(&scene, parts_of(x[0], y[0]), i, j, scale, upper, lower);
+                });
+    for (int64_t j = form_rank(scene); j < k; j += form_size(scene)) {
+      reals_of<R>(form.dS, b)[j] = re(E[0][j * k + j]);
       reals_of<R>(form.inverse, b)[j] = scale.first * form_inverse_of(&scene, j, form.outside);
     }
-    if (threadIdx.x == 0)
+    if (form_rank(scene) == 0)
       *reals_of<R>(form.step, b) = scale.second;
     form_rest<T>(form.rest, &scene, scale);
     form_end(scene, form.report, scratch);
@@ -168,19 +205,20 @@ template <class R> __device__ inline void split_inverse(R whole, R *power, R *in
   *power = whole == 0 ? 0 : (R)ldexp((R)1, exponent - 1);
 }
 
-/* One warp per column j, so that sb_j is summed up in one order. */
+/* One warp per column j, so that sb_j is summed up in one order.  So is what LORENTZ adds to sb_0, by one block for all
+ * columns; under other policies it is 0. */
 template <class T> __global__ void form_second_kernel(form_args_t args) {
   typedef real_t<T> R;
   __shared__ R scratch[WARP];
   const second_form_t &form = args.form.second;
-  for (int64_t b = blockIdx.x; b < args.batch_count; b += gridDim.x) {
-    form_scene<R> scene = form_begin<R>(args, form.values, b);
+  for (int64_t share = blockIdx.x; share < args.batch_count * args.parts; share += gridDim.x) {
+    form_scene<R> scene = form_begin<R>(args, form.values, share);
     const power_of_two<R> scale = make_power<R>(-scene.exponent);
-    const int64_t k = scene.k;
+    const int64_t k = scene.k, b = scene.b;
     const second_arrays<T> a = {tensor_of<T>(form.P, b), tensor_of<T>(form.Q, b), tensor_of<T>(form.Z, b),
                                 tensor_of<T>(form.M, b), tensor_of<T>(form.K, b), tensor_of<T>(form.N, b)};
     R of_width = 0;
-    for (int64_t j = warp_index(); j < k; j += warp_count()) {
+    for (int64_t j = form_warp(scene); j < k; j += form_warps(scene)) {
       R sb = 0;
       for (int64_t i = lane_index(); i < k; i += WARP) {
         sb += second_element(&scene, a, i, j, scale, &of_width);
@@ -195,10 +233,10 @@ template <class T> __global__ void form_second_kernel(form_args_t args) {
       reals_of<R>(form.dS, b)[j] = re(a.Z[j * k + j]);
       reals_of<R>(form.sb, b)[j] = sb;
     }
-    if (threadIdx.x == 0)
+    if (form_rank(scene) == 0)
       *reals_of<R>(form.step, b) = scale.second;
     of_width = block_reduce<sum_of<R>>(of_width, scratch);
-    if (threadIdx.x == 0 && k > 0)
+    if (form_rank(scene) == 0 && k > 0)
       reals_of<R>(form.sb, b)[0] += of_width * (R)args.gap_param;
     form_end(scene, form.report, scratch);
   }

@@ -108,19 +108,62 @@ template <class T> cudaError_t program_phase_launch(const tensor_args_t *args, c
   return SIMT_LAUNCH(program_phase_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
 }
 
-template <class T> cudaError_t form_backward_launch(const form_args_t *args, cudaStream_t stream) {
-  return SIMT_LAUNCH(form_backward_kernel<T>, grid_of(args->batch_count), dim3(256), 0, stream, *args);
+/* A thread for each. */
+static inline dim3 grid_of_values(int64_t values) { return grid_of(values > 0 ? (values + 255) / 256 : 1); }
+
+/* Blocks that share a matrix: one for every tile of pairs, or for some further elements. */
+template <class T> static inline int64_t parts_for(int64_t k, int64_t elements) {
+  const int64_t tiles = pair_tiles_of<T>(k), parts = (elements + 4095) / 4096;
+  return tiles > parts ? tiles : parts > 1 ? parts : 1;
 }
 
-template <class T> cudaError_t form_jvp_launch(const form_args_t *args, cudaStream_t stream) {
-  const int64_t k = args->form.jvp.values.s.count, rest = args->form.jvp.rest.r.count;
+static inline form_args_t with_parts(const form_args_t *args, int64_t parts) {
+  form_args_t copy = *args;
+  copy.parts = parts;
+  return copy;
+}
+
+/* Parts of a matrix add to its report, which begins as that of no gap. */
+template <class T> cudaError_t begin_report(const form_args_t &args, svdgrad_report_t *report, cudaStream_t stream) {
+  const empty_args_t empty = {.batch_count = args.batch_count, .report = report};
+  return report && args.parts > 1 ? empty_launch<T>(&empty, stream) : cudaSuccess;
+}
+
+template <class T> cudaError_t form_backward_launch(const form_args_t *given, cudaStream_t stream) {
+  const backward_form_t &form = given->form.backward;
+  const int64_t k = form.P.data ? form.values.s.count : 0, further = form.further_U.columns,
+                more = form.further_V.columns;
+  const int64_t elements = form.rest.r.count * k + further * further + more * more;
+  const form_args_t args = with_parts(given, form.P.data ? parts_for<T>(k, elements) : 1);
+  cudaError_t error = begin_report<T>(args, form.report, stream);
+  if (!error && args.parts > 1) {
+    const int64_t columns = args.batch_count * (form.gU.columns + form.gV.columns);
+    error = SIMT_LAUNCH(form_squares_kernel<T>, grid_of((columns + 7) / 8), dim3(256), 0, stream, args);
+  }
+  if (error)
+    return error;
+  return SIMT_LAUNCH(form_backward_kernel<T>, grid_of(args.batch_count * args.parts), dim3(256), 0, stream, args);
+}
+
+template <class T> cudaError_t form_jvp_launch(const form_args_t *given, cudaStream_t stream) {
+  const int64_t k = given->form.jvp.values.s.count, rest = given->form.jvp.rest.r.count;
+  const form_args_t args = with_parts(given, parts_for<T>(k, rest * k));
   const dim3 block(threads_for(k * (k + 1) / 2 + rest * k));
-  return SIMT_LAUNCH(form_jvp_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
+  const cudaError_t error = begin_report<T>(args, given->form.jvp.report, stream);
+  if (error)
+    return error;
+  return SIMT_LAUNCH(form_jvp_kernel<T>, grid_of(args.batch_count * args.parts), block, 0, stream, args);
 }
 
-template <class T> cudaError_t form_second_launch(const form_args_t *args, cudaStream_t stream) {
-  const dim3 block(threads_for(32 * args->form.second.values.s.count));
-  return SIMT_LAUNCH(form_second_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
+/* Eight columns for a block of a large matrix. */
+template <class T> cudaError_t form_second_launch(const form_args_t *given, cudaStream_t stream) {
+  const int64_t k = given->form.second.values.s.count;
+  const form_args_t args = with_parts(given, given->gap_policy == SVDGRAD_GAP_LORENTZ || k <= 32 ? 1 : (k + 7) / 8);
+  const cudaError_t error = begin_report<T>(args, given->form.second.report, stream);
+  if (error)
+    return error;
+  const dim3 block(threads_for(32 * k));
+  return SIMT_LAUNCH(form_second_kernel<T>, grid_of(args.batch_count * args.parts), block, 0, stream, args);
 }
 
 template <class T> cudaError_t form_outside_launch(const form_args_t *args, cudaStream_t stream) {
@@ -128,25 +171,37 @@ template <class T> cudaError_t form_outside_launch(const form_args_t *args, cuda
   return SIMT_LAUNCH(form_outside_kernel<T>, grid, dim3(256), 0, stream, *args);
 }
 
-template <class T> cudaError_t form_values_launch(const form_args_t *args, cudaStream_t stream) {
-  const dim3 block(threads_for(args->form.function.values.s.count));
-  return SIMT_LAUNCH(form_values_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
+template <class T> cudaError_t form_values_launch(const form_args_t *given, cudaStream_t stream) {
+  const form_args_t args = with_parts(given, 1);
+  if (args.form.function.turn.data)
+    return SIMT_LAUNCH(form_values_kernel<T>, grid_of(args.batch_count), dim3(32), 0, stream, args);
+  const dim3 grid = grid_of_values(args.batch_count * args.form.function.values.s.count);
+  return SIMT_LAUNCH(form_values_kernel<T>, grid, dim3(256), 0, stream, args);
 }
 
-template <class T> cudaError_t form_pairs_launch(const form_args_t *args, cudaStream_t stream) {
-  const int64_t k = args->form.function.values.s.count;
+template <class T> cudaError_t form_pairs_launch(const form_args_t *given, cudaStream_t stream) {
+  const function_form_t &form = given->form.function;
+  const int64_t k = form.values.s.count;
+  const form_args_t args = with_parts(given, form.turn.data ? 1 : parts_for<T>(k, 0));
   const dim3 block(threads_for(k * (k + 1) / 2));
-  return SIMT_LAUNCH(form_pairs_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
+  cudaError_t error = begin_report<T>(args, form.report, stream);
+  if (!error && args.parts > 1)
+    error = SIMT_LAUNCH(form_points_kernel<T>, grid_of_values(args.batch_count * k), dim3(256), 0, stream, args);
+  if (error)
+    return error;
+  return SIMT_LAUNCH(form_pairs_kernel<T>, grid_of(args.batch_count * args.parts), block, 0, stream, args);
 }
 
-template <class T> cudaError_t form_norm_launch(const form_args_t *args, cudaStream_t stream) {
-  const dim3 block(threads_for(args->form.norm.values.s.count));
-  return SIMT_LAUNCH(form_norm_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
+template <class T> cudaError_t form_norm_launch(const form_args_t *given, cudaStream_t stream) {
+  const form_args_t args = with_parts(given, 1);
+  const dim3 block(threads_for(args.form.norm.values.s.count));
+  return SIMT_LAUNCH(form_norm_kernel<T>, grid_of(args.batch_count), block, 0, stream, args);
 }
 
-template <class T> cudaError_t form_determinant_launch(const form_args_t *args, cudaStream_t stream) {
-  const dim3 block(threads_for(args->form.determinant.weight.rows));
-  return SIMT_LAUNCH(form_determinant_kernel<T>, grid_of(args->batch_count), block, 0, stream, *args);
+template <class T> cudaError_t form_determinant_launch(const form_args_t *given, cudaStream_t stream) {
+  const form_args_t args = with_parts(given, 1);
+  const dim3 block(threads_for(args.form.determinant.weight.rows));
+  return SIMT_LAUNCH(form_determinant_kernel<T>, grid_of(args.batch_count), block, 0, stream, args);
 }
 
 /* Few threads for few elements: a block beside thousands of others. */

@@ -71,6 +71,7 @@ static void backward(fixture_t *f) {
   fixture_random_cotangents(f, 5);
   check(fixture_backward(f, WITH_COTANGENTS, 1, 0));
   add_buffer(&f->gA);
+  add_bytes(f->report, (size_t)f->desc.batch_count * sizeof *f->report);
 }
 
 static void run(svdgrad_desc_t desc, spectrum_t spectrum) {
@@ -127,6 +128,9 @@ static void run_programs(svdgrad_desc_t desc, svdgrad_form_t form) {
   functions_t x = start_programs(&desc, form);
   run_function(&x, SVDGRAD_FUNCTION_POWER, 0.5);
   run_function(&x, SVDGRAD_FUNCTION_CUSTOM, 0);
+  x.function.relative = 1; /* a threshold that moves with s_1 */
+  run_function(&x, SVDGRAD_FUNCTION_SOFT_THRESHOLD, 0.25);
+  x.function.relative = 0;
   run_program(&x, SVDGRAD_OP_SVD_JVP);
   if (desc.rank == 0)
     run_full_rank(&x);
@@ -176,7 +180,7 @@ static const test_shape_t small_shapes[] = {{1, 1}, {3, 3}, {4, 2},   {2, 4},   
                                             {9, 5}, {5, 9}, {300, 2}, {20, 17}, {40, 8}, {30, 12}};
 static const test_shape_t panel_shapes[] = {{36, 36}, {40, 34}};
 static const test_shape_t power_shapes[] = {{1, 1}, {3, 3}, {70, 9}, {9, 70}};
-static const test_shape_t program_shapes[] = {{1, 1}, {3, 3}, {9, 5}, {5, 9}, {36, 34}};
+static const test_shape_t program_shapes[] = {{1, 1}, {3, 3}, {9, 5}, {5, 9}, {40, 6}, {6, 40}, {36, 34}};
 
 static void run_all_programs(svdgrad_dtype_t dtype) {
   for (size_t i = 0; i < sizeof program_shapes / sizeof *program_shapes; i++) {
@@ -210,7 +214,17 @@ static void run_large(svdgrad_dtype_t dtype) {
 }
 
 /* Enough matrices for several blocks where a block has several; few calls, as threads are dear. */
-enum { FORWARD, BACKWARD, BACKWARD_ADDED, PROGRAM, NORM, POWER }; /* ADDED: to what the first one gave */
+enum {
+  FORWARD,
+  BACKWARD,
+  BACKWARD_ADDED,
+  PROGRAM,
+  GRADIENT,
+  JVP,
+  SECOND,
+  NORM,
+  POWER
+}; /* ADDED: to what the first one gave */
 static const struct tiny {
   test_shape_t shape;
   int64_t batch_count;
@@ -232,16 +246,26 @@ static const struct tiny {
             {{4, 3}, 65, THIN, BACKWARD_ADDED},
             /* Too many blocks for a thread each: large tiles of products, many chunks of the power iteration. */
             {{8192, 2}, 1, THIN, PROGRAM},
-            {{1100, 128}, 1, THIN, POWER}};
+            {{1100, 128}, 1, THIN, POWER},
+            /* Matrices whose k-by-k steps several blocks share. */
+            {{36, 34}, 1, FULL_MATRICES, BACKWARD},
+            {{34, 34}, 1, THIN, GRADIENT},
+            {{34, 34}, 1, THIN, JVP},
+            {{34, 34}, 1, THIN, SECOND}};
+static const svdgrad_op_t tiny_ops[] = {[PROGRAM] = SVDGRAD_OP_MATRIX_FUNCTION,
+                                        [GRADIENT] = SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD,
+                                        [JVP] = SVDGRAD_OP_SVD_JVP,
+                                        [SECOND] = SVDGRAD_OP_SVD_BACKWARD_BACKWARD,
+                                        [NORM] = SVDGRAD_OP_NORM_GRADIENT};
 
 static int run_tiny(size_t i) {
   if (i >= sizeof tiny / sizeof *tiny)
     return EXIT_FAILURE;
   svdgrad_desc_t desc = describe(SVDGRAD_F32, tiny[i].shape, tiny[i].batch_count, tiny[i].variant);
   desc.max_sweeps = 1;
-  if (tiny[i].what == PROGRAM || tiny[i].what == NORM) {
+  if (tiny[i].what >= PROGRAM && tiny[i].what <= NORM) {
     functions_t x = start_programs(&desc, SVDGRAD_FORM_UVH);
-    run_program(&x, tiny[i].what == NORM ? SVDGRAD_OP_NORM_GRADIENT : SVDGRAD_OP_MATRIX_FUNCTION);
+    run_program(&x, tiny_ops[tiny[i].what]);
     functions_free(&x);
     return EXIT_SUCCESS;
   }

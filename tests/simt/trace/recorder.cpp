@@ -245,11 +245,15 @@ extern "C" void __tsan_func_exit() {}
 extern "C" void __tsan_read_range(void *, unsigned long) {}
 extern "C" void __tsan_write_range(void *, unsigned long) {}
 
-extern "C" int __tsan_atomic32_load(const volatile int *p, int) {
-  record(const_cast<const int *>(p), 4, RETURN_ADDRESS);
-  return __atomic_load_n(p, __ATOMIC_SEQ_CST);
-}
-extern "C" int __tsan_atomic32_compare_exchange_strong(volatile int *p, int *expected, int desired, int, int) {
-  record(const_cast<const int *>(p), 4, RETURN_ADDRESS);
-  return __atomic_compare_exchange_n(p, expected, desired, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-}
+#define ATOMIC(bits, type)                                                                                             \
+  extern "C" type __tsan_atomic##bits##_load(const volatile type *p, int) {                                            \
+    record(const_cast<const type *>(p), (bits) / 8, RETURN_ADDRESS);                                                   \
+    return __atomic_load_n(p, __ATOMIC_SEQ_CST);                                                                       \
+  }                                                                                                                    \
+  extern "C" int __tsan_atomic##bits##_compare_exchange_strong(volatile type *p, type *expected, type desired, int,    \
+                                                               int) {                                                  \
+    record(const_cast<const type *>(p), (bits) / 8, RETURN_ADDRESS);                                                   \
+    return __atomic_compare_exchange_n(p, expected, desired, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);               \
+  }
+ATOMIC(32, int)
+ATOMIC(64, long)
