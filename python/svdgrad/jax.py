@@ -1,26 +1,28 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """svdgrad for JAX: names, defaults and types of jax.numpy.linalg.
 
-Arrays have the shape (..., m, n); k = min(m, n).  float32, float64, complex64 and complex128 keep their type; bfloat16 and
-float16 are computed in float32; integers become JAX's default type of real numbers.  Everything works under jit, vmap, grad,
-jvp, jacfwd, jacrev and hessian, to any order, in shard_map, and sharded over the dimensions of the batch, without
-communication.  Gradients are in JAX's convention (dL/dRe - i dL/dIm).
+Arrays have the shape (..., m, n); k = min(m, n).  float32, float64, complex64 and complex128 keep their type; bfloat16
+and float16 are computed in float32; integers become JAX's default type of real numbers.  Everything works under jit,
+vmap, grad, jvp, jacfwd, jacrev and hessian, to any order, in shard_map, and sharded over the dimensions of the batch,
+without communication.  Gradients are in JAX's convention (dL/dRe - i dL/dIm).
 
 Options of all functions:
   errors          "nan": what a bad matrix gives is NaN, and the others are what they would be without it; "raise": the
-                  computation fails, in jit too, and the error (jax.errors.JaxRuntimeError, when the result is awaited) names
-                  the matrix; CPU only; "info": the result has one more field `info`, int32 of shape (...), 0 fine, 1 not
-                  converged, 2 NaN or infinity in the input, 3 a result overflows.
+                  computation fails, in jit too, and the error (jax.errors.JaxRuntimeError, when the result is awaited)
+                  names the matrix; CPU only; "info": the result has one more field `info`, int32 of shape (...), 0
+                  fine, 1 not converged, 2 NaN or infinity in the input, 3 a result overflows.
   gap_policy      what gradients do where singular values are close: "default", "exact", "noise_floor", ("mask", x),
                   ("lorentz", x).  Derivatives of order two and more know no noise floor: they take the default.
-  report          True: one more field `report`, see svdgrad.Report.
+  report          True: one more field `report`, see svdgrad.Report.  Without effect on norms, determinants and
+                  iterations, whose derivatives divide by no gap.
   batch_invariant True promises that a matrix gives the same bits whatever the batch.  It does so today in any case.
 
 Thresholds, exponents and ranks are Python numbers; each value compiles anew under jit.
 
 On the CPU the threads are XLA's.  The same source serves CUDA, where it was not run on a GPU yet.
 
-jax.export: pass disabled_checks=svdgrad.jax.export_checks(); a process that calls the exported function imports this module.
+jax.export: pass disabled_checks=svdgrad.jax.export_checks(); a process that calls the exported function imports this
+module.
 """
 
 from __future__ import annotations
@@ -61,9 +63,9 @@ from .options import (
 )
 
 __all__ = [
-    "svd", "svdvals", "low_rank", "polar", "nearest_rotation", "soft_threshold", "hard_threshold", "clip", "power", "pinv",
-    "whitening", "sqrtm_gram", "nuclear_norm", "spectral_norm", "schatten_norm", "logabsdet", "slogdet", "power_iteration",
-    "spectral_normalize", "export_checks",
+    "svd", "svdvals", "low_rank", "polar", "nearest_rotation", "soft_threshold", "hard_threshold", "clip", "power",
+    "pinv", "whitening", "sqrtm_gram", "nuclear_norm", "spectral_norm", "schatten_norm", "logabsdet", "slogdet",
+    "power_iteration", "spectral_normalize", "export_checks",
 ]  # fmt: skip
 
 
@@ -272,7 +274,12 @@ def _function_shapes(a, *, attributes, raises, function):
     """Y, S, U, Vh, info.  The factors are there for the derivatives, which need them and theirs."""
     m, n = a.shape[-2:]
     k = min(m, n)
-    factors = [((k,), _xla.real_type(a.dtype), 1), ((m, k), a.dtype, 2), ((k, n), a.dtype, 2), ((), np.dtype(np.int32), 0)]
+    factors = [
+        ((k,), _xla.real_type(a.dtype), 1),
+        ((m, k), a.dtype, 2),
+        ((k, n), a.dtype, 2),
+        ((), np.dtype(np.int32), 0),
+    ]
     return [_shape_of_function(a, attributes), *(_xla.like(a, shape, dtype, rank, 2) for shape, dtype, rank in factors)]
 
 
@@ -732,8 +739,8 @@ def svd(a, full_matrices=True, compute_uv=True, *, rank=None, errors="nan", gap_
     compute_uv     False: S alone is returned
     rank           the leading triplets alone: S is (..., rank), U (..., m, rank), Vh (..., rank, n)
 
-    S is in descending order and real.  Derivatives: Townsend, "Differentiating the singular value decomposition", 2016; Wan
-    and Zhang, arXiv:1909.02659; at ties the singular term is dropped, so no gradient is NaN.
+    S is in descending order and real.  Derivatives: Townsend, "Differentiating the singular value decomposition", 2016;
+    Wan and Zhang, arXiv:1909.02659; at ties the singular term is dropped, so no gradient is NaN.
     Raises ValueError for arrays of less than two dimensions and for a bad rank.
     """
     if not compute_uv:
@@ -777,7 +784,8 @@ def nearest_rotation(a, *, errors="nan", gap_policy="default", report=False, bat
 
 
 def soft_threshold(a, t, *, relative=False, errors="nan", gap_policy="default", report=False, batch_invariant=False):
-    """Singular values max(s - t, 0): the proximal map of the nuclear norm.  `relative`: t is in units of s_1.  (..., m, n)"""
+    """Singular values max(s - t, 0): the proximal map of the nuclear norm.  `relative`: t is in units of s_1.
+    (..., m, n)"""
     return _function("soft_threshold", a, t, relative, errors, gap_policy, report)
 
 
@@ -811,13 +819,7 @@ def sqrtm_gram(a, *, errors="nan", gap_policy="default", report=False, batch_inv
     return _function("sqrtm_gram", a, None, False, errors, gap_policy, report)
 
 
-def _no_report(name, report):
-    if report:
-        raise NotImplementedError(f"{name}: report is True, but its gradient divides by no gap: there is nothing to report")
-
-
-def _norm(name, kind, a, p, errors, gap_policy, report):
-    _no_report(name, report)
+def _norm(name, kind, a, p, errors, gap_policy):
     attributes = Attributes(kind=kind, param=p, **gap_attributes(gap_policy))
     value, info = _norm_body(_array(a, "a", 2), attributes, _raises(errors), name)
     return _finish(None, (value,), errors, info)
@@ -825,32 +827,32 @@ def _norm(name, kind, a, p, errors, gap_policy, report):
 
 def nuclear_norm(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Sum of the singular values, (...), real."""
-    return _norm("nuclear_norm", NUCLEAR, a, 1.0, errors, gap_policy, report)
+    return _norm("nuclear_norm", NUCLEAR, a, 1.0, errors, gap_policy)
 
 
 def spectral_norm(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Largest singular value, (...), real."""
-    return _norm("spectral_norm", SPECTRAL, a, 1.0, errors, gap_policy, report)
+    return _norm("spectral_norm", SPECTRAL, a, 1.0, errors, gap_policy)
 
 
 def schatten_norm(a, p, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
-    """(sum of s_i^p)^(1/p), p > 0: (...), real.  p = 1 is the nuclear norm, 2 the Frobenius norm, infinity the spectral."""
+    """(sum of s_i^p)^(1/p), p > 0: (...), real.  p = 1 is the nuclear norm, 2 the Frobenius norm, infinity the
+    spectral norm."""
     if p == math.inf:
-        return _norm("schatten_norm", SPECTRAL, a, 1.0, errors, gap_policy, report)
+        return _norm("schatten_norm", SPECTRAL, a, 1.0, errors, gap_policy)
     p = check_number("schatten_norm: p", p)
     if p <= 0:
         raise ValueError(f"schatten_norm: p is {p}, must be > 0")
-    return _norm("schatten_norm", SCHATTEN, a, p, errors, gap_policy, report)
+    return _norm("schatten_norm", SCHATTEN, a, p, errors, gap_policy)
 
 
 def logabsdet(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Sum of the logarithms of the singular values, (...): log |det A| where m = n; -inf for a singular matrix."""
-    return _norm("logabsdet", LOG_DETERMINANT, a, 1.0, errors, gap_policy, report)
+    return _norm("logabsdet", LOG_DETERMINANT, a, 1.0, errors, gap_policy)
 
 
 def slogdet(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Sign (of the element type) and log |det| of each matrix, SlogdetResult; 0 and -inf for a singular matrix."""
-    _no_report("slogdet", report)
     a = _array(a, "a", 2)
     if a.shape[-1] != a.shape[-2]:
         raise ValueError(f"slogdet: the matrices are {a.shape[-2]}-by-{a.shape[-1]}, must be square")
@@ -867,13 +869,15 @@ def _iteration_arguments(a, u, v, iterations, gap_policy):
     return a, u, v, Attributes(iterations=check_iterations(iterations), **gap_attributes(gap_policy))
 
 
-def power_iteration(a, u, v=None, iterations=1, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
-    """`iterations` times v = A^H u / |A^H u|, u = A v / |A v|, from u (..., m) and v (..., n; read only for 0 iterations).
+def power_iteration(
+    a, u, v=None, iterations=1, *, errors="nan", gap_policy="default", report=False, batch_invariant=False
+):
+    """`iterations` times v = A^H u / |A^H u|, u = A v / |A v|, from u (..., m) and v (..., n; read only for 0
+    iterations).
 
-    Returns PowerIterationResult(u, v, sigma, residual); a singular value lies within `residual` of sigma.  Derivatives hold
-    u and v: d sigma = Re(u^H dA v).
+    Returns PowerIterationResult(u, v, sigma, residual); a singular value lies within `residual` of sigma.  Derivatives
+    hold u and v: d sigma = Re(u^H dA v).
     """
-    _no_report("power_iteration", report)
     a, u, v, attributes = _iteration_arguments(a, u, v, iterations, gap_policy)
     *values, info = _power_iteration_body(a, u, v, attributes, _raises(errors))
     return _finish(PowerIterationResult, values, errors, info)
@@ -881,16 +885,16 @@ def power_iteration(a, u, v=None, iterations=1, *, errors="nan", gap_policy="def
 
 def spectral_normalize(a, u, v=None, iterations=1, *, errors="nan", gap_policy="default", report=False,
                        batch_invariant=False):  # fmt: skip
-    """A / sigma after a power iteration (Miyato et al., ICLR 2018): SpectralNormalizeResult(y, u, v, sigma).  Derivatives
-    hold u and v."""
-    _no_report("spectral_normalize", report)
+    """A / sigma after a power iteration (Miyato et al., ICLR 2018): SpectralNormalizeResult(y, u, v, sigma).
+    Derivatives hold u and v."""
     a, u, v, attributes = _iteration_arguments(a, u, v, iterations, gap_policy)
     *values, info = _spectral_normalize_body(a, u, v, attributes, _raises(errors))
     return _finish(SpectralNormalizeResult, values, errors, info)
 
 
 def export_checks():
-    """What jax.export.export(..., disabled_checks=) takes: it wants to be told which foreign functions may be exported."""
+    """What jax.export.export(..., disabled_checks=) takes: it wants to be told which foreign functions may be
+    exported."""
     from jax import export
 
     return [export.DisabledSafetyCheck.custom_call(op.target) for op in _xla.OPERATIONS.values()]

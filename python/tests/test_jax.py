@@ -39,7 +39,9 @@ def loss(a):
     u, v = jnp.ones(a.shape[-2:-1], a.dtype), jnp.ones(a.shape[-1:], a.dtype)
     normal = sj.spectral_normalize(a, u, v, 2)
     polar = sj.polar(a)[..., 0]
-    return smooth(a) + jnp.sum(sj.svdvals(a)) + jnp.sum(normal.sigma) + jnp.sum(jnp.abs(normal.y + polar[..., None]) ** 2)
+    return (
+        smooth(a) + jnp.sum(sj.svdvals(a)) + jnp.sum(normal.sigma) + jnp.sum(jnp.abs(normal.y + polar[..., None]) ** 2)
+    )
 
 
 def along(f, a, da, step=1e-6):
@@ -80,7 +82,8 @@ def test_forward_over_reverse_and_the_other_way(dtype):
     gradient = jax.jit(jax.grad(smooth))
     expected = along(gradient, a, da)
     assert_close(jax.jit(lambda a: jax.jvp(jax.grad(smooth), (a,), (da,))[1])(a), expected, 1e-7)
-    # reverse over reverse: the derivative of Re <gradient, conj(da)> is the Hessian along da, for real and complex alike
+    # reverse over reverse: the derivative of Re <gradient, conj(da)> is the Hessian along da, for real and complex
+    # alike
     again = jax.jit(jax.grad(lambda a: jnp.real(jnp.sum(jax.grad(smooth)(a) * da))))(a)
     assert_close(again, expected, 1e-7)
     # reverse over forward
@@ -212,17 +215,27 @@ def test_shard_map_with_an_operand_that_does_not_vary():
     # matrices that are the same everywhere: their gradient is the sum over the devices
     w = jnp.arange(8.0)
     mapped = jax.shard_map(
-        lambda a, w: jax.lax.psum(jnp.sum(w * sj.nuclear_norm(a)), "x"), mesh=mesh, in_specs=(P(), P("x")), out_specs=P()
+        lambda a, w: jax.lax.psum(jnp.sum(w * sj.nuclear_norm(a)), "x"),
+        mesh=mesh,
+        in_specs=(P(), P("x")),
+        out_specs=P(),
     )
     summed = jnp.sum(w.reshape(4, 2), 0)
-    assert_close(jax.jit(jax.grad(mapped))(a[:2], w), jax.grad(lambda a: jnp.sum(summed * sj.nuclear_norm(a)))(a[:2]), 1e-13)
+    assert_close(
+        jax.jit(jax.grad(mapped))(a[:2], w), jax.grad(lambda a: jnp.sum(summed * sj.nuclear_norm(a)))(a[:2]), 1e-13
+    )
 
 
 def test_explicit_sharding():
     mesh = two_axes(AxisType.Explicit)
     with jax.set_mesh(mesh):
         a = jax.device_put(cases.random(8, 4, 4, 3), NamedSharding(mesh, P("x", "y")))
-        for x in (sj.svd(a).U, sj.polar(a), jax.grad(lambda a: jnp.sum(sj.svdvals(a)))(a), jax.vmap(sj.nuclear_norm)(a)):
+        for x in (
+            sj.svd(a).U,
+            sj.polar(a),
+            jax.grad(lambda a: jnp.sum(sj.svdvals(a)))(a),
+            jax.vmap(sj.nuclear_norm)(a),
+        ):
             assert jax.typeof(x).sharding.spec[:2] == ("x", "y")
 
 
@@ -340,6 +353,7 @@ def test_report_of_doubles_without_doubles():
 
 
 def test_export_with_a_symbolic_batch(tmp_path):
+    pytest.importorskip("flatbuffers", reason="jax.export serializes by flatbuffers")
     a = cases.random(3, 4, 3)
     b, *_ = jax.export.symbolic_shape("b")
     f = jax.jit(jax.grad(lambda a: jnp.sum(sj.svd(a, full_matrices=False).S ** 3) + jnp.sum(sj.pinv(a)[..., 0])))
@@ -371,6 +385,44 @@ def test_symbolic_matrices_are_refused():
 # ---- the interface to XLA
 
 
+def lowered_for_cuda(f, *arguments):
+    return jax.export.export(jax.jit(f), platforms=["cuda"], disabled_checks=sj.export_checks())(
+        *arguments
+    ).mlir_module()
+
+
+def test_the_workspace_of_cuda_is_a_result(monkeypatch):
+    """So that nothing is allocated while a command buffer records; it is partitioned like the other results."""
+    monkeypatch.setattr(_xla, "_workspace_of", lambda *arguments: 96)
+    text = lowered_for_cuda(sj.svdvals, jnp.ones((2, 5, 4)))
+    assert "tensor<2x96xui8>" in text and "([i, j, k])->([i, l], [i], [i, m])" in text
+    text = lowered_for_cuda(lambda a: sj.power_iteration(a, jnp.ones(5), None, 3), jnp.ones((2, 5, 4)))
+    assert text.count("stablehlo.output_operand_alias") == 2
+    with pytest.raises(NotImplementedError, match='polar: errors="raise" would wait for the GPU'):
+        lowered_for_cuda(lambda a: sj.polar(a, errors="raise"), jnp.ones((2, 5, 4)))
+
+
+def test_a_missing_cuda_backend_is_named():
+    if svdgrad._numpy.backend_error(2) == "":
+        pytest.skip("there is one")
+    with pytest.raises(RuntimeError, match="svdgrad: svd: "):
+        lowered_for_cuda(sj.svdvals, jnp.ones((2, 5, 3)))
+
+
+def test_the_workspace_of_cuda_is_enough_for_every_shard(monkeypatch):
+    """The size is a constant and a part for each matrix; a shard has fewer matrices than the whole."""
+
+    class Library:
+        def svdgrad_xla_workspace(self, index, is_cuda, dtype, m, n, count, attributes, outputs):
+            return 1000 + 10 * count if count > 1 else 0
+
+    monkeypatch.setattr(_xla, "_library", Library())
+    arguments = (_xla.OPERATIONS["svd"], (3, 16), np.float32, 4, 4, svdgrad.options.Attributes(), 15)
+    assert _xla._workspace_of(*arguments, is_sharded=False) == -(-1480 // 48)
+    size = _xla._workspace_of(*arguments, is_sharded=True)
+    assert all(size * count >= 1000 + 10 * count for count in range(2, 49))
+
+
 def test_threads_give_the_same_bits():
     a = cases.random(4000, 8, 8, dtype=np.float32)
     whole = sj.svd(jnp.asarray(a))
@@ -400,7 +452,11 @@ def test_bad_calls_are_refused():
     assert call(a, inputs=one, outputs=np.int64(15))[0].tolist() == [1, 1]
     for arguments, attributes, text in (
         ((a,), dict(inputs=one, outputs=np.int64(15), other=one), "attribute other is unknown"),
-        ((a,), dict(inputs=one, outputs=np.int64(15), gap_param=np.float32(1)), "attribute gap_param is unknown, or of another"),
+        (
+            (a,),
+            dict(inputs=one, outputs=np.int64(15), gap_param=np.float32(1)),
+            "attribute gap_param is unknown, or of another",
+        ),
         ((a,), dict(inputs=np.int64(0), outputs=np.int64(15)), "input 0 is absent"),
         ((a,), dict(inputs=one, outputs=np.int64(7)), "output 3 is absent"),
         ((a, a), dict(inputs=one, outputs=np.int64(15)), "2 arguments and 4 results, must be 1 and 4"),
@@ -472,12 +528,16 @@ def abi_check(header: str) -> str:
             if its and its not in header:
                 assert its == "XLA_FFI_DeviceOrdinal_Get"
                 continue
-            lines.append(f'_Static_assert(offsetof({ours}, {mine}) == offsetof({theirs}, {its or mine}), "{ours}.{mine}");')
+            lines.append(
+                f'_Static_assert(offsetof({ours}, {mine}) == offsetof({theirs}, {its or mine}), "{ours}.{mine}");'
+            )
     for kind in ("Args", "Rets"):
         theirs = f"XLA_FFI_{kind}"
         lines.append(f'_Static_assert(sizeof(xla_buffers_t) == sizeof({theirs}), "{theirs}");')
         for mine, its in (("count", "size"), ("types", "types"), ("buffers", kind.lower())):
-            lines.append(f'_Static_assert(offsetof(xla_buffers_t, {mine}) == offsetof({theirs}, {its}), "{theirs}.{its}");')
+            lines.append(
+                f'_Static_assert(offsetof(xla_buffers_t, {mine}) == offsetof({theirs}, {its}), "{theirs}.{its}");'
+            )
     lines += [f'_Static_assert((int){mine} == (int){its}, "{mine}");' for mine, its in VALUES.items()]
     return "\n".join(lines) + "\nint main(void) { return 0; }\n"
 
