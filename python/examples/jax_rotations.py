@@ -83,8 +83,8 @@ def main(figure="jax_rotations.svg"):
     draw(figure, [
         ("one copy", [(start, "#888", 3)]),
         ("all copies as they are", [(copies, "#88a", 1)]),
-        ("turned back", [(back, "#88a", 1)]),
-        ("learned shape", [(true_shape @ frame, "#ccc", 6), (shape, "#c22", 3)]),
+        ("turned back", [(back @ frame.T, "#88a", 1)]),
+        ("learned shape, on the true one", [(true_shape, "#ccc", 6), (shape @ frame.T, "#c22", 3)]),
     ])  # fmt: skip
     print(f"figure: {figure}")
     return losses, error
