@@ -2,9 +2,9 @@
 """Nearest rotations in JAX: many noisy copies of a shape are turned back onto it, and the shape itself is learned.
 
 Every copy i is  points_i = shape @ R_i + noise  with an unknown rotation R_i.  The best R_i is the nearest rotation to
-shape^T points_i (Kabsch, Acta Cryst. A 32, 1976).  The shape is then found by gradient descent through the rotations: the
-loss is the distance that remains.  vmap writes it for one copy, shard_map spreads the copies over the devices; what they
-exchange is one sum.
+shape^T points_i (Kabsch, Acta Cryst. A 32, 1976).  The shape is then found by gradient descent through the rotations:
+the loss is the distance that remains.  vmap writes it for one copy, shard_map spreads the copies over the devices; what
+they exchange is one sum.
 
     XLA_FLAGS=--xla_force_host_platform_device_count=4 python jax_rotations.py [figure.svg]
 """

@@ -4,6 +4,7 @@
 import concurrent.futures
 import os
 import pathlib
+import runpy
 import shutil
 import socket
 import subprocess
@@ -373,6 +374,15 @@ def test_symbolic_matrices_are_refused():
     f = jax.export.export(jax.jit(sj.nuclear_norm), disabled_checks=sj.export_checks())
     with pytest.raises(NotImplementedError, match="only the batch may be symbolic"):
         f(jax.ShapeDtypeStruct((2, n, 3), np.float64))
+
+
+def test_example_of_nearest_rotations(tmp_path):
+    path = PYTHON / "examples/jax_rotations.py"
+    if not path.exists():
+        pytest.skip("needs the sources")
+    losses, error = runpy.run_path(str(path))["main"](str(tmp_path / "figure.svg"))
+    assert losses[-1] < 0.6 * losses[0] and error < 0.03
+    assert (tmp_path / "figure.svg").read_text().count("<circle") > 3000
 
 
 # ---- the interface to XLA
