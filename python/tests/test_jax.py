@@ -255,7 +255,8 @@ TWO_PROCESSES = """
     expected = gradient(jnp.asarray(a))
     for shard in compiled(sharded).addressable_shards:
         assert np.allclose(shard.data, expected[shard.index], rtol=1e-12, atol=1e-13)
-    mapped = jax.shard_map(lambda a: jax.lax.psum(jnp.sum(sj.nuclear_norm(a)), "x"), mesh=mesh, in_specs=P("x"), out_specs=P())
+    total = lambda a: jax.lax.psum(jnp.sum(sj.nuclear_norm(a)), "x")
+    mapped = jax.shard_map(total, mesh=mesh, in_specs=P("x"), out_specs=P())
     assert abs(float(jax.jit(mapped)(sharded)) - np.linalg.svd(a, compute_uv=False).sum()) < 1e-12
     print("fine")
 """
@@ -493,27 +494,31 @@ def test_import_needs_nothing_but_jax():
     """))  # fmt: skip
 
 
+_ARGUMENTS = "struct_size extensions=extension_start "
+_CALL = _ARGUMENTS + "context=ctx "
 PAIRS = {  # ours: theirs, and the fields (ours = theirs)
     "xla_extension_t": ("XLA_FFI_{Internal}Extension", "struct_size type next"),
-    "xla_buffer_t": ("XLA_FFI_Buffer", "struct_size extensions=extension_start type=dtype data rank shape=dims"),
+    "xla_buffer_t": ("XLA_FFI_Buffer", _ARGUMENTS + "type=dtype data rank shape=dims"),
     "xla_span_t": ("XLA_FFI_ByteSpan", "text=ptr length=len"),
     "xla_scalar_t": ("XLA_FFI_Scalar", "type=dtype value"),
-    "xla_attributes_t": ("XLA_FFI_Attrs", "struct_size extensions=extension_start count=size types names values=attrs"),
-    "xla_version_t": ("XLA_FFI_Api_Version", "struct_size extensions=extension_start major=major_version minor=minor_version"),
-    "xla_error_create_t": ("XLA_FFI_Error_Create_Args", "struct_size extensions=extension_start message code=errc"),
-    "xla_error_destroy_t": ("XLA_FFI_Error_Destroy_Args", "struct_size extensions=extension_start error"),
-    "xla_stream_get_t": ("XLA_FFI_Stream_Get_Args", "struct_size extensions=extension_start context=ctx stream"),
-    "xla_schedule_t": ("XLA_FFI_ThreadPool_Schedule_Args", "struct_size extensions=extension_start context=ctx task data"),
-    "xla_thread_count_t": ("XLA_FFI_ThreadPool_NumThreads_Args", "struct_size extensions=extension_start context=ctx count=num_threads"),
-    "xla_device_get_t": ("XLA_FFI_DeviceOrdinal_Get_Args", "struct_size extensions=extension_start context=ctx device=device_ordinal"),
-    "xla_call_t": ("XLA_FFI_CallFrame", "struct_size extensions=extension_start api context=ctx stage arguments=args results=rets attributes=attrs"),
+    "xla_attributes_t": ("XLA_FFI_Attrs", _ARGUMENTS + "count=size types names values=attrs"),
+    "xla_version_t": ("XLA_FFI_Api_Version", _ARGUMENTS + "major=major_version minor=minor_version"),
+    "xla_error_create_t": ("XLA_FFI_Error_Create_Args", _ARGUMENTS + "message code=errc"),
+    "xla_error_destroy_t": ("XLA_FFI_Error_Destroy_Args", _ARGUMENTS + "error"),
+    "xla_stream_get_t": ("XLA_FFI_Stream_Get_Args", _CALL + "stream"),
+    "xla_schedule_t": ("XLA_FFI_ThreadPool_Schedule_Args", _CALL + "task data"),
+    "xla_thread_count_t": ("XLA_FFI_ThreadPool_NumThreads_Args", _CALL + "count=num_threads"),
+    "xla_device_get_t": ("XLA_FFI_DeviceOrdinal_Get_Args", _CALL + "device=device_ordinal"),
+    "xla_call_t": ("XLA_FFI_CallFrame", _CALL + "api stage arguments=args results=rets attributes=attrs"),
     "xla_metadata_extension_t": ("XLA_FFI_Metadata_Extension", "base=extension_base metadata"),
     "xla_metadata_t": ("XLA_FFI_Metadata", "struct_size version=api_version traits"),
-    "xla_api_t": ("XLA_FFI_Api", "struct_size extensions=extension_start version=api_version internal=internal_api "
-                  "error_create=XLA_FFI_Error_Create error_destroy=XLA_FFI_Error_Destroy stream_get=XLA_FFI_Stream_Get "
-                  "schedule=XLA_FFI_ThreadPool_Schedule thread_count=XLA_FFI_ThreadPool_NumThreads"
-                  " device_get=XLA_FFI_DeviceOrdinal_Get"),
-}  # fmt: skip
+    "xla_api_t": (
+        "XLA_FFI_Api",
+        _ARGUMENTS + "version=api_version internal=internal_api error_create=XLA_FFI_Error_Create "
+        "error_destroy=XLA_FFI_Error_Destroy stream_get=XLA_FFI_Stream_Get schedule=XLA_FFI_ThreadPool_Schedule "
+        "thread_count=XLA_FFI_ThreadPool_NumThreads device_get=XLA_FFI_DeviceOrdinal_Get",
+    ),
+}
 GROWS = ("xla_api_t", "xla_call_t", "xla_metadata_t")  # theirs may have further fields at the end
 VALUES = {
     "XLA_EXTENSION_METADATA": "XLA_FFI_Extension_Metadata", "XLA_INVALID_ARGUMENT": "XLA_FFI_Error_Code_INVALID_ARGUMENT",
