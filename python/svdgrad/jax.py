@@ -9,8 +9,9 @@ without communication.  Gradients are in JAX's convention (dL/dRe - i dL/dIm).
 Options of all functions:
   errors          "nan": what a bad matrix gives is NaN, and the others are what they would be without it; "raise": the
                   computation fails, in jit too, and the error (jax.errors.JaxRuntimeError, when the result is awaited)
-                  names the matrix; CPU only; "info": the result has one more field `info`, int32 of shape (...), 0
-                  fine, 1 not converged, 2 NaN or infinity in the input, 3 a result overflows.
+                  names the matrix by its place (in the shard, where the batch is sharded); CPU only; "info": the
+                  result has one more field `info`, int32 of shape (...), 0 fine, 1 not converged, 2 NaN or infinity in
+                  the input, 3 a result overflows.
   gap_policy      what gradients do where singular values are close: "default", "exact", "noise_floor", ("mask", x),
                   ("lorentz", x).  Derivatives of order two and more know no noise floor: they take the default.
   report          True: one more field `report`, see svdgrad.Report.  Without effect on norms, determinants and
@@ -134,6 +135,8 @@ def _compute_type(dtype):
         return np.dtype(np.float32)
     if not jnp.issubdtype(dtype, jnp.inexact):
         return jax.dtypes.canonicalize_dtype(np.float64)
+    if np.dtype(dtype).char not in "fdFD":
+        raise TypeError(f"array type {np.dtype(dtype).name} is unsupported in svdgrad")
     return np.dtype(dtype)
 
 
@@ -349,7 +352,7 @@ def spectral_norm(a, *, errors="nan", gap_policy="default", report=False, batch_
 def schatten_norm(a, p, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """(sum of s_i^p)^(1/p), p > 0: (...), real.  p = 1 is the nuclear norm, 2 the Frobenius norm, infinity the
     spectral norm."""
-    if p == math.inf:
+    if isinstance(p, (float, np.floating)) and p == math.inf:
         return _norm("schatten_norm", SPECTRAL, a, 1.0, errors, gap_policy)
     p = check_number("schatten_norm: p", p)
     if p <= 0:

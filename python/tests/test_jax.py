@@ -290,6 +290,20 @@ def test_integers_and_lists():
     assert np.allclose(sj.svdvals([[3.0, 0.0], [0.0, 4.0]]), [4, 3])
 
 
+def test_what_cannot_be_computed_is_named():
+    a = jnp.eye(3)
+    for call, error, text in (
+        (lambda: sj.svdvals(jnp.ones((3, 3), jnp.float8_e4m3fn)), TypeError, "array type float8_e4m3fn is unsupported"),
+        (lambda: jax.jit(sj.clip)(a, 0.5), TypeError, "clip: t is .*, must be one real number"),
+        (lambda: jax.jit(sj.schatten_norm)(a, 3.0), TypeError, "schatten_norm: p is .*, must be one real number"),
+        (lambda: sj.slogdet(a[:2]), ValueError, "slogdet: the matrices are 2-by-3, must be square"),
+        (lambda: sj.power_iteration(a, jnp.ones(2)), ValueError, "u has 2 entries, must have 3"),
+        (lambda: jax.hessian(lambda a: jnp.real(sj.nearest_rotation(a + 0j)[0, 0]))(a), NotImplementedError, "order two"),
+    ):
+        with pytest.raises(error, match=text):
+            call()
+
+
 def test_attributes_keep_double_precision():
     a = cases.random(5, 4)
     for name, value in (("soft_threshold", 0.1), ("power", 1 / 3), ("clip", 0.7), ("pinv", 0.3)):
