@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The border to JAX: handlers of XLA's foreign function interface, one for each operation and platform, all of them one
- * function over the table of common.h.  svdgrad/jax.py finds them by svdgrad_xla_handler() and registers them.
+ * function over the table of common.h.  svdgrad/_xla.py finds them by svdgrad_xla_handler() and registers them.
  *
- * A call brings the operands that are present, in order; the attribute `inputs` has bit i set if input i is there, `outputs`
- * likewise.  Further attributes are those of common.h by name (i64, f64), absent ones are 0, and
+ * A call brings the operands that are present, in order; the attribute `inputs` has bit i set if input i is there,
+ * `outputs` likewise.  Further attributes are those of common.h by name (i64, f64), absent ones are 0, and
  *   raise     i64: not 0: the call fails where a matrix fails
  *   function  string: the name that the error message speaks of
- * On CUDA one more result, uint8, is the workspace: so nothing is allocated during a call, and a call can be recorded in
- * a command buffer.  It has the dimensions of the batch and one more, so it is partitioned as the operands are.  On the CPU
- * memory is cheap to get, and the constant part of the workspace would be paid once for each matrix: the call allocates it. */
+ * On CUDA one more result, uint8, is the workspace: so nothing is allocated during a call, and a call can be recorded
+ * in a command buffer.  It has the dimensions of the batch and one more, so it is partitioned as the operands are.  On
+ * the CPU memory is cheap to get, and the constant part of the workspace would be paid once for each matrix: the call
+ * allocates it. */
 #include "common.h"
 #include "xla_ffi_abi.h"
 
@@ -57,8 +58,9 @@ typedef struct xla_pool {
   xla_context_t *context;
 } xla_pool_t;
 
-/* Work in pieces.  Everybody who runs takes pieces until there are none, the caller too; so the call ends however few of
- * the scheduled tasks get a thread in time.  A task may start when the call has returned: the job lives until the last. */
+/* Work in pieces.  Everybody who runs takes pieces until there are none, the caller too; so the call ends however few
+ * of the scheduled tasks get a thread in time.  A task may start when the call has returned: the job lives until the
+ * last one has ended. */
 typedef struct job {
   void (*body)(int64_t first, int64_t last, void *arg);
   void *arg;
@@ -196,8 +198,9 @@ static xla_error_t *read_options(const xla_call_t *call, const operation_t *oper
     else if (type == XLA_ATTRIBUTE_STRING && is_named(name, "function"))
       options->function = *(const xla_span_t *)value;
     else
-      return fail(call, XLA_INVALID_ARGUMENT, "svdgrad: %s: attribute %.*s is unknown, or of another type than i64 or f64",
-                  operation->name, (int)name->length, name->text);
+      return fail(call, XLA_INVALID_ARGUMENT,
+                  "svdgrad: %s: attribute %.*s is unknown, or of another type than i64 or f64", operation->name,
+                  (int)name->length, name->text);
   }
   return NULL;
 }
@@ -301,7 +304,8 @@ static xla_error_t *check_buffer(const xla_call_t *call, const operation_t *oper
     fits = buffer->shape[batch_rank + j] == extents[j];
   if (fits && batch_count == d->batch_count)
     return NULL;
-  return fail(call, XLA_INVALID_ARGUMENT, "svdgrad: %s: %s %d does not fit the type, the batch (%lld) or the matrices (%lld-by-%lld)",
+  return fail(call, XLA_INVALID_ARGUMENT,
+              "svdgrad: %s: %s %d does not fit the type, the batch (%lld) or the matrices (%lld-by-%lld)",
               operation->name, what, index, (long long)d->batch_count, (long long)d->m, (long long)d->n);
 }
 
@@ -380,6 +384,13 @@ static xla_error_t *place_of(const xla_call_t *call, svdgrad_backend_t backend, 
   return error;
 }
 
+static size_t size_of(const xla_buffer_t *bytes) {
+  size_t size = 1;
+  for (int64_t j = 0; j < bytes->rank; j++)
+    size *= (size_t)bytes->shape[j];
+  return size;
+}
+
 static xla_error_t *run(const xla_call_t *call, const operation_t *operation, const place_t *place,
                         const options_t *options, const buffers_t *buffers, const dimensions_t *d) {
   operand_t inputs[MOST_INPUTS], outputs[MOST_OUTPUTS];
@@ -387,20 +398,18 @@ static xla_error_t *run(const xla_call_t *call, const operation_t *operation, co
     inputs[i] = operand_of(buffers->inputs[i], operation->inputs[i], d, &options->attributes);
   for (int j = 0; j < operation->output_count; j++)
     outputs[j] = operand_of(buffers->outputs[j], operation->outputs[j], d, &options->attributes);
+  svdgrad_status_t status = SVDGRAD_STATUS_SUCCESS;
   size_t work_bytes = 0;
-  svdgrad_status_t status =
-      operation_workspace(place->backend, place->device, operation, d, &options->attributes, outputs, &work_bytes);
-  if (status)
-    return fail_with_status(call, operation, status);
-  void *own_work = NULL, *work = NULL;
+  void *work = NULL, *own_work = NULL;
   if (buffers->work) {
-    size_t given = 1;
-    for (int64_t j = 0; j < buffers->work->rank; j++)
-      given *= (size_t)buffers->work->shape[j];
-    work = buffers->work->data, work_bytes = given; /* the library checks that it is enough */
-  } else if (work_bytes) {
-    work = own_work = malloc(work_bytes);
-    if (!work)
+    work = buffers->work->data, work_bytes = size_of(buffers->work); /* the library checks that it is enough */
+  } else {
+    status =
+        operation_workspace(place->backend, place->device, operation, d, &options->attributes, outputs, &work_bytes);
+    if (status)
+      return fail_with_status(call, operation, status);
+    work = own_work = work_bytes ? malloc(work_bytes) : NULL;
+    if (work_bytes && !work)
       return fail(call, XLA_RESOURCE_EXHAUSTED, "svdgrad: %s: no %zu bytes for the workspace", operation->name,
                   work_bytes);
   }
@@ -431,7 +440,8 @@ static xla_error_t *handle(xla_call_t *call, svdgrad_backend_t backend, const op
   if (fill_metadata(call))
     return NULL;
   if (call->stage != XLA_STAGE_EXECUTE)
-    return fail(call, XLA_UNIMPLEMENTED, "svdgrad: %s: there is nothing to do in stage %d", operation->name, call->stage);
+    return fail(call, XLA_UNIMPLEMENTED, "svdgrad: %s: there is nothing to do in stage %d", operation->name,
+                call->stage);
   xla_error_t *error = read_options(call, operation, &options);
   if (!error)
     error = take_buffers(call, operation, &options, &buffers);
@@ -439,10 +449,12 @@ static xla_error_t *handle(xla_call_t *call, svdgrad_backend_t backend, const op
     error = learn_dimensions(call, operation, &buffers, &d);
   for (int i = 0; !error && i < operation->input_count; i++)
     if (buffers.inputs[i])
-      error = check_buffer(call, operation, buffers.inputs[i], operation->inputs[i], &d, &options.attributes, "input", i);
+      error =
+          check_buffer(call, operation, buffers.inputs[i], operation->inputs[i], &d, &options.attributes, "input", i);
   for (int j = 0; !error && j < operation->output_count; j++)
     if (buffers.outputs[j])
-      error = check_buffer(call, operation, buffers.outputs[j], operation->outputs[j], &d, &options.attributes, "output", j);
+      error = check_buffer(call, operation, buffers.outputs[j], operation->outputs[j], &d, &options.attributes,
+                           "output", j);
   if (!error)
     error = place_of(call, backend, &place);
   if (!error)
@@ -478,8 +490,9 @@ HANDLERS(12)
 HANDLERS(13)
 HANDLERS(14)
 HANDLERS(15)
-static const xla_handler_t handlers[][2] = {PAIR(0), PAIR(1), PAIR(2),  PAIR(3),  PAIR(4),  PAIR(5),  PAIR(6),  PAIR(7),
-                                            PAIR(8), PAIR(9), PAIR(10), PAIR(11), PAIR(12), PAIR(13), PAIR(14), PAIR(15)};
+static const xla_handler_t handlers[][2] = {PAIR(0),  PAIR(1),  PAIR(2),  PAIR(3), PAIR(4),  PAIR(5),
+                                            PAIR(6),  PAIR(7),  PAIR(8),  PAIR(9), PAIR(10), PAIR(11),
+                                            PAIR(12), PAIR(13), PAIR(14), PAIR(15)};
 enum { HANDLER_COUNT = sizeof handlers / sizeof *handlers };
 
 VISIBLE int svdgrad_xla_operation_count(void);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The part of XLA's foreign function interface (FFI) that we use, declared by ourselves: nothing of XLA is needed to build.
+/* The part of XLA's foreign function interface (FFI) that we use, declared by ourselves: nothing of XLA is needed to
+ * build.
  *
- * The interface is public and versioned; the source of these declarations is xla/ffi/api/c_api.h, which jaxlib installs.
- * tests/test_jax.py compares sizes, offsets and values with that file.  Fields and functions that we do not use are there
- * where others follow them. */
+ * The interface is public and versioned; the source of these declarations is xla/ffi/api/c_api.h, which jaxlib
+ * installs.  tests/test_jax.py compares sizes, offsets and values with that file.  Fields and functions that we do not
+ * use are there where others follow them. */
 #ifndef SVDGRAD_PYTHON_XLA_FFI_ABI_H
 #define SVDGRAD_PYTHON_XLA_FFI_ABI_H
 

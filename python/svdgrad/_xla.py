@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The operations of csrc/common.h as primitives of JAX: shapes, lowering to XLA's foreign function interface, sharding, and
-batching.  The rules of differentiation are in jax.py; nothing here depends on what an operation computes."""
+"""The operations of csrc/common.h as primitives of JAX: shapes, lowering to XLA's foreign function interface,
+sharding, and batching.  The rules of differentiation are in jax.py; nothing here depends on what an operation
+computes."""
 
 from __future__ import annotations
 
@@ -111,8 +112,8 @@ def _problem(kinds, avals):
 
 
 def like(aval, shape, dtype, rank: int, aval_rank: int):
-    """An abstract array with the batch of `aval` and its sharding over it; `rank` and `aval_rank` count what is no batch.
-    It varies over the axes of a shard_map over which `aval` does."""
+    """An abstract array with the batch of `aval` and its sharding over it; `rank` and `aval_rank` count what is no
+    batch. It varies over the axes of a shard_map over which `aval` does."""
     batch_rank = len(aval.shape) - aval_rank
     batch = tuple(aval.sharding.spec)[:batch_rank]
     spec = PartitionSpec(*batch, *[None] * (batch_rank - len(batch) + rank))
@@ -150,8 +151,8 @@ def _factor(i: int) -> str:
 
 
 def _sharding_rule(kinds_in, avals_in, kinds_out, avals_out):
-    """Shardy's rule: the dimensions of the batch are the same in all operands and results and may be sharded, those of the
-    matrices must not.  None where an extent is symbolic or 0."""
+    """Shardy's rule: the dimensions of the batch are the same in all operands and results and may be sharded, those of
+    the matrices must not.  None where an extent is symbolic or 0."""
     sizes, sides, batch_rank = [], [], len(avals_in[0].shape) - _rank(kinds_in[0])
     sizes += avals_in[0].shape[:batch_rank]
     for kinds, avals in ((kinds_in, avals_in), (kinds_out, avals_out)):
@@ -185,8 +186,8 @@ def _backend_config(attributes, inputs, outputs, raises, function):
 
 
 def _workspace_of(operation, batch, dtype, m, n, attributes, outputs, is_sharded):
-    """Bytes of workspace for each matrix, on CUDA.  A shard has fewer matrices, and the workspace has a constant part; it
-    is then taken for every smaller batch, in powers of two."""
+    """Bytes of workspace for each matrix, on CUDA.  A shard has fewer matrices, and the workspace has a constant part;
+    it is then taken for every smaller batch, in powers of two."""
     count = 1
     for extent in batch:
         if not isinstance(extent, (int, np.integer)):
@@ -218,9 +219,14 @@ def _lower(operation, platform, ctx, *operands, attributes, inputs, outputs, rai
         kinds_out = [*kinds_out, REPORT]
     rule = _sharding_rule(kinds_in, ctx.avals_in, kinds_out, avals_out)
     extra = {}
-    if rule is not None:  # Shardy takes the rule; what partitions the call afterwards asks how many dimensions are the batch
+    if (
+        rule is not None
+    ):  # Shardy takes the rule; what partitions the call afterwards asks how many dimensions are the batch
         batch_rank = len(ctx.avals_in[0].shape) - _rank(kinds_in[0])
-        extra = {"sdy.sharding_rule": rule, "mhlo.frontend_attributes": mlir.ir_attribute({"num_batch_dims": str(batch_rank)})}
+        extra = {
+            "sdy.sharding_rule": rule,
+            "mhlo.frontend_attributes": mlir.ir_attribute({"num_batch_dims": str(batch_rank)}),
+        }
     aliases = {}
     if operation.name in ("power_iteration", "spectral_normalize"):
         aliases = {1: 0, 2: 1}  # u and v start where the last iteration ended
@@ -264,8 +270,8 @@ def define(name: str, abstract_eval):
 
 
 def define_operation(name: str):
-    """The primitive of an operation of the table.  Parameters: `attributes`, masks of the `inputs` that are present and of
-    the `outputs` wanted, `raises`, and `function`, the name for its error."""
+    """The primitive of an operation of the table.  Parameters: `attributes`, masks of the `inputs` that are present
+    and of the `outputs` wanted, `raises`, and `function`, the name for its error."""
     operation = OPERATIONS[name]
 
     def abstract_eval(*avals, attributes, inputs, outputs, raises, function):

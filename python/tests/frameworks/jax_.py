@@ -9,8 +9,8 @@ import svdgrad.jax  # noqa: E402
 
 
 class Adapter:
-    """Gradients are in the convention dL/dRe + i dL/dIm; JAX's own is the conjugate of that.  Derivatives are compiled in
-    one piece, which takes less time than many small ones."""
+    """Gradients are in the convention dL/dRe + i dL/dIm; JAX's own is the conjugate of that.  Derivatives are compiled
+    in one piece, which takes less time than many small ones."""
 
     name = "jax"
     module = svdgrad.jax
