@@ -627,27 +627,37 @@ class _SpectralNormalize(_Operation):
         return self._tangents(saved, _real_inner(_outer(saved[5], saved[6]), saved[0]), da)
 
 
-@lru_cache(maxsize=1024)
+def _cached(make):
+    """A rule is made once for its arguments; torch.compile makes it while it traces."""
+    found = lru_cache(maxsize=1024, typed=True)(make)
+
+    def rule_of(*arguments):
+        return make(*arguments) if torch.compiler.is_compiling() else found(*arguments)
+
+    return rule_of
+
+
+@_cached
 def _svd_rule(rank, full_matrices, gap_policy):
     return _Svd(Attributes(rank, full_matrices, **gap_attributes(gap_policy)))
 
 
-@lru_cache(maxsize=1024)
+@_cached
 def _values_rule(rank, gap_policy):
     return _Values(Attributes(rank, **gap_attributes(gap_policy)))
 
 
-@lru_cache(maxsize=1024)
+@_cached
 def _function_rule(attributes):
     return _Function(attributes)
 
 
-@lru_cache(maxsize=1024)
+@_cached
 def _norm_rule(name, kind, p, gap_policy):
     return _Norm(name, Attributes(kind=kind, param=p, **gap_attributes(gap_policy)))
 
 
-@lru_cache(maxsize=1024)
+@_cached
 def _determinant_rule(gap_policy):
     return _Determinant(Attributes(**gap_attributes(gap_policy)))
 
@@ -931,7 +941,7 @@ def svdvals(a, *, rank=None, errors="nan", gap_policy="default", report=False, b
 # ---- functions of the singular values
 
 
-@lru_cache(maxsize=1024, typed=True)
+@_cached
 def _function_rule_of(name, m, n, value, relative, gap_policy):
     return _function_rule(Attributes(**function_attributes(name, m, n, value, relative), **gap_attributes(gap_policy)))
 
