@@ -720,8 +720,10 @@ class _Any(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx, _, __, *tangents):
-        rule = ctx.rule
-        found = rule.push(ctx.saved_tensors, tangents)
+        rule, saved = ctx.rule, ctx.saved_tensors
+        if not _is_transformed():  # here they still have their tangents
+            saved = tuple(_forward_ad.unpack_dual(x).primal for x in saved)
+        found = rule.push(saved, tangents)
         found = (found,) if isinstance(found, Tensor) else tuple(found)
         return (*found, *(None,) * (ctx.output_count - rule.count))
 
