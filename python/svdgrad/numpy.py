@@ -5,7 +5,8 @@ Arrays have the shape (..., m, n); k = min(m, n).  float32, float64, complex64 a
 booleans become float64.  Inputs may have any strides, and broadcast over the batch.  The GIL is released.
 
 Options of all functions:
-  errors          "nan": what a bad matrix gives is NaN, and the others are what they would be without it; "raise":
+  errors          "nan": a matrix with a NaN or an infinity gives NaN, and the others are what they would be without it (one
+                  that does not converge, which no known matrix does, keeps its last iterate); "raise":
                   numpy.linalg.LinAlgError names the matrix; "info": the result has one more field `info`, int32 of shape (...),
                   0 fine, 1 not converged, 2 NaN or infinity in the input, 3 a result overflows.
   gap_policy      what gradients do where singular values are close: "default", "exact", "noise_floor", ("mask", x),

@@ -192,6 +192,19 @@ def test_threads_share_the_library():
     assert all(results)
 
 
+def test_a_forked_child_computes():
+    code = """
+import os, numpy as np, svdgrad
+a = np.random.default_rng(0).standard_normal((5000, 8, 8))
+expected = svdgrad.svdvals(a)  # starts threads
+child = os.fork()
+if child == 0:
+    os._exit(0 if np.array_equal(svdgrad.svdvals(a), expected) else 1)
+assert os.waitpid(child, 0)[1] == 0
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
 def test_import_needs_numpy_alone():
     code = (
         "import sys; import svdgrad; "
