@@ -7,14 +7,14 @@ loss depends on the free phases of U and Vh, or singular values are equal, the g
 `report` says so.
 
 Works with autograd (reverse and forward mode, any order), torch.func (grad, vmap, jacrev, jacfwd, hessian), torch.compile
-with fullgraph=True and dynamic shapes, DataLoader workers.  On CUDA the
-kernels run on the current stream without synchronization.
+with fullgraph=True and dynamic shapes, DTensor (sharded on batch dimensions), workers of a DataLoader.  On CUDA the kernels
+run on the current stream without synchronization.
 
 Options of all functions:
   errors          "nan": what a bad matrix gives is NaN, and the others are what they would be without it; "raise":
-                  torch.linalg.LinAlgError names the matrix (on CUDA this synchronizes; not under torch.compile nor in vmap); "info": the
-                  result has one more field `info`, int32 of shape (...), 0 fine, 1 not converged, 2 NaN or infinity in the
-                  input, 3 a result overflows.
+                  torch.linalg.LinAlgError names the matrix (on CUDA this synchronizes; not under torch.compile nor in vmap);
+                  "info": the result has one more field `info`, int32 of shape (...), 0 fine, 1 not converged, 2 NaN or
+                  infinity in the input, 3 a result overflows.
   gap_policy      what gradients do where singular values are close: "default", "exact", "noise_floor", ("mask", x),
                   ("lorentz", x).  Without effect on a forward pass but for `report`.
   report          True: one more field `report`, see Report.
@@ -330,9 +330,12 @@ def _vjp(f, primals, cotangents):
 
 
 def _jvp(f, primals, tangents):
-    """The tangents of f, by two gradients: the first is linear in its cotangents, and the second transposes it.  (Forward
-    mode does not nest in forward mode.)"""
+    """The tangents of f.  Forward mode outside torch.func does not nest: there by two gradients, for the first is linear in
+    its cotangents, and the second transposes it."""
     f = _without_autocast(f)
+    tangents = tuple(t.to(p.dtype) for p, t in zip(primals, tangents, strict=True))
+    if _is_transformed():
+        return torch.func.jvp(f, tuple(primals), tangents)[1]
     outputs, pullback = torch.func.vjp(f, *primals)
     outputs = outputs if isinstance(outputs, tuple) else (outputs,)
 
@@ -340,7 +343,7 @@ def _jvp(f, primals, tangents):
         return pullback(cotangents if len(cotangents) > 1 else cotangents[0])
 
     _, push = torch.func.vjp(transposed, *(torch.zeros_like(y) for y in outputs))
-    return push(tuple(t.to(p.dtype) for p, t in zip(primals, tangents, strict=True)))
+    return push(tangents)
 
 
 def _outer(u, v):
@@ -627,27 +630,37 @@ class _SpectralNormalize(_Operation):
         return self._tangents(saved, _real_inner(_outer(saved[5], saved[6]), saved[0]), da)
 
 
-@lru_cache(maxsize=1024)
+def _cached(make):
+    """A rule is made once for its arguments; torch.compile makes it while it traces."""
+    found = lru_cache(maxsize=1024, typed=True)(make)
+
+    def rule_of(*arguments):
+        return make(*arguments) if torch.compiler.is_compiling() else found(*arguments)
+
+    return rule_of
+
+
+@_cached
 def _svd_rule(rank, full_matrices, gap_policy):
     return _Svd(Attributes(rank, full_matrices, **gap_attributes(gap_policy)))
 
 
-@lru_cache(maxsize=1024)
+@_cached
 def _values_rule(rank, gap_policy):
     return _Values(Attributes(rank, **gap_attributes(gap_policy)))
 
 
-@lru_cache(maxsize=1024)
+@_cached
 def _function_rule(attributes):
     return _Function(attributes)
 
 
-@lru_cache(maxsize=1024)
+@_cached
 def _norm_rule(name, kind, p, gap_policy):
     return _Norm(name, Attributes(kind=kind, param=p, **gap_attributes(gap_policy)))
 
 
-@lru_cache(maxsize=1024)
+@_cached
 def _determinant_rule(gap_policy):
     return _Determinant(Attributes(**gap_attributes(gap_policy)))
 
@@ -711,7 +724,8 @@ class _Any(torch.autograd.Function):
     @staticmethod
     def jvp(ctx, _, __, *tangents):
         rule = ctx.rule
-        found = rule.push(ctx.saved_tensors, tangents)
+        saved = tuple(_forward_ad.unpack_dual(x).primal for x in ctx.saved_tensors)  # they have their tangents still
+        found = rule.push(saved, tangents)
         found = (found,) if isinstance(found, Tensor) else tuple(found)
         return (*found, *(None,) * (ctx.output_count - rule.count))
 
@@ -769,6 +783,39 @@ _register_derivative("norm", lambda attributes: _Norm("", attributes), 1, (0, 1)
 _register_derivative("determinant", _Determinant, 1, (1, 2))
 _register_derivative("power_iteration", _PowerIteration, 3, (2, 0, 1, 3))
 _register_derivative("spectral_normalize", _SpectralNormalize, 3, (4, 2, 0, 1))
+
+# ---- DTensor: every operator works on shards of the batch
+
+_sharding_is_registered = False
+
+
+def _register_sharding():
+    """Once, at the first call with a DTensor: torch.distributed is slow to import."""
+    global _sharding_is_registered
+    from torch.distributed.tensor import Replicate, Shard
+    from torch.distributed.tensor.experimental import register_sharding
+
+    def strategies_of(row):
+        def strategies(*arguments):
+            inputs = arguments[: len(row.inputs)]
+            wanted = arguments[len(row.inputs)] if len(arguments) > len(row.inputs) else _ALL
+            absent = [x.ndim == 1 and x.shape[0] == 0 for x in inputs]
+            batch_rank = min(x.ndim - _RANKS.get(kind, 1) for x, kind, none in zip(inputs, row.inputs, absent, strict=True) if not none)
+            missing = [row.optional_outputs >> j & 1 and not wanted >> j & 1 for j in range(len(row.outputs))]
+            further = [None] * (len(arguments) - len(inputs))
+            found = []
+            for placement in (Replicate(), *map(Shard, range(batch_rank))):
+                found.append(([Replicate() if none else placement for none in missing],
+                              [Replicate() if none else placement for none in absent] + further))  # fmt: skip
+            return found
+
+        return strategies
+
+    for operators in (_PUBLIC, _RAW):
+        for name, op in zip(_ROWS, operators, strict=True):
+            register_sharding(op)(strategies_of(_ROWS[name]))
+    _sharding_is_registered = True
+
 
 # ---- results
 
@@ -868,6 +915,8 @@ def _matrices(a, name="a"):
         raise TypeError(f"{name} is a {type(a).__name__}, must be a torch.Tensor")
     if a.ndim < 2:
         raise ValueError(f"{name}: {a.ndim}-dimensional tensor given, must be at least two-dimensional")
+    if type(a) not in _PLAIN_TYPES and type(a).__name__ == "DTensor" and not _sharding_is_registered:
+        _register_sharding()
     if a.dtype in _TYPES:
         return a, None
     if a.dtype in _LOW_TYPES:
@@ -931,7 +980,7 @@ def svdvals(a, *, rank=None, errors="nan", gap_policy="default", report=False, b
 # ---- functions of the singular values
 
 
-@lru_cache(maxsize=1024, typed=True)
+@_cached
 def _function_rule_of(name, m, n, value, relative, gap_policy):
     return _function_rule(Attributes(**function_attributes(name, m, n, value, relative), **gap_attributes(gap_policy)))
 

@@ -41,6 +41,7 @@ class Adapter:
         return self.numpy(found)
 
     def jit(self, f):
+        torch.compiler.reset()  # many functions share one place in the source
         return torch.compile(f, fullgraph=True, backend="aot_eager")
 
     def vmap(self, f):
