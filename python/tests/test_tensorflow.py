@@ -265,6 +265,23 @@ def test_drop_in_for_tf_linalg_svd(dtype):
 
 
 @pytest.mark.parametrize("dtype", [tf.float64, tf.complex128], ids=lambda t: t.name)
+@pytest.mark.parametrize("full", [False, True], ids=["thin", "full"])
+def test_gradients_of_v_are_those_of_vh(full, dtype):
+    a = cases.random(3, 5, dtype=dtype.as_numpy_dtype)
+    w = tf.constant(cases.random(5, 5 if full else 3, seed=3))
+
+    def of_v(x):
+        s, u, v = st.tf_svd(x, full)
+        return tf.reduce_sum(w * tf.abs(v) ** 2) + tf.reduce_sum(s**3) + tf.math.real(u[0, 0] * tf.math.conj(v[1, 0]))
+
+    def of_vh(x):
+        U, S, Vh = st.svd(x, full)
+        return tf.reduce_sum(tf.transpose(w) * tf.abs(Vh) ** 2) + tf.reduce_sum(S**3) + tf.math.real(U[0, 0] * Vh[0, 1])
+
+    assert np.allclose(gradient(of_v, a), gradient(of_vh, a), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [tf.float64, tf.complex128], ids=lambda t: t.name)
 def test_gradients_have_the_convention_of_tensorflow(dtype):
     """The same as those of tf.linalg.svd where that has some."""
 
