@@ -510,7 +510,7 @@ def _slogdet_gradient(absent_inputs, attributes, a, *gradients):
     S, U, Vh, _ = svd(a, policy)
     factor = tf.zeros_like(a[..., 0, 0])
     if not absent_inputs & 8:
-        factor += tf.cast(gradients[-1], a.dtype)
+        factor += _cast(gradients[-1], a)
     if not absent_inputs & 4 and a.dtype.is_complex:
         sign = slogdet(a, policy)[0]
         turned = tf.math.imag(tf.math.conj(sign) * gradients[0])
