@@ -165,6 +165,22 @@ def test_errors_that_only_show_in_the_call():
         st.svd([[1, 2], [3, 4]])
 
 
+def test_derivatives_of_order_two_that_need_known_m_and_n():
+    def second(f):
+        def of(x):
+            g = tf.gradients(f(x), x)[0]
+            return tf.gradients(tf.reduce_sum(g * g), x)[0]
+
+        return tf.function(of, input_signature=[tf.TensorSpec([None, None], tf.float64)])
+
+    a = tf.constant(cases.random(4, 3))
+    with pytest.raises(ValueError, match="needs matrices whose m and n are known before the call: the shape is \\(None, None\\)"):
+        second(lambda x: tf.reduce_sum(st.polar(x) ** 3))(a)
+    U, S, Vh = st.svd(a, False)
+    found = second(lambda x: tf.reduce_sum(st.svd(x, False).S ** 3))(a)  # here the library has it
+    assert np.allclose(found, (U * (2 * 6 * S * 3 * S**2)) @ Vh)
+
+
 def test_errors_raise_in_a_graph_too():
     a = cases.random(2, 3, 4, 3)
     a[1, 2, 0, 0], a[1, 0, 1, 1] = np.nan, np.inf
