@@ -7,6 +7,7 @@
  *   each attribute of common.h by its name; a real number x is written as f*2^e with integers f and e
  *   absent_inputs, absent_outputs   sums of 1 << i over the row's optional operands that are absent; an absent input can be
  *                                   any tensor of its type and is not read, an absent output has the shape [0]
+ *   gives_v                         1: V, n-by-r, in the place of Vh among the outputs of the row "svd"
  *   raise_as                        a name: a matrix whose info is not 0 makes the op fail, with this name in the message
  * Every op has the matrices A as its first input; rows that work on the factors alone do not read it.  So gradients of
  * all ops have one variable, A, and S, U and Vh are by contract those of A.  svdgrad/tensorflow.py has the gradients. */
@@ -96,7 +97,7 @@ typedef struct kernel {
   op_t op;
   svdgrad_dtype_t dtype;
   attributes_t attributes;
-  int64_t absent_inputs, absent_outputs;
+  int64_t absent_inputs, absent_outputs, gives_v;
   char raise_as[64];
 } kernel_t;
 
@@ -108,6 +109,8 @@ static int64_t *integer_option(kernel_t *kernel, const char *name) {
       return integers + i;
   if (strcmp(name, "absent_inputs") == 0)
     return &kernel->absent_inputs;
+  if (strcmp(name, "gives_v") == 0 && strcmp(kernel->op.operation->name, "svd") == 0)
+    return &kernel->gives_v;
   return strcmp(name, "absent_outputs") == 0 ? &kernel->absent_outputs : NULL;
 }
 static double *real_option(kernel_t *kernel, const char *name) {
@@ -266,6 +269,16 @@ static operand_t operand_of_tensor(const call_t *call, const TF_Tensor *tensor, 
   return operand_packed(data ? data : no_elements, kind, &call->d, &call->kernel->attributes);
 }
 
+static int is_v(const call_t *call, int j) {
+  return call->kernel->gives_v && call->kernel->op.operation->outputs[j] == OPERAND_VH &&
+         !is_absent(call->kernel->absent_outputs, j);
+}
+
+static void swap(int64_t pair[2]) {
+  const int64_t first = pair[0];
+  pair[0] = pair[1], pair[1] = first;
+}
+
 static int make_output(call_t *call, int j) {
   const operand_kind_t kind = call->kernel->op.operation->outputs[j];
   int64_t shape[MOST_DIMENSIONS + 2] = {0}, count = call->d.batch_count;
@@ -280,6 +293,8 @@ static int make_output(call_t *call, int j) {
     for (int k = 0; k < call->batch_rank; k++)
       shape[k] = TF.Dim(call->in[0], k);
     operand_extents(kind, &call->d, &call->kernel->attributes, shape + call->batch_rank);
+    if (is_v(call, j))
+      swap(shape + call->batch_rank);
     for (int k = call->batch_rank; k < rank; k++)
       count *= shape[k];
   }
@@ -290,7 +305,22 @@ static int make_output(call_t *call, int j) {
     call->outputs[j] = operand_of_tensor(call, call->out[j], kind);
   if (!absent && kind == OPERAND_INFO)
     call->info = call->outputs[j].data;
+  if (is_v(call, j)) /* the transpose is Vh with other strides */
+    call->outputs[j].strides[0] = 1, call->outputs[j].strides[1] = shape[call->batch_rank + 1];
   return 1;
+}
+
+/* The rest of the way from the transpose of Vh to V. */
+static void conjugate_v(const call_t *call) {
+  for (int j = 0; j < call->kernel->op.operation->output_count; j++)
+    if (is_v(call, j) && (call->d.dtype == SVDGRAD_C64 || call->d.dtype == SVDGRAD_C128)) {
+      const int64_t count = call->d.batch_count * call->outputs[j].batch_stride;
+      for (int64_t i = 0; i < count; i++)
+        if (call->d.dtype == SVDGRAD_C64)
+          ((float *)call->outputs[j].data)[2 * i + 1] *= -1;
+        else
+          ((double *)call->outputs[j].data)[2 * i + 1] *= -1;
+    }
 }
 
 static int make_operands(call_t *call) {
@@ -323,7 +353,10 @@ static int run_operation(call_t *call) {
   status = operation_run(SVDGRAD_BACKEND_CPU, 0, NULL, (pool_t){NULL, NULL}, operation, &call->d, attributes,
                          call->inputs, call->outputs, work, bytes);
   free(work);
-  return status ? fail_with(call, status) : 1;
+  if (status)
+    return fail_with(call, status);
+  conjugate_v(call);
+  return 1;
 }
 
 /* "svd: matrix [1, 2] failed: it has a NaN or an infinity, and 3 other matrices failed". */

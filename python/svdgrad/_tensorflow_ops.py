@@ -51,14 +51,14 @@ _INTEGERS, _REALS = Attributes._fields[:8], Attributes._fields[8:]
 
 
 @lru_cache(maxsize=4096)
-def _options(attributes, absent_inputs, absent_outputs, raise_as):
+def _options(attributes, absent_inputs, absent_outputs, raise_as, gives_v=0):
     """The attribute `options` of an op, see csrc/tf_ops.c."""
     values = [f"{name}={value}" for name, value in zip(_INTEGERS, attributes.integers()) if value]
     for name, value in zip(_REALS, attributes.reals()):
         fraction, exponent = math.frexp(value)
         if value:
             values.append(f"{name}={int(fraction * 2**53)}*2^{exponent - 53}")
-    further = {"absent_inputs": absent_inputs, "absent_outputs": absent_outputs, "raise_as": raise_as}
+    further = {"absent_inputs": absent_inputs, "absent_outputs": absent_outputs, "gives_v": gives_v, "raise_as": raise_as}
     return " ".join(values + [f"{name}={value}" for name, value in further.items() if value])
 
 
@@ -67,7 +67,7 @@ def _parsed(options):
     """(attributes, absent_inputs, absent_outputs) from the text of _options()."""
     found = dict(option.split("=") for option in options.decode().split())
     absent = [int(found.pop(name, "0")) for name in ("absent_inputs", "absent_outputs")]
-    found.pop("raise_as", None)
+    found.pop("gives_v", None), found.pop("raise_as", None)
     for name, value in found.items():
         fraction, _, exponent = value.partition("*2^")
         found[name] = math.ldexp(int(fraction), int(exponent)) if exponent else int(fraction)
@@ -85,7 +85,7 @@ def _check_compiler(name):
     if in_xla:
         raise NotImplementedError(
             f"svdgrad.tensorflow: {name} has no kernel for XLA: call it outside of the functions with jit_compile=True, "
-            "from a tf.function without it that may call them (or use svdgrad.jax, whose functions compile)"
+            "from a tf.function without it that may call them; in Keras, model.compile(..., jit_compile=False)"
         )
 
 
@@ -118,7 +118,7 @@ def _set_shapes(a, attributes, **tensors):
     batch, (m, n) = a.shape[:-2], a.shape[-2:] if a.shape.rank is not None else (None, None)
     r = attributes.rank or (None if m is None or n is None else min(m, n))
     full = attributes.full_matrices
-    shapes = {"S": [r], "U": [m, m if full else r], "Vh": [n if full else r, n], "A": [m, n], "value": [],
+    shapes = {"S": [r], "U": [m, m if full else r], "Vh": [n if full else r, n], "V": [n, n if full else r], "A": [m, n], "value": [],
               "Y": [n if attributes.form else m, n], "report": [REPORT_BYTES], "info": []}  # fmt: skip
     for name, tensor in tensors.items():
         tensor.set_shape(batch.concatenate(shapes[name]))
@@ -135,6 +135,15 @@ def svd(a, attributes, values_only=False, raise_as=""):
         S, U, Vh, _ = outputs
         _set_shapes(a, attributes, S=S, **({} if values_only else {"U": U, "Vh": Vh}))
     return outputs
+
+
+def svd_with_v(a, attributes):
+    """S, U, V."""
+    S, U, V, _ = _OPS["svd"](a, REAL[a.dtype], _options(attributes, 0, 0, "", 1))
+    if not tf.executing_eagerly():
+        _check_compiler("svd")
+        _set_shapes(a, attributes, S=S, U=U, V=V)
+    return S, U, V
 
 
 def svd_backward(a, S, U, Vh, gS, gU, gVh, attributes):
@@ -343,6 +352,8 @@ def _(op, gS, gU, gVh, _):
         return None
     if absent:
         S, U, Vh, _ = svd(a, attributes)
+    elif b"gives_v" in op.get_attr("options"):
+        Vh, gVh = tf.linalg.adjoint(Vh), None if gVh is None else tf.linalg.adjoint(gVh)
     return svd_backward(a, S, U, Vh, gS, gU, gVh, attributes)
 
 
@@ -499,7 +510,7 @@ def _slogdet_gradient(absent_inputs, attributes, a, *gradients):
     S, U, Vh, _ = svd(a, policy)
     factor = tf.zeros_like(a[..., 0, 0])
     if not absent_inputs & 8:
-        factor += tf.cast(gradients[-1], a.dtype)
+        factor += _cast(gradients[-1], a)
     if not absent_inputs & 4 and a.dtype.is_complex:
         sign = slogdet(a, policy)[0]
         turned = tf.math.imag(tf.math.conj(sign) * gradients[0])

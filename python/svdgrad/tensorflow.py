@@ -158,11 +158,14 @@ def svdvals(a, *, rank=None, errors="nan", gap_policy="default", report=False, b
 
 def tf_svd(tensor, full_matrices=False, compute_uv=True, name=None):
     """As tf.linalg.svd: s, u, v with tensor = u @ diag(s) @ v^H (V, not V^H), or s alone."""
-    with tf.name_scope(name or "svd"):
-        if not compute_uv:
-            return svdvals(tensor)
-        U, S, Vh = svd(tensor, full_matrices)
-        return S, U, tf.linalg.adjoint(Vh)
+    if name is not None:
+        with tf.name_scope(name):
+            return tf_svd(tensor, full_matrices, compute_uv)
+    if not compute_uv:
+        return svdvals(tensor)
+    a, narrow = _wide(tensor, "tensor")
+    s, u, v = ops.svd_with_v(a, _svd_attributes(bool(full_matrices), 0, "default"))
+    return (s, u, v) if narrow is None else tuple(tf.cast(x, narrow) for x in (s, u, v))
 
 
 # ---- functions of the singular values

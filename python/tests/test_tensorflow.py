@@ -165,6 +165,22 @@ def test_errors_that_only_show_in_the_call():
         st.svd([[1, 2], [3, 4]])
 
 
+def test_derivatives_of_order_two_that_need_known_m_and_n():
+    def second(f):
+        def of(x):
+            g = tf.gradients(f(x), x)[0]
+            return tf.gradients(tf.reduce_sum(g * g), x)[0]
+
+        return tf.function(of, input_signature=[tf.TensorSpec([None, None], tf.float64)])
+
+    a = tf.constant(cases.random(4, 3))
+    with pytest.raises(ValueError, match="needs matrices whose m and n are known before the call: the shape is \\(None, None\\)"):
+        second(lambda x: tf.reduce_sum(st.polar(x) ** 3))(a)
+    U, S, Vh = st.svd(a, False)
+    found = second(lambda x: tf.reduce_sum(st.svd(x, False).S ** 3))(a)  # here the library has it
+    assert np.allclose(found, (U * (2 * 6 * S * 3 * S**2)) @ Vh)
+
+
 def test_errors_raise_in_a_graph_too():
     a = cases.random(2, 3, 4, 3)
     a[1, 2, 0, 0], a[1, 0, 1, 1] = np.nan, np.inf
@@ -262,6 +278,23 @@ def test_drop_in_for_tf_linalg_svd(dtype):
         assert np.allclose((u[..., :3] * tf.cast(s, dtype)[..., None, :]) @ tf.linalg.adjoint(v[..., :3]), a, atol=1e-5)
         assert np.allclose(s, like[0], atol=1e-5)
     assert np.allclose(st.tf_svd(a, compute_uv=False), tf.linalg.svd(a, compute_uv=False), atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [tf.float64, tf.complex128], ids=lambda t: t.name)
+@pytest.mark.parametrize("full", [False, True], ids=["thin", "full"])
+def test_gradients_of_v_are_those_of_vh(full, dtype):
+    a = cases.random(3, 5, dtype=dtype.as_numpy_dtype)
+    w = tf.constant(cases.random(5, 5 if full else 3, seed=3))
+
+    def of_v(x):
+        s, u, v = st.tf_svd(x, full)
+        return tf.reduce_sum(w * tf.abs(v) ** 2) + tf.reduce_sum(s**3) + tf.math.real(u[0, 0] * tf.math.conj(v[1, 0]))
+
+    def of_vh(x):
+        U, S, Vh = st.svd(x, full)
+        return tf.reduce_sum(tf.transpose(w) * tf.abs(Vh) ** 2) + tf.reduce_sum(S**3) + tf.math.real(U[0, 0] * Vh[0, 1])
+
+    assert np.allclose(gradient(of_v, a), gradient(of_vh, a), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [tf.float64, tf.complex128], ids=lambda t: t.name)
