@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What we use of TensorFlow's C API (tensorflow/c/{ops,kernels,tf_tensor,tf_status,tf_datatype}.h), declared by ourselves: the
- * border is built without TensorFlow, and finds these functions in the library of it that is loaded already.  All
- * structures are opaque.  A test compares the types and values below with TensorFlow's own headers. */
+/* What we use of TensorFlow's C API (tensorflow/c/{ops,kernels,tf_tensor,tf_status,tf_datatype}.h), declared by
+ * ourselves: the border is built without TensorFlow, and finds these functions in the library of it that is loaded
+ * already.  All structures are opaque.  A test compares the types and values below with TensorFlow's own headers. */
 #ifndef SVDGRAD_PYTHON_TF_ABI_H
 #define SVDGRAD_PYTHON_TF_ABI_H
 

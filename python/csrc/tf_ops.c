@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The border to TensorFlow: one op for each row of the table, "SvdgradSvd", "SvdgradSvdBackward", and so on, with a kernel
- * for the CPU.  tf.load_op_library() loads this file; its constructor registers them.
+/* The border to TensorFlow: one op for each row of the table, "SvdgradSvd", "SvdgradSvdBackward", and so on, with a
+ * kernel for the CPU.  tf.load_op_library() loads this file; its constructor registers them.
  *
  * An op has the row's inputs and outputs and two or three attributes: T, the element type; R, its real type, where an
  * operand has that; and `options`, a text such as "rank=2 absent_outputs=6" of what is not zero:
  *   each attribute of common.h by its name; a real number x is written as f*2^e with integers f and e
- *   absent_inputs, absent_outputs   sums of 1 << i over the row's optional operands that are absent; an absent input can be
- *                                   any tensor of its type and is not read, an absent output has the shape [0]
+ *   absent_inputs, absent_outputs   sums of 1 << i over the row's optional operands that are absent; an absent input
+ *                                   can be any tensor of its type and is not read, an absent output has the shape [0]
  *   gives_v                         1: V, n-by-r, in the place of Vh among the outputs of the row "svd"
- *   raise_as                        a name: a matrix whose info is not 0 makes the op fail, with this name in the message
+ *   raise_as                        a name: a matrix whose info is not 0 makes the op fail, with this name in the
+ *                                   message
  * Every op has the matrices A as its first input; rows that work on the factors alone do not read it.  So gradients of
- * all ops have one variable, A, and S, U and Vh are by contract those of A.  svdgrad/tensorflow.py has the gradients. */
+ * all ops have one variable, A; S, U and Vh are those of A.  svdgrad/_tensorflow_ops.py has the gradients. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* RTLD_DEFAULT, strtok_r */
 #endif
@@ -419,8 +420,8 @@ static void set_output(const shapes_t *shapes, int j, TF_ShapeHandle *first, TF_
   TF.DeleteShapeHandle(shape);
 }
 
-/* The C API tells a shape function no attribute but types.  So what depends on a rank, on full_matrices, on the form and
- * on absence is left unknown here; svdgrad/tensorflow.py fills it in. */
+/* The C API tells a shape function no attribute but types.  So what depends on a rank, on full_matrices, on the form
+ * and on absence is left unknown here; svdgrad/_tensorflow_ops.py fills it in. */
 static void set_outputs(const op_t *op, const shapes_t *shapes) {
   for (int j = 0; j < op->operation->output_count && TF.GetCode(shapes->status) == CODE_OK; j++) {
     if (op->operation->optional_outputs >> j & 1U)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Completion of a matrix with a nuclear norm, in NumPy: a picture is found again from a quarter of its entries and noise.
+"""Completion of a matrix with a nuclear norm, in NumPy: a picture from a quarter of its entries, with noise.
 
 Of all matrices that are close to the entries seen, the one of least nuclear norm: minimize
     1/2 |P (X - seen)|^2 + t |X|_*        (P: the entries that are seen)
-by proximal gradient steps with momentum, X = soft_threshold(Z - P (Z - seen), t) (Beck and Teboulle, SIAM J. Imaging Sci. 2,
-2009; Mazumder, Hastie and Tibshirani, JMLR 11, 2010).  t goes down from a large value, and every solution starts the next.
+by proximal gradient steps with momentum, X = soft_threshold(Z - P (Z - seen), t) (Beck and Teboulle, SIAM J.  Imaging
+Sci. 2, 2009; Mazumder, Hastie and Tibshirani, JMLR 11, 2010).  t goes down from a large value, and every solution
+starts the next.
 
     python numpy_completion.py [figure.svg]
 """
@@ -61,7 +62,12 @@ def png(image):
     gray = np.where(np.isfinite(image), 255 * np.clip(np.nan_to_num(image), 0, 1), 255).astype(np.uint8)
     rows = np.pad(gray, ((0, 0), (1, 0)))  # each row starts with 0: no filter
     header = struct.pack(">2I5B", image.shape[1], image.shape[0], 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows.tobytes())) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(rows.tobytes()))
+        + chunk(b"IEND", b"")
+    )
 
 
 def draw(path, panels):
@@ -73,7 +79,9 @@ def draw(path, panels):
         file.write('<rect width="100%" height="100%" fill="white"/>\n')
         for column, (title, image) in enumerate(panels):
             data, left = base64.b64encode(png(image)).decode(), column * (side + 20) + 10
-            file.write(f'<text x="{left}" y="20" font-size="14">{title}</text>\n<image x="{left}" y="30" width="{side}" ')
+            file.write(
+                f'<text x="{left}" y="20" font-size="14">{title}</text>\n<image x="{left}" y="30" width="{side}" '
+            )
             file.write(f'height="{side}" style="image-rendering:pixelated" href="data:image/png;base64,{data}"/>\n')
         file.write("</svg>\n")
 

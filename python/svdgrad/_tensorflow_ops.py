@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The ops of csrc/tf_ops.c, and their gradients.
 
-Each op takes the matrices A first.  S, U and Vh among its inputs are by contract those of A, so gradients flow to A alone and
-to the inputs that are no factors.  Gradients of first order are ops of the C library; those of higher order are ops
-too where there are some, else derivatives of formulas in TensorFlow's operations."""
+Each op takes the matrices A first.  S, U and Vh among its inputs are by contract those of A, so gradients flow to A
+alone and to the inputs that are no factors.  Gradients of first order are ops of the C library; those of higher
+order are ops too where there are some, else derivatives of formulas in TensorFlow's operations."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def _load():
     return library
 
 
-# For each op: number of the first input after A in the row of csrc/common.c; types of these inputs, T or real (R); whether
-# R is not seen from them.
+# For each op: number of the first input after A in the row of csrc/common.c; types of these inputs, T or real (R);
+# whether R is not seen from them.
 _ROWS = {
     "svd": (1, "", True),
     "svd_backward": (1, "RTTRTT", False),
@@ -58,7 +58,12 @@ def _options(attributes, absent_inputs, absent_outputs, raise_as, gives_v=0):
         fraction, exponent = math.frexp(value)
         if value:
             values.append(f"{name}={int(fraction * 2**53)}*2^{exponent - 53}")
-    further = {"absent_inputs": absent_inputs, "absent_outputs": absent_outputs, "gives_v": gives_v, "raise_as": raise_as}
+    further = {
+        "absent_inputs": absent_inputs,
+        "absent_outputs": absent_outputs,
+        "gives_v": gives_v,
+        "raise_as": raise_as,
+    }
     return " ".join(values + [f"{name}={value}" for name, value in further.items() if value])
 
 
@@ -84,8 +89,9 @@ def _check_compiler(name):
         return
     if in_xla:
         raise NotImplementedError(
-            f"svdgrad.tensorflow: {name} has no kernel for XLA: call it outside of the functions with jit_compile=True, "
-            "from a tf.function without it that may call them; in Keras, model.compile(..., jit_compile=False)"
+            f"svdgrad.tensorflow: {name} has no kernel for XLA: call it outside of the functions with "
+            "jit_compile=True, from a tf.function without it that may call them; in Keras, "
+            "model.compile(..., jit_compile=False)"
         )
 
 
@@ -118,8 +124,9 @@ def _set_shapes(a, attributes, **tensors):
     batch, (m, n) = a.shape[:-2], a.shape[-2:] if a.shape.rank is not None else (None, None)
     r = attributes.rank or (None if m is None or n is None else min(m, n))
     full = attributes.full_matrices
-    shapes = {"S": [r], "U": [m, m if full else r], "Vh": [n if full else r, n], "V": [n, n if full else r], "A": [m, n], "value": [],
-              "Y": [n if attributes.form else m, n], "report": [REPORT_BYTES], "info": []}  # fmt: skip
+    shapes = {"S": [r], "U": [m, m if full else r], "Vh": [n if full else r, n], "V": [n, n if full else r],
+              "A": [m, n], "value": [], "Y": [n if attributes.form else m, n],
+              "report": [REPORT_BYTES], "info": []}  # fmt: skip
     for name, tensor in tensors.items():
         tensor.set_shape(batch.concatenate(shapes[name]))
 
@@ -248,7 +255,7 @@ def _is_zero(gradient):
 
 
 def _is_wanted(op, i):
-    """Whether a tape asks for the gradient with respect to input i.  (In a graph, what is not wanted is dropped later.)"""
+    """Whether a tape asks for the gradient with respect to input i.  (In a graph, what is not wanted is dropped.)"""
     return i not in (getattr(op, "skip_input_indices", None) or ())
 
 
@@ -261,7 +268,7 @@ def _sum(x, y):
 
 
 def _keep_shapes_in_forward_mode():
-    """TensorFlow traces the JVP of an op for each shape, but after 32 traces for unknown shapes: formulas need m and n."""
+    """TensorFlow traces the JVP of an op for each shape, after 32 traces for unknown ones: formulas need m and n."""
     try:
         from tensorflow.python.eager import forwardprop
 
@@ -334,7 +341,9 @@ def _through_factors(formula, a, S, U, Vh, cotangent, attributes):
             "svdgrad.tensorflow: this derivative of order two needs matrices whose m and n are known before the call: "
             f"the shape is {a.shape}, set it by tf.ensure_shape()"
         )
-    factors = Attributes(attributes.rank, attributes.full_matrices, gap_policy=attributes.gap_policy, gap_param=attributes.gap_param)
+    factors = Attributes(
+        attributes.rank, attributes.full_matrices, gap_policy=attributes.gap_policy, gap_param=attributes.gap_param
+    )
     gS, gU, gVh, gA = _pullback(lambda *x: (formula(*x),), [S, U, Vh, a], [cotangent])
     through = svd_backward(a, S, U, Vh, gS, gU, gVh, factors)
     return _sum(gA, through)

@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """svdgrad for TensorFlow: names and result types of svdgrad, and tf_svd() with those of tf.linalg.svd.
 
-Tensors have the shape (..., m, n); k = min(m, n); batch, m, n and the number of dimensions may be unknown in a tf.function.
-float32, float64, complex64 and complex128 keep their type; bfloat16 and float16 are computed in float32.  Everything has
-gradients of first and higher order (tf.GradientTape, tf.gradients), complex ones in TensorFlow's convention dL/dRe + i dL/dIm,
-and forward mode (tf.autodiff.ForwardAccumulator); tf.function, tf.vectorized_map and SavedModels work.  A program
-that loads a SavedModel imports this module first.
+Tensors have the shape (..., m, n); k = min(m, n); batch, m, n and the number of dimensions may be unknown in a
+tf.function. float32, float64, complex64 and complex128 keep their type; bfloat16 and float16 are computed in
+float32.  Everything has gradients of first and higher order (tf.GradientTape, tf.gradients), complex ones in
+TensorFlow's convention dL/dRe + i dL/dIm, and forward mode (tf.autodiff.ForwardAccumulator); tf.function,
+tf.vectorized_map and SavedModels work.  A program that loads a SavedModel imports this module first.
 
-The kernels are for the CPU and use svdgrad's own threads (SVDGRAD_NUM_THREADS), since TensorFlow gives its thread pools to no
-kernel from outside.  There is none for XLA: in a tf.function with jit_compile=True these functions raise
+The kernels are for the CPU and use svdgrad's own threads (SVDGRAD_NUM_THREADS), since TensorFlow gives its thread pools
+to no kernel from outside.  There is none for XLA: in a tf.function with jit_compile=True these functions raise
 NotImplementedError; leave jit_compile=True to the functions that do not call them.
 
 Options of all functions:
   errors          "nan": what a bad matrix gives is NaN, and the others are what they would be without it; "raise":
-                  tf.errors.InvalidArgumentError names the matrix, also in a graph; "info": the result has one more field
-                  `info`, int32 of shape (...), 0 fine, 1 not converged, 2 NaN or infinity in the input, 3 overflow.
+                  tf.errors.InvalidArgumentError names the matrix, also in a graph; "info": the result has one more
+                  field `info`, int32 of shape (...), 0 fine, 1 not converged, 2 NaN or infinity in the input, 3
+                  overflow.
   gap_policy      what gradients do where singular values are close: "default", "exact", "noise_floor", ("mask", x),
                   ("lorentz", x).
   report          True: one more field `report`, see Report.
@@ -46,9 +47,9 @@ from .options import (
 )
 
 __all__ = [
-    "svd", "svdvals", "low_rank", "polar", "nearest_rotation", "soft_threshold", "hard_threshold", "clip", "power", "pinv",
-    "whitening", "sqrtm_gram", "nuclear_norm", "spectral_norm", "schatten_norm", "logabsdet", "slogdet", "power_iteration",
-    "spectral_normalize", "tf_svd", "Report", "SVDResult",
+    "svd", "svdvals", "low_rank", "polar", "nearest_rotation", "soft_threshold", "hard_threshold", "clip", "power",
+    "pinv", "whitening", "sqrtm_gram", "nuclear_norm", "spectral_norm", "schatten_norm", "logabsdet", "slogdet",
+    "power_iteration", "spectral_normalize", "tf_svd", "Report", "SVDResult",
 ]  # fmt: skip
 
 _EagerTensor = type(tf.constant(0.0))
@@ -59,7 +60,9 @@ def _tensor(a, name="a"):
     a = tf.convert_to_tensor(a)
     if a.dtype in ops.REAL or a.dtype in _NARROW:
         return a
-    raise TypeError(f"{name}: dtype is {a.dtype.name}, must be float32, float64, complex64, complex128, bfloat16 or float16")
+    raise TypeError(
+        f"{name}: dtype is {a.dtype.name}, must be float32, float64, complex64, complex128, bfloat16 or float16"
+    )
 
 
 def _wide(a, name="a"):
@@ -125,8 +128,8 @@ def svd(a, full_matrices=True, compute_uv=True, *, rank=None, errors="nan", gap_
     rank           the leading triplets alone: S is (..., rank), U (..., m, rank), Vh (..., rank, n)
 
     S is in descending order and real.  Raises ValueError for tensors of less than two dimensions and for a bad rank.
-    Gradients: Townsend, "Differentiating the singular value decomposition", 2016; Wan and Zhang, arXiv:1909.02659; finite at
-    ties (`gap_policy`).
+    Gradients: Townsend, "Differentiating the singular value decomposition", 2016; Wan and Zhang, arXiv:1909.02659;
+    finite at ties (`gap_policy`).
     """
     if not compute_uv:
         return svdvals(a, rank=rank, errors=errors, gap_policy=gap_policy, report=report)
@@ -207,7 +210,7 @@ def nearest_rotation(a, *, errors="nan", gap_policy="default", report=False, bat
 
 
 def soft_threshold(a, t, *, relative=False, errors="nan", gap_policy="default", report=False, batch_invariant=False):
-    """Singular values max(s - t, 0): the proximal map of the nuclear norm.  `relative`: t is in units of s_1.  (..., m, n)"""
+    """Singular values max(s - t, 0), (..., m, n): the proximal map of the nuclear norm.  `relative`: t is times s_1."""
     return _function("soft_threshold", a, t, relative, errors, gap_policy, report)
 
 
@@ -264,7 +267,7 @@ def spectral_norm(a, *, errors="nan", gap_policy="default", report=False, batch_
 
 
 def schatten_norm(a, p, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
-    """(sum of s_i^p)^(1/p), p > 0: (...), real.  p = 1 is the nuclear norm, 2 the Frobenius norm, infinity the spectral."""
+    """(sum of s_i^p)^(1/p), p > 0: (...), real.  p = 1: the nuclear norm, 2: Frobenius', inf: the spectral norm."""
     if p == np.inf:
         return _norm("schatten_norm", SPECTRAL, a, 1.0, errors, gap_policy, report)
     p = check_number("schatten_norm: p", p)
@@ -302,15 +305,19 @@ def _start(a, u, v):
     return [tf.stop_gradient(x) for x in pair]
 
 
-def power_iteration(a, u, v=None, iterations=1, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
-    """`iterations` times v = A^H u / |A^H u|, u = A v / |A v|, from u (..., m) and v (..., n; read only for 0 iterations).
+def power_iteration(
+    a, u, v=None, iterations=1, *, errors="nan", gap_policy="default", report=False, batch_invariant=False
+):
+    """`iterations` times v = A^H u / |A^H u|, u = A v / |A v|, from u (..., m); v (..., n): for 0 iterations only.
 
-    Returns PowerIterationResult(u, v, sigma, residual); a singular value lies within `residual` of sigma.  The gradient is
-    that of sigma with u and v held.
+    Returns PowerIterationResult(u, v, sigma, residual); a singular value lies within `residual` of sigma.  The gradient
+    is that of sigma with u and v held.
     """
     a, narrow = _wide(a)
     attributes = Attributes(iterations=check_iterations(iterations))
-    u, v, sigma, residual, info = ops.power_iteration(a, *_start(a, u, v), attributes, _raise_as(errors, "power_iteration"))
+    u, v, sigma, residual, info = ops.power_iteration(
+        a, *_start(a, u, v), attributes, _raise_as(errors, "power_iteration")
+    )
     further = svd(a, False, gap_policy=gap_policy, report=True).report if report else None
     return _finish(PowerIterationResult, (u, v, sigma, residual), narrow, errors, info, further)
 

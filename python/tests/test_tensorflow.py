@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What TensorFlow alone has: graphs with unknown shapes, SavedModels, its errors, its gradients of unused outputs, its C API."""
+"""What TensorFlow alone has: graphs with unknown shapes, SavedModels, errors, gradients of unused outputs, the C API."""
 
 import pathlib
 import shutil
@@ -19,7 +19,9 @@ SOURCES = pathlib.Path(__file__).parent.parent / "csrc"
 
 
 def run_python(program, *arguments):
-    result = subprocess.run([sys.executable, "-c", program, *map(str, arguments)], capture_output=True, text=True, timeout=300)
+    result = subprocess.run(
+        [sys.executable, "-c", program, *map(str, arguments)], capture_output=True, text=True, timeout=300
+    )
     return result.returncode, result.stdout + result.stderr
 
 
@@ -151,7 +153,9 @@ def test_too_few_dimensions():
     with pytest.raises(ValueError, match="a has 1 dimensions, must have at least 2"):
         st.svdvals(tf.ones([3]))
     with pytest.raises(ValueError, match="at least"):
-        tf.function(lambda x: st.ops._OPS["svd"](x, tf.float32), input_signature=[tf.TensorSpec([3])]).get_concrete_function()
+        tf.function(
+            lambda x: st.ops._OPS["svd"](x, tf.float32), input_signature=[tf.TensorSpec([3])]
+        ).get_concrete_function()
     unknown = tf.function(st.svdvals, input_signature=[tf.TensorSpec(None)])
     with pytest.raises(tf.errors.InvalidArgumentError, match="the matrices have 1 dimensions, must have at least 2"):
         unknown(tf.ones([3]))
@@ -174,7 +178,9 @@ def test_derivatives_of_order_two_that_need_known_m_and_n():
         return tf.function(of, input_signature=[tf.TensorSpec([None, None], tf.float64)])
 
     a = tf.constant(cases.random(4, 3))
-    with pytest.raises(ValueError, match="needs matrices whose m and n are known before the call: the shape is \\(None, None\\)"):
+    with pytest.raises(
+        ValueError, match="needs matrices whose m and n are known before the call: the shape is \\(None, None\\)"
+    ):
         second(lambda x: tf.reduce_sum(st.polar(x) ** 3))(a)
     U, S, Vh = st.svd(a, False)
     found = second(lambda x: tf.reduce_sum(st.svd(x, False).S ** 3))(a)  # here the library has it
@@ -186,7 +192,10 @@ def test_errors_raise_in_a_graph_too():
     a[1, 2, 0, 0], a[1, 0, 1, 1] = np.nan, np.inf
     f = tf.function(lambda x: st.polar(x, errors="raise"))
     for call in (lambda: f(tf.constant(a)), lambda: st.polar(a, errors="raise")):
-        with pytest.raises(tf.errors.InvalidArgumentError, match=r"polar: matrix \[1, 0\] failed: it has a NaN or an infinity, and 1 other"):
+        with pytest.raises(
+            tf.errors.InvalidArgumentError,
+            match=r"polar: matrix \[1, 0\] failed: it has a NaN or an infinity, and 1 other",
+        ):
             call()
     assert np.isfinite(f(tf.constant(a[0]))).all()
     with pytest.raises(tf.errors.InvalidArgumentError, match="nuclear_norm: the matrix failed"):
@@ -197,14 +206,19 @@ def test_errors_raise_in_a_graph_too():
 
 def test_report_and_info_in_a_graph():
     a = np.stack([np.diag([3.0, 2.0, 1.0]), np.eye(3)])
-    f = tf.function(lambda x: st.svd(x, False, report=True, errors="info"), input_signature=[tf.TensorSpec([None, 3, 3], tf.float64)])
+    f = tf.function(
+        lambda x: st.svd(x, False, report=True, errors="info"),
+        input_signature=[tf.TensorSpec([None, 3, 3], tf.float64)],
+    )
     result = f(a)
     assert result.info.numpy().tolist() == [0, 0] and result.report.dropped_pairs.numpy().tolist() == [0, 3]
     assert np.allclose(result.report.min_gap, [1 / 3, 0]) and result.report.min_gap.dtype == tf.float64
 
 
 def test_xla_is_refused_in_one_sentence():
-    with pytest.raises(NotImplementedError, match="svd has no kernel for XLA: call it outside of the functions with jit_compile=True"):
+    with pytest.raises(
+        NotImplementedError, match="svd has no kernel for XLA: call it outside of the functions with jit_compile=True"
+    ):
         tf.function(st.svdvals, jit_compile=True)(tf.eye(3))
 
     @tf.function(jit_compile=True)
@@ -274,7 +288,9 @@ def test_drop_in_for_tf_linalg_svd(dtype):
     for options in ({}, {"full_matrices": True}):
         s, u, v = st.tf_svd(a, **options)
         like = tf.linalg.svd(a, **options)
-        assert [x.shape for x in (s, u, v)] == [x.shape for x in like] and [x.dtype for x in (s, u, v)] == [x.dtype for x in like]
+        assert [x.shape for x in (s, u, v)] == [x.shape for x in like] and [x.dtype for x in (s, u, v)] == [
+            x.dtype for x in like
+        ]
         assert np.allclose((u[..., :3] * tf.cast(s, dtype)[..., None, :]) @ tf.linalg.adjoint(v[..., :3]), a, atol=1e-5)
         assert np.allclose(s, like[0], atol=1e-5)
     assert np.allclose(st.tf_svd(a, compute_uv=False), tf.linalg.svd(a, compute_uv=False), atol=1e-5)
@@ -313,7 +329,7 @@ def test_gradients_have_the_convention_of_tensorflow(dtype):
 
 
 def test_outputs_without_a_loss():
-    """TensorFlow fills in zeros for them; they do not reach the formula, not even where it would divide by a gap of 0."""
+    """TensorFlow fills in zeros for them; they do not reach the formula, even where it would divide by a gap of 0."""
     a = tf.eye(3, dtype=tf.float64)
     for graph in (lambda f: f, tf.function):
         f = graph(lambda x: gradient_of_values(x, "exact"))
@@ -379,11 +395,17 @@ def test_third_order(name, f):
 
 def test_forward_over_reverse():
     a, da = tf.constant(cases.random(4, 3)), tf.constant(cases.random(4, 3, seed=3))
-    for f in (lambda x: tf.reduce_sum(st.polar(x) ** 3), lambda x: st.nuclear_norm(x) ** 2, lambda x: tf.reduce_sum(st.svdvals(x) ** 3)):
+    for f in (
+        lambda x: tf.reduce_sum(st.polar(x) ** 3),
+        lambda x: st.nuclear_norm(x) ** 2,
+        lambda x: tf.reduce_sum(st.svdvals(x) ** 3),
+    ):
         with tf.autodiff.ForwardAccumulator(a, da) as accumulator:
             g = gradient_at(f, a)
         h = 1e-6
-        assert np.allclose(accumulator.jvp(g), (gradient_at(f, a + h * da) - gradient_at(f, a - h * da)) / (2 * h), atol=1e-6)
+        assert np.allclose(
+            accumulator.jvp(g), (gradient_at(f, a + h * da) - gradient_at(f, a - h * da)) / (2 * h), atol=1e-6
+        )
 
 
 def gradient_at(f, x):

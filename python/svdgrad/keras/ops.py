@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The functions of svdgrad, as keras.ops has its own: for tensors of the backend (keras.backend.backend() is "tensorflow",
-"jax", "torch" or "numpy"), for Keras variables, and for KerasTensors of a functional model, which can be saved and loaded
-again once this module is imported.  Results, options and errors are those of svdgrad.tensorflow, svdgrad.jax, svdgrad.torch or
-svdgrad.  Dimensions of a KerasTensor may be None.
+"""The functions of svdgrad, as keras.ops has its own: for tensors of the backend (keras.backend.backend() is
+"tensorflow", "jax", "torch" or "numpy"), for Keras variables, and for KerasTensors of a functional model, which can
+be saved and loaded again once this module is imported.  Results, options and errors are those of svdgrad.tensorflow,
+svdgrad.jax, svdgrad.torch or svdgrad.  Dimensions of a KerasTensor may be None.
 
-With the backend "tensorflow", compile models by model.compile(..., jit_compile=False): its ops have no kernel for XLA."""
+With the backend "tensorflow", compile models by model.compile(..., jit_compile=False): its ops have no kernel for
+XLA."""
 
 from __future__ import annotations
 
@@ -22,17 +23,20 @@ _MODULES = {"tensorflow": "svdgrad.tensorflow", "jax": "svdgrad.jax", "torch": "
 _TENSORS = ("a", "u", "v")  # parameters that are tensors; the others are options
 _REAL = {"complex64": "float32", "complex128": "float64"}
 
-__all__ = [
-    "svd", "svdvals", "low_rank", "polar", "nearest_rotation", "soft_threshold", "hard_threshold", "clip", "power", "pinv",
-    "whitening", "sqrtm_gram", "nuclear_norm", "spectral_norm", "schatten_norm", "logabsdet", "slogdet", "power_iteration",
-    "spectral_normalize", "SVDGradOperation",
-]  # fmt: skip
+_NAMES = (
+    "svd", "svdvals", "low_rank", "polar", "nearest_rotation", "soft_threshold", "hard_threshold", "clip", "power",
+    "pinv", "whitening", "sqrtm_gram", "nuclear_norm", "spectral_norm", "schatten_norm", "logabsdet", "slogdet",
+    "power_iteration", "spectral_normalize",
+)  # fmt: skip
+__all__ = [*_NAMES, "SVDGradOperation"]
 
 
 @functools.lru_cache
 def _module(backend):
     if backend not in _MODULES:
-        raise NotImplementedError(f"svdgrad.keras: the backend of Keras is {backend!r}, must be one of {', '.join(_MODULES)}")
+        raise NotImplementedError(
+            f"svdgrad.keras: the backend of Keras is {backend!r}, must be one of {', '.join(_MODULES)}"
+        )
     return importlib.import_module(_MODULES[backend])
 
 
@@ -110,7 +114,9 @@ def _spec(name, shape, dtype, **options):
     _check(name, m, n, options)
     real = _REAL.get(dtype, dtype)
     shapes = _shapes(name, m, n, options)
-    values = [keras.KerasTensor(batch + part, real if field in _REAL_FIELDS else dtype) for field, part in shapes.items()]
+    values = [
+        keras.KerasTensor(batch + part, real if field in _REAL_FIELDS else dtype) for field, part in shapes.items()
+    ]
     base = _BASES.get(name) if len(values) > 1 else None
     further = {}
     if options.get("errors") == "info":
@@ -154,6 +160,6 @@ def _define(name):
     return function
 
 
-for _name in __all__[:-1]:
+for _name in _NAMES:
     globals()[_name] = _define(_name)
 del _name
