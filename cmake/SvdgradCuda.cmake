@@ -48,6 +48,7 @@ add_library(svdgrad_cuda_objects OBJECT
   src/cuda/cuda_choice.c
   src/cuda/cuda_device.c
   src/cuda/cuda_forward.c
+  src/cuda/cuda_function.c
   src/cuda/cuda_machine.c
   src/cuda/cuda_norm.c
   src/cuda/cuda_power.c

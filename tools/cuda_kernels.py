@@ -37,7 +37,7 @@ HOT = {
     *("jacobi_thread", "jacobi_skinny", "jacobi_warp", "jacobi_panels", "blocked_factor", "blocked_update"),
     *("norm_thread", "norm_warp"),
     *("qr", "apply_q", "normalize", "gemm", "backward_thread", "backward_warp", "backward_fused", "form_backward"),
-    *("form_jvp", "form_second", "form_pairs", "program_load", "program_store", "program_scale"),
+    *("form_jvp", "form_second", "form_pairs", "program_transfer", "program_scale", "function", "function_backward"),
     *("power_pass", "power_start", "power_finish", "power_quotient", "normalize_along", "normalize_gradient"),
 }
 # {architecture: an older one}: the PTX of the kernels is the same text for both, but for the name of the architecture, as
@@ -64,6 +64,13 @@ template <class T, int ROWS> void all_panels_sizes() {
   if constexpr (ROWS * WARP < jacobi_panels_limit<T>())
     all_panels_sizes<T, ROWS + 1>();
 }
+template <class T, class Team> void function_sizes(const char *team, int rows, int matrices, int threads) {
+  function_args_t args = {};
+  args.m = args.n = args.k = rows;
+  const size_t bytes = matrices * chip_memory<Team, T>::bytes(chip_sizes_of(args));
+  printf("function<%s> %d %zu\\n", team, threads, bytes);
+  printf("function_backward<%s> %d %zu\\n", team, threads, bytes);
+}
 template <class T> void sizes(const char *type) {
   printf("type %s 0\\n", type);
   printf("jacobi_thread %d 0\\n", THREAD_WARPS * WARP);
@@ -80,6 +87,9 @@ template <class T> void sizes(const char *type) {
   printf("blocked_end %d 0\\n", 4 * WARP);
   printf("gemm %d 0\\n", (int)GEMM_THREADS);
   printf("empty 64 0\\n");
+  function_sizes<T, group_team<4>>("group_team<4>,4", 4, 8, WARP);
+  function_sizes<T, group_team<16>>("group_team<16>,16", 8, 2, WARP);
+  function_sizes<T, block_team>("block_team,32", FUNCTION_ROWS, 1, 256);
   printf("backward_fused 256 %zu\\n", fused_dynamic_bytes<T>(FUSED_K));
 }
 int main() {

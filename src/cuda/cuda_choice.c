@@ -58,15 +58,21 @@ static cuda_algorithm_t choose_backward(const cuda_state_t *state, const problem
   return CUDA_BACKWARD_STEPS;
 }
 
+/* The function itself is not known here: ROTATION runs in steps at any size. */
+static cuda_algorithm_t choose_function(const problem_t *p) {
+  const int most = cuda_kernels_of(p->dtype)->function_rows;
+  return p->m <= most && p->n <= most ? CUDA_FUNCTION : CUDA_PROGRAM;
+}
+
 cuda_algorithm_t cuda_choose(const cuda_state_t *state, svdgrad_op_t op, const problem_t *p) {
   switch (op) {
   case SVDGRAD_OP_SVD:
   case SVDGRAD_OP_SVDVALS: return p->algo == SVDGRAD_ALGO_VENDOR ? choose_vendor(p) : choose_jacobi(state, p);
   case SVDGRAD_OP_SVD_BACKWARD: return choose_backward(state, p);
-  case SVDGRAD_OP_SVD_JVP:
-  case SVDGRAD_OP_SVD_BACKWARD_BACKWARD:
   case SVDGRAD_OP_MATRIX_FUNCTION:
-  case SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD: return CUDA_PROGRAM;
+  case SVDGRAD_OP_MATRIX_FUNCTION_BACKWARD: return choose_function(p);
+  case SVDGRAD_OP_SVD_JVP:
+  case SVDGRAD_OP_SVD_BACKWARD_BACKWARD: return CUDA_PROGRAM;
   case SVDGRAD_OP_POWER_ITERATION:
   case SVDGRAD_OP_SPECTRAL_NORMALIZE:
   case SVDGRAD_OP_SPECTRAL_NORMALIZE_BACKWARD: return CUDA_POWER_ITERATION;
@@ -89,6 +95,7 @@ const char *cuda_algorithm_string(cuda_algorithm_t algorithm) {
   case CUDA_BACKWARD_WARP: return "backward-warp";
   case CUDA_BACKWARD_FUSED: return "backward-fused";
   case CUDA_BACKWARD_STEPS: return "backward-steps";
+  case CUDA_FUNCTION: return "function-fused";
   case CUDA_PROGRAM: return "program-steps";
   case CUDA_POWER_ITERATION: return "power-iteration";
   case CUDA_NONE: break;

@@ -19,7 +19,8 @@ typedef enum cuda_algorithm {
   CUDA_BACKWARD_WARP,
   CUDA_BACKWARD_FUSED,
   CUDA_BACKWARD_STEPS,
-  CUDA_PROGRAM, /* functions of the SVD (src/functions/machine.h) */
+  CUDA_FUNCTION, /* a function of the SVD, one matrix by lanes of a warp or by a block */
+  CUDA_PROGRAM,  /* functions of the SVD (src/functions/machine.h) */
   CUDA_POWER_ITERATION
 } cuda_algorithm_t;
 

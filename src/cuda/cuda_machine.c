@@ -5,16 +5,30 @@
 #include "base/element_size.h"
 #include "functions/machine.h"
 #include "cuda_device.h"
+#include "cuda_function.h"
 
 typedef struct cuda_machine {
   machine_t base;
   const cuda_kernels_t *kernels;
   cudaStream_t stream;
   batch_layout_t layout;
-  cudaError_t error; /* the first one; nothing is launched after it */
+  cudaError_t error;          /* the first one; nothing is launched after it */
+  cuda_transfers_t transfers; /* not launched yet: all of them loads, or all of them stores */
 } cuda_machine_t;
 
 static cuda_machine_t *cuda(machine_t *machine) { return (cuda_machine_t *)machine; }
+
+static void launch_transfers(cuda_machine_t *c) {
+  if (!c->error && c->transfers.count > 0)
+    c->error = c->kernels->program_transfer(&c->transfers, c->stream);
+  c->transfers.count = 0;
+}
+
+/* Before an operation that computes: what was loaded is there, and what is stored is not changed any more. */
+static cuda_machine_t *ready(machine_t *machine) {
+  launch_transfers(cuda(machine));
+  return cuda(machine);
+}
 
 /* ---- memory --------------------------------------------------------------------------------------- */
 
@@ -36,41 +50,48 @@ static values_t take_values(machine_t *machine, int64_t count) {
 
 /* ---- transfers ------------------------------------------------------------------------------------ */
 
-static void load(machine_t *machine, svdgrad_matrix_t from, machine_operation_t op, tensor_t to) {
+static int is_load(const cuda_transfer_t *transfer) {
+  return transfer->kind == CUDA_LOAD || transfer->kind == CUDA_LOAD_REALS;
+}
+
+/* Transfers in a row wait for each other, and are one launch.  A store reads what a load has written: not in one. */
+static void transfer(machine_t *machine, cuda_transfer_t next) {
   cuda_machine_t *c = cuda(machine);
+  if (c->transfers.count == CUDA_TRANSFERS ||
+      (c->transfers.count > 0 && is_load(&c->transfers.at[0]) != is_load(&next)))
+    launch_transfers(c);
+  c->transfers.at[c->transfers.count++] = next;
+}
+
+static void load(machine_t *machine, svdgrad_matrix_t from, machine_operation_t op, tensor_t to) {
   const transfer_args_t args = {.batch_count = machine->p->batch_count, .matrix = from, .op = op, .X = to};
-  if (!c->error && to.data)
-    c->error = c->kernels->program_load(&args, c->stream);
+  if (to.data)
+    transfer(machine, (cuda_transfer_t){CUDA_LOAD, {.matrix = args}});
 }
 
 static void store(machine_t *machine, tensor_t from, machine_operation_t op, double alpha, double beta,
                   svdgrad_matrix_t to) {
-  cuda_machine_t *c = cuda(machine);
   const transfer_args_t args = {machine->p->batch_count, to, op, from, alpha, beta};
-  if (!c->error && from.data && to.data)
-    c->error = c->kernels->program_store(&args, c->stream);
+  if (from.data && to.data)
+    transfer(machine, (cuda_transfer_t){CUDA_STORE, {.matrix = args}});
 }
 
 static void load_reals(machine_t *machine, svdgrad_vector_t from, reals_t to) {
-  cuda_machine_t *c = cuda(machine);
   const transfer_reals_args_t args = {machine->p->batch_count, from, to, NULL, NULL};
-  if (!c->error && to.data)
-    c->error = c->kernels->program_load_reals(&args, c->stream);
+  if (to.data)
+    transfer(machine, (cuda_transfer_t){CUDA_LOAD_REALS, {.reals = args}});
 }
 
 static void store_reals(machine_t *machine, reals_t from, svdgrad_vector_t to) {
-  cuda_machine_t *c = cuda(machine);
   const transfer_reals_args_t args = {machine->p->batch_count, to, from, NULL, NULL};
-  if (!c->error && from.data && to.data)
-    c->error = c->kernels->program_store_reals(&args, c->stream);
+  if (from.data && to.data)
+    transfer(machine, (cuda_transfer_t){CUDA_STORE_REALS, {.reals = args}});
 }
 
 /* Also where there are no values: their exponent is then 0. */
 static void load_scaled_values(machine_t *machine, svdgrad_vector_t S, const int32_t *told, values_t to) {
-  cuda_machine_t *c = cuda(machine);
   const transfer_reals_args_t args = {machine->p->batch_count, S, to.s, to.exponent, told};
-  if (!c->error)
-    c->error = c->kernels->program_load_reals(&args, c->stream);
+  transfer(machine, (cuda_transfer_t){CUDA_LOAD_REALS, {.reals = args}});
 }
 
 static void load_values(machine_t *machine, svdgrad_vector_t S, values_t to) {
@@ -89,7 +110,7 @@ static cuda_operation_t product_operation(machine_operation_t op) {
 
 static void multiply(machine_t *machine, double alpha, machine_operation_t op_a, tensor_t A, machine_operation_t op_b,
                      tensor_t B, double beta, tensor_t C) {
-  cuda_machine_t *c = cuda(machine);
+  cuda_machine_t *c = ready(machine);
   const gemm_args_t args = {.batch_count = machine->p->batch_count,
                             .m = C.rows,
                             .n = C.columns,
@@ -112,42 +133,42 @@ static void multiply(machine_t *machine, double alpha, machine_operation_t op_a,
 }
 
 static void scale_columns(machine_t *machine, reals_t factor, tensor_t X) {
-  cuda_machine_t *c = cuda(machine);
+  cuda_machine_t *c = ready(machine);
   const tensor_args_t args = {.batch_count = machine->p->batch_count, .X = X, .factor = factor};
   if (!c->error && X.data)
     c->error = c->kernels->program_scale(&args, c->stream);
 }
 
 static void scale_columns_in_steps(machine_t *machine, reals_t factor, reals_t step, tensor_t X) {
-  cuda_machine_t *c = cuda(machine);
+  cuda_machine_t *c = ready(machine);
   const tensor_args_t args = {.batch_count = machine->p->batch_count, .X = X, .factor = factor, .step = step};
   if (!c->error && X.data)
     c->error = c->kernels->program_scale(&args, c->stream);
 }
 
 static void scale_columns_by(machine_t *machine, tensor_t factor, tensor_t X) {
-  cuda_machine_t *c = cuda(machine);
+  cuda_machine_t *c = ready(machine);
   const tensor_args_t args = {.batch_count = machine->p->batch_count, .X = X, .column = factor};
   if (!c->error && X.data)
     c->error = c->kernels->program_scale_by(&args, c->stream);
 }
 
 static void add_identity(machine_t *machine, double value, tensor_t X) {
-  cuda_machine_t *c = cuda(machine);
+  cuda_machine_t *c = ready(machine);
   const tensor_args_t args = {.batch_count = machine->p->batch_count, .X = X, .value = value};
   if (!c->error && X.data)
     c->error = c->kernels->program_add_identity(&args, c->stream);
 }
 
 static void normalize(machine_t *machine, values_t values, tensor_t X) {
-  cuda_machine_t *c = cuda(machine);
+  cuda_machine_t *c = ready(machine);
   const tensor_args_t args = {.batch_count = machine->p->batch_count, .X = X, .exponent = values.exponent};
   if (!c->error && X.data)
     c->error = c->kernels->program_normalize(&args, c->stream);
 }
 
 static void determinant_phase(machine_t *machine, tensor_t X, tensor_t phase) {
-  cuda_machine_t *c = cuda(machine);
+  cuda_machine_t *c = ready(machine);
   const tensor_args_t args = {.batch_count = machine->p->batch_count, .X = X, .phase = phase};
   if (!c->error)
     c->error = c->kernels->program_phase(&args, c->stream);
@@ -162,7 +183,7 @@ static form_args_t form_of(const machine_t *machine) {
 
 static void form(machine_t *machine, cudaError_t (*launch)(const form_args_t *, cudaStream_t),
                  const form_args_t *args) {
-  cuda_machine_t *c = cuda(machine);
+  cuda_machine_t *c = ready(machine);
   if (!c->error)
     c->error = launch(args, c->stream);
 }
@@ -262,10 +283,13 @@ size_t cuda_program_workspace(const context_t *context, const program_t *program
 svdgrad_status_t cuda_program_run(const context_t *context, const program_t *program, void *stream, void *work) {
   cuda_machine_t machine = machine_of(program, stream, work, 0);
   device_guard_t guard;
+  if (program->kind != PROGRAM_PLAIN && cuda_has_function(context, program->call))
+    return cuda_function(context, program->call, program->kind == PROGRAM_FUNCTION_BACKWARD);
   machine.error = device_enter(&guard, cuda_state(context)->device);
   if (machine.error)
     return cuda_status(program->function, machine.error);
   program->run(&machine.base, program->call);
+  launch_transfers(&machine);
   device_leave(&guard);
   return cuda_status(program->function, machine.error);
 }

@@ -195,6 +195,21 @@ typedef struct transfer_reals_args {
   const int32_t *told; /* per matrix: the values are 2^told times those in `vector`; or NULL: 0 */
 } transfer_reals_args_t;
 
+/* Transfers that do not depend on each other: one launch for all. */
+typedef enum cuda_transfer_kind { CUDA_LOAD, CUDA_STORE, CUDA_LOAD_REALS, CUDA_STORE_REALS } cuda_transfer_kind_t;
+typedef struct cuda_transfer {
+  cuda_transfer_kind_t kind;
+  union {
+    transfer_args_t matrix;
+    transfer_reals_args_t reals;
+  } of;
+} cuda_transfer_t;
+enum { CUDA_TRANSFERS = 12 }; /* at most: arguments of a kernel have 4 KiB */
+typedef struct cuda_transfers {
+  int count;
+  cuda_transfer_t at[CUDA_TRANSFERS];
+} cuda_transfers_t;
+
 /* In place. */
 typedef struct tensor_args {
   int64_t batch_count;
@@ -221,6 +236,16 @@ typedef struct form_args {
     determinant_form_t determinant;
   } form;
 } form_args_t;
+
+/* A function of the SVD, or its backward pass, of one matrix by one team, from the caller's operands to the caller's. */
+typedef struct function_args {
+  form_args_t form; /* of it the numbers of form.function: nothing of a program */
+  int64_t m, n, k;
+  svdgrad_matrix_t U, Vh, Y, gA; /* Y: out, or the cotangent */
+  svdgrad_vector_t S, f, df;     /* f and df of CUSTOM */
+  double alpha, beta;
+  svdgrad_report_t *report; /* or NULL */
+} function_args_t;
 
 /* Power iteration by passes over chunks of rows (kernels/power.cuh).  A matrix moves; A^H u is zero, so that u and v stay;
  * A is zero; A or the start has a NaN or Inf. */
@@ -281,10 +306,11 @@ typedef struct cuda_kernels {
   int backward_warp_columns, backward_warp_rows; /* most of min(m, n), of max(m, n) */
   cudaError_t (*backward_warp)(const fused_args_t *args, cudaStream_t stream);
   cudaError_t (*empty)(const empty_args_t *args, cudaStream_t stream);
-  cudaError_t (*program_load)(const transfer_args_t *args, cudaStream_t stream);
-  cudaError_t (*program_store)(const transfer_args_t *args, cudaStream_t stream);
-  cudaError_t (*program_load_reals)(const transfer_reals_args_t *args, cudaStream_t stream);
-  cudaError_t (*program_store_reals)(const transfer_reals_args_t *args, cudaStream_t stream);
+  int function_rows;                                            /* most rows and columns of a function in one launch */
+  size_t (*function_shared_bytes)(const function_args_t *args); /* of one block, at most */
+  cudaError_t (*function)(const function_args_t *args, cudaStream_t stream);
+  cudaError_t (*function_backward)(const function_args_t *args, cudaStream_t stream);
+  cudaError_t (*program_transfer)(const cuda_transfers_t *transfers, cudaStream_t stream);
   cudaError_t (*program_scale)(const tensor_args_t *args, cudaStream_t stream);
   cudaError_t (*program_scale_by)(const tensor_args_t *args, cudaStream_t stream);
   cudaError_t (*program_add_identity)(const tensor_args_t *args, cudaStream_t stream);

@@ -47,19 +47,19 @@ static void determinant_program(machine_t *machine, const void *argument) {
   ops->multiply(machine, 1, PLAIN, U, HERMITIAN, V, 0, square);
   ops->determinant_phase(machine, square, form.phase);
   ops->form_determinant(machine, &form);
+  if (call->gradient) {
+    ops->scale_columns_by(machine, form.weight, U);
+    ops->multiply(machine, 1, PLAIN, U, HERMITIAN, V, 0, square);
+    ops->store(machine, square, PLAIN, call->alpha, call->beta, call->gA);
+  }
   store_results(machine, call, &form);
-  if (!call->gradient)
-    return;
-  ops->scale_columns_by(machine, form.weight, U);
-  ops->multiply(machine, 1, PLAIN, U, HERMITIAN, V, 0, square);
-  ops->store(machine, square, PLAIN, call->alpha, call->beta, call->gA);
 }
 
 static void determinant_stages(stages_t *stages, const void *argument) {
   const determinant_call_t *call = argument;
   const int keep_small = call->log_abs.data != NULL || call->sign.data != NULL;
   const determinant_task_t task = {call, stages_scaled_svd(stages, call->A, 1, keep_small, call->info)};
-  stages_program(stages, (program_t){"svdgrad_determinant", &task.svd.thin, &task, determinant_program});
+  stages_program(stages, (program_t){"svdgrad_determinant", &task.svd.thin, &task, determinant_program, PROGRAM_PLAIN});
 }
 
 static const composition_t composition = {

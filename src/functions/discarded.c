@@ -44,7 +44,7 @@ rest_t rest_factorize(stages_t *stages, const rest_call_t *call, svdgrad_algo_t 
   rest.Vh = stages_matrix(stages, rest.thin.k, p->n);
   rest.S = stages_reals(stages, rest.thin.k);
   rest.info = stages_words(stages);
-  stages_program(stages, (program_t){call->function, p, &task, rest_program});
+  stages_program(stages, (program_t){call->function, p, &task, rest_program, PROGRAM_PLAIN});
   stages_svd(stages, SVDGRAD_OP_SVD,
              &(svd_call_t){.p = rest.thin, .A = task.R, .U = rest.U, .Vh = rest.Vh, .S = rest.S, .info = rest.info});
   return rest;

@@ -4,6 +4,7 @@
 #ifndef SVDGRAD_FUNCTIONS_H
 #define SVDGRAD_FUNCTIONS_H
 #include "backend.h"
+#include "functions/forms.h"
 
 /* Bytes of workspace; SIZE_MAX if they do not fit. */
 size_t svd_backward_workspace(const context_t *context, const problem_t *p);
@@ -23,6 +24,9 @@ svdgrad_status_t matrix_function(const context_t *context, const function_call_t
 svdgrad_status_t matrix_function_backward(const context_t *context, const function_call_t *call);
 svdgrad_status_t norm(const context_t *context, const norm_call_t *call);
 svdgrad_status_t determinant(const context_t *context, const determinant_call_t *call);
+
+/* What a call of a function, or of its backward pass, says to its forms; the tensors are to be filled in. */
+function_form_t function_form_of(const function_call_t *call, int backward);
 
 /* backend_t.fused_norm of a backend that has no fused norms: returns NULL. */
 fused_norm_t *no_fused_norm(const context_t *context, const problem_t *p);

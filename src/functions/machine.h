@@ -4,7 +4,8 @@
  * src/cuda/cuda_machine.c).
  *
  * A program is written for one matrix.  The CPU backends run it for each matrix, or for each group of matrices in SIMD
- * lanes.  The CUDA backend runs it once; every operation is a kernel launch for the whole batch. */
+ * lanes.  The CUDA backend runs it once; every operation is a kernel launch for the whole batch, and
+ * so are loads in a row, or stores. */
 #ifndef SVDGRAD_MACHINE_H
 #define SVDGRAD_MACHINE_H
 #include "backend.h"
@@ -54,11 +55,16 @@ struct machine {
   int measuring; /* non-zero: only the take operations may be called */
 };
 
+/* Programs that a backend may have a kernel for: a matrix function and its backward pass; the call is a
+ * function_call_t. */
+typedef enum program_kind { PROGRAM_PLAIN, PROGRAM_FUNCTION, PROGRAM_FUNCTION_BACKWARD } program_kind_t;
+
 struct program {
   const char *function; /* name of the public function, for messages */
   const problem_t *p;
   const void *call;
   void (*run)(machine_t *machine, const void *call);
+  program_kind_t kind;
 };
 
 static inline tensor_t columns_of(tensor_t X, int64_t first, int64_t count) {

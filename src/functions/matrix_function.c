@@ -23,16 +23,30 @@ static void load_factors(machine_t *machine, const function_call_t *call, const 
   ops->load_values(machine, call->S, f->values);
 }
 
-/* The caller's f and f' (CUSTOM), and the phase and angles of ROTATION. */
-static function_form_t take_form(machine_t *machine, const function_call_t *call, const factors_t *f) {
+/* f(0), for the space outside the rows of A; 0 where that space is empty. */
+static double null_value(const problem_t *p, const function_call_t *call) {
+  return call->function.form == SVDGRAD_FORM_VVH && p->k < p->n ? call->function.null_value : 0;
+}
+
+function_form_t function_form_of(const function_call_t *call, int backward) {
+  const problem_t *p = &call->p;
+  const int64_t larger = p->m > p->n ? p->m : p->n;
+  return (function_form_t){.kind = call->function.kind,
+                           .form = call->function.form,
+                           .param = call->function.param,
+                           .null_value = null_value(p, call),
+                           .relative = call->function.relative,
+                           .larger = larger,
+                           .outside = backward && p->k < (call->function.form == SVDGRAD_FORM_UVH ? larger : p->n),
+                           .report = backward ? call->report : NULL};
+}
+
+/* With the caller's f and f' (CUSTOM), and the phase and angles of ROTATION. */
+static function_form_t take_form(machine_t *machine, const function_call_t *call, const factors_t *f, int backward) {
   const problem_t *p = machine->p;
   const machine_ops_t *ops = machine->ops;
-  function_form_t form = {.kind = call->function.kind,
-                          .form = call->function.form,
-                          .param = call->function.param,
-                          .relative = call->function.relative,
-                          .larger = p->m > p->n ? p->m : p->n,
-                          .values = f->values};
+  function_form_t form = function_form_of(call, backward);
+  form.values = f->values;
   form.f = ops->take_reals(machine, p->k);
   form.df = ops->take_reals(machine, p->k);
   form.phase = ops->take(machine, 1, 1);
@@ -54,11 +68,6 @@ static void load_form(machine_t *machine, const function_call_t *call, const fac
   }
 }
 
-/* f(0), for the space outside the rows of A; 0 where that space is empty. */
-static double null_value(const problem_t *p, const function_call_t *call) {
-  return call->function.form == SVDGRAD_FORM_VVH && p->k < p->n ? call->function.null_value : 0;
-}
-
 /* The left factor times f(S) times the right factor; with f(0) != 0: V (f(S) - f(0)) Vh + f(0) I. */
 static void forward_program(machine_t *machine, const void *argument) {
   const function_call_t *call = argument;
@@ -66,18 +75,17 @@ static void forward_program(machine_t *machine, const void *argument) {
   const machine_ops_t *ops = machine->ops;
   const int both = call->function.form == SVDGRAD_FORM_UVH;
   const factors_t f = take_factors(machine);
-  function_form_t form = take_form(machine, call, &f);
-  form.null_value = null_value(p, call);
+  function_form_t form = take_form(machine, call, &f, 0);
   form.result = ops->take_reals(machine, p->k);
   const tensor_t Y = ops->take(machine, both ? p->m : p->n, p->n);
   const tensor_t scaled_V = ops->take(machine, both ? 0 : p->n, p->k);
   if (machine->measuring)
     return;
   load_factors(machine, call, &f);
-  load_form(machine, call, &f, Y, &form);
-  ops->form_values(machine, &form);
   if (!both)
     ops->load(machine, call->Vh, HERMITIAN, scaled_V);
+  load_form(machine, call, &f, Y, &form);
+  ops->form_values(machine, &form);
   if (form.turn.data)
     ops->scale_columns_by(machine, form.turn, f.U);
   else
@@ -140,8 +148,7 @@ static void backward_program(machine_t *machine, const void *argument) {
   const machine_ops_t *ops = machine->ops;
   const int both = call->function.form == SVDGRAD_FORM_UVH, tall = both && p->m >= p->n;
   const factors_t f = take_factors(machine);
-  function_form_t form = take_form(machine, call, &f);
-  form.null_value = null_value(p, call);
+  function_form_t form = take_form(machine, call, &f, 1);
   const tensor_t G = ops->take(machine, both ? p->m : p->n, p->n), gA = ops->take(machine, p->m, p->n);
   const tensor_t X = ops->take(machine, tall ? p->m : p->n, p->k);
   form.P = ops->take(machine, p->k, p->k);
@@ -149,13 +156,11 @@ static void backward_program(machine_t *machine, const void *argument) {
   form.factor = ops->take_reals(machine, p->k);
   form.step = ops->take_reals(machine, 1);
   form.points = ops->take_reals(machine, 2 * p->k);
-  form.outside = X.rows > p->k;
-  form.report = call->report;
   if (machine->measuring)
     return;
   load_factors(machine, call, &f);
-  load_form(machine, call, &f, gA, &form);
   ops->load(machine, call->Y, PLAIN, G);
+  load_form(machine, call, &f, gA, &form);
   (!both ? square_gradient : tall ? tall_gradient : wide_gradient)(machine, &f, &form, G, X, gA);
   ops->store(machine, gA, PLAIN, call->alpha, call->beta, call->gA);
 }
@@ -166,7 +171,7 @@ static size_t workspace(const context_t *context, const problem_t *p, void (*run
   size_t most = 0;
   for (int form = SVDGRAD_FORM_UVH; form <= SVDGRAD_FORM_VVH; form++) {
     call.function.form = (svdgrad_form_t)form;
-    const program_t program = {"", p, &call, run};
+    const program_t program = {"", p, &call, run, PROGRAM_PLAIN};
     const size_t bytes = context->backend->program_workspace(context, &program);
     most = bytes > most ? bytes : most;
   }
@@ -182,11 +187,12 @@ size_t matrix_function_backward_workspace(const context_t *context, const proble
 }
 
 svdgrad_status_t matrix_function(const context_t *context, const function_call_t *call) {
-  const program_t program = {"svdgrad_matrix_function", &call->p, call, forward_program};
+  const program_t program = {"svdgrad_matrix_function", &call->p, call, forward_program, PROGRAM_FUNCTION};
   return context->backend->program_run(context, &program, call->stream, call->work);
 }
 
 svdgrad_status_t matrix_function_backward(const context_t *context, const function_call_t *call) {
-  const program_t program = {"svdgrad_matrix_function_backward", &call->p, call, backward_program};
+  const program_t program = {"svdgrad_matrix_function_backward", &call->p, call, backward_program,
+                             PROGRAM_FUNCTION_BACKWARD};
   return context->backend->program_run(context, &program, call->stream, call->work);
 }

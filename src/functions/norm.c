@@ -32,22 +32,24 @@ static void norm_program(machine_t *machine, const void *argument) {
                             .info = call->info};
   ops->load_scaled_values(machine, svd->S, svd->exponent, values);
   ops->load_reals(machine, call->g, g);
+  if (svd->vectors) {
+    ops->load(machine, svd->U, PLAIN, U);
+    ops->load(machine, svd->Vh, HERMITIAN, V);
+  }
   ops->form_norm(machine, &form);
+  if (svd->vectors) {
+    ops->scale_columns(machine, weight, U);
+    ops->multiply(machine, 1, PLAIN, U, HERMITIAN, V, 0, gA);
+    ops->store(machine, gA, PLAIN, call->alpha, call->beta, call->gA);
+  }
   ops->store_reals(machine, value, call->value);
-  if (!svd->vectors)
-    return;
-  ops->load(machine, svd->U, PLAIN, U);
-  ops->load(machine, svd->Vh, HERMITIAN, V);
-  ops->scale_columns(machine, weight, U);
-  ops->multiply(machine, 1, PLAIN, U, HERMITIAN, V, 0, gA);
-  ops->store(machine, gA, PLAIN, call->alpha, call->beta, call->gA);
 }
 
 static void norm_stages(stages_t *stages, const void *argument) {
   const norm_call_t *call = argument;
   const int keep_small = call->kind == SVDGRAD_NORM_LOG_DETERMINANT;
   const norm_task_t task = {call, stages_scaled_svd(stages, call->A, call->gradient, keep_small, call->info)};
-  stages_program(stages, (program_t){"svdgrad_norm", &task.svd.thin, &task, norm_program});
+  stages_program(stages, (program_t){"svdgrad_norm", &task.svd.thin, &task, norm_program, PROGRAM_PLAIN});
 }
 
 static const composition_t composition = {

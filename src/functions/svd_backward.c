@@ -29,21 +29,28 @@ static side_t take_side(machine_t *machine, int64_t rows, int64_t columns) {
                   .further = ops->take(machine, further, further)};
 }
 
+/* Both sides are loaded before the first product: CUDA has one launch for transfers in a row. */
+static void load_side(machine_t *machine, const side_t *side, svdgrad_matrix_t g, machine_operation_t op) {
+  const machine_ops_t *ops = machine->ops;
+  if (outside_exists(&side->outside))
+    ops->load(machine, g, op, side->outside.part);
+  if (g.data) {
+    ops->load(machine, g, op, side->g);
+  } else {
+    ops->load(machine, g, op, side->inner);
+    ops->load(machine, g, op, side->outside.in);
+  }
+}
+
 /* The part outside is gU1 - U1 inner - U2 crossing.  Further columns U2 move so that they stay orthogonal to U1: only
  * the component of gU2 along U1 acts, and that along U2 is gauge. */
-static void split_side(machine_t *machine, const side_t *side, svdgrad_matrix_t g, machine_operation_t op) {
+static void split_side(machine_t *machine, const side_t *side, svdgrad_matrix_t g) {
   const machine_ops_t *ops = machine->ops;
   const int64_t k = machine->p->k, further = side->further.columns;
   const tensor_t U1 = columns_of(side->basis, 0, k), U2 = columns_of(side->basis, k, further);
   const tensor_t gU1 = columns_of(side->g, 0, k), gU2 = columns_of(side->g, k, further);
-  if (outside_exists(&side->outside))
-    ops->load(machine, g, op, side->outside.part);
-  if (!g.data) {
-    ops->load(machine, g, op, side->inner);
-    ops->load(machine, g, op, side->outside.in);
+  if (!g.data)
     return;
-  }
-  ops->load(machine, g, op, side->g);
   ops->multiply(machine, 1, HERMITIAN, U1, PLAIN, gU1, 0, side->inner);
   if (!outside_exists(&side->outside))
     return;
@@ -79,8 +86,10 @@ static int has_vectors(const svd_backward_call_t *call) { return call->gU.data |
 static void gradient_of_vectors(machine_t *machine, const backward_task_t *w, const side_t *u, const side_t *v,
                                 const backward_form_t *form, tensor_t gA) {
   outside_load(machine, &w->rest, &form->rest, &u->outside, &v->outside);
-  split_side(machine, u, w->call->gU, PLAIN);
-  split_side(machine, v, w->call->gVh, HERMITIAN);
+  load_side(machine, u, w->call->gU, PLAIN);
+  load_side(machine, v, w->call->gVh, HERMITIAN);
+  split_side(machine, u, w->call->gU);
+  split_side(machine, v, w->call->gVh);
   machine->ops->form_backward(machine, form);
   if (outside_exists(&u->outside))
     outside_solve(machine, &u->outside, form->inverse, form->step);
@@ -152,7 +161,7 @@ static void backward_stages(stages_t *stages, const void *argument) {
   const rest_call_t of = {"svdgrad_svd_backward", call->A, call->U, call->Vh, call->S};
   const int has_rest = is_truncated(p) && (stages->measuring || has_vectors(call));
   const backward_task_t task = {call, has_rest ? rest_factorize(stages, &of, p->algo) : (rest_t){.info = NULL}};
-  stages_program(stages, (program_t){"svdgrad_svd_backward", p, &task, backward_program});
+  stages_program(stages, (program_t){"svdgrad_svd_backward", p, &task, backward_program, PROGRAM_PLAIN});
 }
 
 static const composition_t composition = {

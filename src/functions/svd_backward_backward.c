@@ -41,14 +41,12 @@ static side_t take_side(machine_t *machine, int64_t rows) {
 
 static int has_outside(const side_t *side) { return side->W.columns > 0; }
 
-/* inner and W from basis and g. */
-static void split_side(machine_t *machine, const side_t *side, svdgrad_matrix_t g, machine_operation_t op) {
+/* inner and W from basis and g; W is g as yet. */
+static void split_side(machine_t *machine, const side_t *side) {
   const machine_ops_t *ops = machine->ops;
   ops->multiply(machine, 1, HERMITIAN, side->basis, PLAIN, side->g, 0, side->inner);
-  if (!has_outside(side))
-    return;
-  ops->load(machine, g, op, side->W);
-  ops->multiply(machine, -1, PLAIN, side->basis, PLAIN, side->inner, 1, side->W);
+  if (has_outside(side))
+    ops->multiply(machine, -1, PLAIN, side->basis, PLAIN, side->inner, 1, side->W);
 }
 
 /* G and W become G / s and W / s, and sb_j loses Re(W_j^H G_j) / s_j^2.  That product is taken between two divisions,
@@ -81,13 +79,24 @@ static void finish_side(machine_t *machine, const side_t *side, const second_for
   ops->multiply(machine, 1, PLAIN, side->basis, PLAIN, K, has_outside(side), side->G);
 }
 
-static void load_sides(machine_t *machine, const second_call_t *call, const side_t *u, const side_t *v, tensor_t ggA) {
+static void load_side(machine_t *machine, const side_t *side, svdgrad_matrix_t basis, svdgrad_matrix_t g,
+                      machine_operation_t op) {
   const machine_ops_t *ops = machine->ops;
-  ops->load(machine, call->U, PLAIN, u->basis);
-  ops->load(machine, call->Vh, HERMITIAN, v->basis);
-  ops->load(machine, call->gU, PLAIN, u->g);
-  ops->load(machine, call->gVh, HERMITIAN, v->g);
+  ops->load(machine, basis, op, side->basis);
+  ops->load(machine, g, op, side->g);
+  if (has_outside(side))
+    ops->load(machine, g, op, side->W);
+}
+
+/* All that is loaded, then ggA V and ggA^H U. */
+static void load_all(machine_t *machine, const second_call_t *call, const side_t *u, const side_t *v, tensor_t ggA,
+                     const second_form_t *form) {
+  const machine_ops_t *ops = machine->ops;
+  load_side(machine, u, call->U, call->gU, PLAIN);
+  load_side(machine, v, call->Vh, call->gVh, HERMITIAN);
   ops->load(machine, call->ggA, PLAIN, ggA);
+  ops->load_values(machine, call->S, form->values);
+  ops->load_reals(machine, call->gS, form->gS);
   ops->multiply(machine, 1, PLAIN, ggA, PLAIN, v->basis, 0, u->G);
   ops->multiply(machine, 1, HERMITIAN, ggA, PLAIN, u->basis, 0, v->G);
 }
@@ -124,12 +133,10 @@ static void second_program(machine_t *machine, const void *argument) {
   form.report = call->report;
   if (machine->measuring)
     return;
-  load_sides(machine, call, &u, &v, ggA);
-  ops->load_values(machine, call->S, form.values);
-  ops->load_reals(machine, call->gS, form.gS);
+  load_all(machine, call, &u, &v, ggA, &form);
   ops->multiply(machine, 1, HERMITIAN, u.basis, PLAIN, u.G, 0, form.Z);
-  split_side(machine, &u, call->gU, PLAIN);
-  split_side(machine, &v, call->gVh, HERMITIAN);
+  split_side(machine, &u);
+  split_side(machine, &v);
   ops->form_second(machine, &form);
   finish_side(machine, &u, &form, HERMITIAN, form.K);
   finish_side(machine, &v, &form, PLAIN, form.N);
@@ -152,7 +159,7 @@ static void second_stages(stages_t *stages, const void *argument) {
   task.Ub = stages_matrix(stages, p->m, p->k);
   task.Vbh = stages_matrix(stages, p->k, p->n);
   task.sb = stages_reals(stages, p->k);
-  stages_program(stages, (program_t){"svdgrad_svd_backward_backward", p, &task, second_program});
+  stages_program(stages, (program_t){"svdgrad_svd_backward_backward", p, &task, second_program, PROGRAM_PLAIN});
   if (stages->measuring || call->gA.data)
     stages_svd_backward(stages, &(svd_backward_call_t){.p = *p,
                                                        .U = call->U,

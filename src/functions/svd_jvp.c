@@ -111,7 +111,7 @@ static void jvp_stages(stages_t *stages, const void *argument) {
   const rest_call_t of = {"svdgrad_svd_jvp", call->A, call->U, call->Vh, call->S};
   const jvp_task_t task = {call, is_truncated(&call->p) ? rest_factorize(stages, &of, SVDGRAD_ALGO_AUTO)
                                                         : (rest_t){.info = NULL}};
-  stages_program(stages, (program_t){"svdgrad_svd_jvp", &call->p, &task, jvp_program});
+  stages_program(stages, (program_t){"svdgrad_svd_jvp", &call->p, &task, jvp_program, PROGRAM_PLAIN});
 }
 
 static const composition_t composition = {

@@ -37,13 +37,16 @@ __device__ inline power_of_two<R> pair_scale(const form_args_t &args, const func
   return {(R)ldexp(1.0, first), (R)exp2(product - first)};
 }
 
-/* f at value i, in normalized units. */
+/* f at value i, in normalized units; `f` is the caller's. */
 template <class R>
 __device__ inline function_point_of<R> evaluate(const function_form_t &form, const function_rule<R> &rule,
-                                                const form_scene<R> &scene, int64_t i) {
-  const R f = form.kind == SVDGRAD_FUNCTION_CUSTOM ? reals_of<R>(form.f, scene.b)[i] : 0;
+                                                const form_scene<R> &scene, int64_t i, R f) {
   const R sign = form.kind == SVDGRAD_FUNCTION_ROTATION ? re(*tensor_of<R>(form.phase, scene.b)) : 1;
   return function_point(&rule, scene.s[i], i, scene.k, f, (R)0, sign, scene.policy.floor);
+}
+
+template <class R> __device__ inline R custom_at(const function_form_t &form, int64_t b, int64_t i) {
+  return form.kind == SVDGRAD_FUNCTION_CUSTOM ? reals_of<R>(form.f, b)[i] : 0;
 }
 
 template <class T> __device__ inline void form_turns(const form_args_t &args, const function_form_t &form) {
@@ -61,7 +64,8 @@ template <class T> __global__ void form_values_kernel(form_args_t args) {
     const form_scene<R> scene = form_begin<R>(args, form.values, b);
     const function_rule<R> rule = rule_of(args, form, scene);
     reals_of<R>(form.result, b)[i] =
-        evaluate(form, rule, scene, i).f * value_scale(args, form, scene) - (R)form.null_value;
+        evaluate(form, rule, scene, i, custom_at<R>(form, b, i)).f * value_scale(args, form, scene) -
+        (R)form.null_value;
   });
   if (form.turn.data)
     form_turns<T>(args, form);
@@ -72,7 +76,7 @@ template <class R>
 __device__ inline void store_point(const function_form_t &form, const function_rule<R> &rule,
                                    const form_scene<R> &scene, int64_t i) {
   R *points = reals_of<R>(form.points, scene.b);
-  const function_point_of<R> point = evaluate(form, rule, scene, i);
+  const function_point_of<R> point = evaluate(form, rule, scene, i, custom_at<R>(form, scene.b, i));
   points[i] = point.f;
   points[scene.k + i] = (R)point.kept;
 }
@@ -86,11 +90,19 @@ template <class T> __global__ void form_points_kernel(form_args_t args) {
   });
 }
 
+/* What was stored of the values; df is the caller's, or NULL. */
+template <class R> struct function_points {
+  const R *s, *f, *kept, *df;
+  int exponent;
+  __device__ function_point_of<R> at(int64_t i) const {
+    return {s[i], f[i], df ? (R)ldexp(df[i], exponent) : (R)0, kept[i] != 0};
+  }
+};
 template <class R>
-__device__ inline function_point_of<R> point_at(const function_form_t &form, const form_scene<R> &scene, int64_t i) {
+__device__ inline function_points<R> points_of(const function_form_t &form, const form_scene<R> &scene) {
   const R *points = reals_of<R>(form.points, scene.b);
-  const R df = form.kind == SVDGRAD_FUNCTION_CUSTOM ? (R)ldexp(reals_of<R>(form.df, scene.b)[i], scene.exponent) : 0;
-  return {scene.s[i], points[i], df, points[scene.k + i] != 0};
+  const R *df = form.kind == SVDGRAD_FUNCTION_CUSTOM ? reals_of<R>(form.df, scene.b) : nullptr;
+  return {scene.s, points, points + scene.k, df, scene.exponent};
 }
 
 /* M at (i, j) and (j, i), i <= j: of U f(S) Vh. */
@@ -120,23 +132,39 @@ __device__ inline entry_pair<T> pair_of_one(const function_rule<real_t<T>> &rule
   return {scale.second * (phi * a.s * P_ij), scale.second * (phi * b.s * conj(P_ij))};
 }
 
-/* What is before the parts outside the spans, but for `step`, the second part of a power of two.  Of V f(S) Vh with
- * f(0) = null_value it is in the caller's units, and has an exponent of its own. */
+/* The exponent, as far as a factor may have it at once. */
+template <class R> __device__ inline int null_exponent(const form_scene<R> &scene) {
+  const int limit = limits<R>::power_limit, exponent = scene.exponent;
+  return exponent > limit ? limit : exponent < -limit ? -limit : exponent;
+}
+
+/* What is before the parts outside the spans, but for factor_step(), the second part of a power of two.  Of V f(S) Vh
+ * with f(0) = null_value it is in the caller's units, and has an exponent of its own. */
+template <class R>
+__device__ inline R factor_at(const form_args_t &args, const function_form_t &form, const function_rule<R> &rule,
+                              const function_points<R> &points, form_scene<R> *scene, int64_t j,
+                              power_of_two<R> scale) {
+  const bool both = form.form == SVDGRAD_FORM_UVH;
+  const function_point_of<R> point = points.at(j);
+  if (both || form.null_value == 0)
+    return function_ratio(&rule, point, &scene->policy) * scale.first * (both ? 1 : 2);
+  return 2 * function_null_ratio(&rule, point, value_scale(args, form, *scene), (R)form.null_value,
+                                 null_exponent(*scene), &scene->policy);
+}
+template <class R>
+__device__ inline R factor_step(const function_form_t &form, const form_scene<R> &scene, power_of_two<R> scale) {
+  const bool plain = form.form == SVDGRAD_FORM_UVH || form.null_value == 0;
+  return plain ? scale.second : (R)ldexp((R)1, null_exponent(scene) - scene.exponent);
+}
+
 template <class R>
 __device__ inline void form_factors(const form_args_t &args, const function_form_t &form, const function_rule<R> &rule,
                                     form_scene<R> *scene, power_of_two<R> scale) {
-  const bool plain = form.form == SVDGRAD_FORM_UVH || form.null_value == 0;
-  const int limit = limits<R>::power_limit, exponent = scene->exponent;
-  const int first = exponent > limit ? limit : exponent < -limit ? -limit : exponent;
-  for (int64_t j = form_rank(*scene); j < scene->k && form.outside; j += form_size(*scene)) {
-    const function_point_of<R> point = point_at(form, *scene, j);
-    reals_of<R>(form.factor, scene->b)[j] =
-        plain ? function_ratio(&rule, point, &scene->policy) * scale.first * (form.form == SVDGRAD_FORM_UVH ? 1 : 2)
-              : 2 * function_null_ratio(&rule, point, value_scale(args, form, *scene), (R)form.null_value, first,
-                                        &scene->policy);
-  }
+  const function_points<R> points = points_of(form, *scene);
+  for (int64_t j = form_rank(*scene); j < scene->k && form.outside; j += form_size(*scene))
+    reals_of<R>(form.factor, scene->b)[j] = factor_at(args, form, rule, points, scene, j, scale);
   if (form_rank(*scene) == 0)
-    *reals_of<R>(form.step, scene->b) = plain ? scale.second : (R)ldexp((R)1, first - exponent);
+    *reals_of<R>(form.step, scene->b) = factor_step(form, *scene, scale);
 }
 
 /* What a threshold that moves with s_1 adds to the diagonal of M where the first `count` values are: the derivative by
@@ -146,20 +174,35 @@ template <class R> struct moving_share {
   R each;
 };
 
-template <class T>
-__device__ inline moving_share<real_t<T>> find_moving(const function_form_t &form, const function_rule<real_t<T>> &rule,
-                                                      const form_scene<real_t<T>> &scene, const T *P) {
-  typedef real_t<T> R;
+/* diagonal(i): the real part of P_ii. */
+template <class R, class Diagonal>
+__device__ inline moving_share<R> find_moving(const function_rule<R> &rule, const function_points<R> &points,
+                                              const form_scene<R> &scene, Diagonal diagonal) {
   const R s1 = scene.k > 0 ? scene.s[0] : 0;
   R sum = 0;
   int64_t first = 0;
   if (rule.moving == 0 || s1 == 0)
     return {0, 0};
   for (int64_t i = 0; i < scene.k; i++) {
-    sum += function_moves(&rule, point_at(form, scene, i)) * re(P[i * scene.k + i]);
+    sum += function_moves(&rule, points.at(i)) * diagonal(i);
     first += function_is_first(scene.s[i], s1, &scene.policy);
   }
   return {first, sum / (R)first};
+}
+
+/* M at (i, j) and (j, i), i <= j, from P. */
+template <class T>
+__device__ inline entry_pair<T> function_pair(const function_form_t &form, const function_rule<real_t<T>> &rule,
+                                              const function_points<real_t<T>> &points,
+                                              const moving_share<real_t<T>> &moving, T P_ij, T P_ji, int64_t i,
+                                              int64_t j, power_of_two<real_t<T>> scale, gap_policy<real_t<T>> *tally) {
+  typedef real_t<T> R;
+  const function_point_of<R> a = points.at(i), b = points.at(j);
+  entry_pair<T> m = form.form == SVDGRAD_FORM_UVH ? pair_of_both(rule, a, b, parts_of(P_ij, P_ji), i == j, scale, tally)
+                                                  : pair_of_one(rule, a, b, P_ij, scale, tally);
+  if (i == j && i < moving.count)
+    m.ij = m.ij + from_real<T>(moving.each);
+  return m;
 }
 
 template <class T>
@@ -169,15 +212,14 @@ __device__ inline void form_pairs(const function_form_t &form, const function_ru
   typedef real_t<T> R;
   const T *const P[] = {tensor_of<T>(form.P, scene->b)};
   T *const M[] = {tensor_of<T>(form.M, scene->b)};
-  const moving_share<R> moving = find_moving(form, rule, *scene, P[0]);
+  const function_points<R> points = points_of(form, *scene);
+  const moving_share<R> moving =
+      find_moving(rule, points, *scene, [&](int64_t i) { return re(P[0][i * scene->k + i]); });
   visit_pairs(scene->k, P, M, scene->part, scene->parts, shared,
               [&](int64_t i, int64_t j, const T(&x)[1], const T(&y)[1], T(&upper)[1], T(&lower)[1]) {
-                const function_point_of<R> a = point_at(form, *scene, i), c = point_at(form, *scene, j);
                 const entry_pair<T> m =
-                    form.form == SVDGRAD_FORM_UVH
-                        ? pair_of_both(rule, a, c, parts_of(x[0], y[0]), i == j, scale, &scene->policy)
-                        : pair_of_one(rule, a, c, x[0], scale, &scene->policy);
-                upper[0] = i == j && i < moving.count ? m.ij + from_real<T>(moving.each) : m.ij;
+                    function_pair(form, rule, points, moving, x[0], y[0], i, j, scale, &scene->policy);
+                upper[0] = m.ij;
                 lower[0] = m.ji;
               });
 }

@@ -16,18 +16,24 @@ template <class R> struct form_scene {
 };
 
 template <class R>
-__device__ inline form_scene<R> form_begin(const form_args_t &args, const values_t &values, int64_t share) {
-  const int64_t parts = args.parts, b = share / parts;
-  const R *s = reals_of<R>(values.s, b);
-  const R s1 = values.s.count > 0 ? s[0] : 0;
+__device__ inline form_scene<R> form_scene_of(const form_args_t &args, int64_t b, int64_t part, int64_t parts,
+                                              int64_t k, const R *s, int exponent) {
+  const R s1 = k > 0 ? s[0] : 0;
   /* There are no cotangents to compare with: nothing is gauge-dependent or noise. */
   return {b,
-          share - b * parts,
+          part,
           parts,
-          values.s.count,
+          k,
           s,
-          ((const int *)values.exponent)[b],
+          exponent,
           gap_policy_make(args.gap_policy, (R)args.gap_param, limits<R>::epsilon(), s1, (R)INFINITY, (R)0)};
+}
+
+template <class R>
+__device__ inline form_scene<R> form_begin(const form_args_t &args, const values_t &values, int64_t share) {
+  const int64_t b = share / args.parts;
+  return form_scene_of(args, b, share - b * args.parts, args.parts, values.s.count, (const R *)reals_of<R>(values.s, b),
+                       ((const int *)values.exponent)[b]);
 }
 
 /* Threads of all blocks that share the matrix, and warps. */

@@ -11,6 +11,7 @@
 #include "form_functions.cuh"
 #include "form_tangents.cuh"
 #include "full_rank.cuh"
+#include "function_fused.cuh"
 #include "gemm.cuh"
 #include "grid.cuh"
 #include "householder.cuh"
@@ -61,26 +62,29 @@ template <class T> cudaError_t empty_launch(const empty_args_t *args, cudaStream
 /* Operations of programs: four elements per thread, or one block per matrix. */
 static inline dim3 grid_of_elements(int64_t elements) { return grid_of((elements + 1023) / 1024); }
 
-template <class T> cudaError_t program_load_launch(const transfer_args_t *args, cudaStream_t stream) {
-  const tensor_t &X = args->X;
-  const tiling_t tiling = make_tiling<T>(args->batch_count, X.rows, X.columns, lies_down(*args), 1);
-  return SIMT_LAUNCH(program_load_kernel<T>, grid_of(tiling.tiles), dim3(256), 0, stream, *args, tiling);
+/* Plans one transfer; returns how many blocks it would like. */
+template <class T> static inline int64_t plan_transfer(const cuda_transfer_t &transfer, tiling_t *tiling) {
+  if (transfer.kind == CUDA_LOAD_REALS || transfer.kind == CUDA_STORE_REALS) {
+    const transfer_reals_args_t &args = transfer.of.reals;
+    return (args.batch_count * (args.x.count > 0 ? args.x.count : 1) + 1023) / 1024;
+  }
+  const transfer_args_t &args = transfer.of.matrix;
+  const int here = lies_down(args), load = transfer.kind == CUDA_LOAD;
+  *tiling = make_tiling<T>(args.batch_count, args.X.rows, args.X.columns, load ? here : 1, load ? 1 : here);
+  return tiling->tiles;
 }
 
-template <class T> cudaError_t program_store_launch(const transfer_args_t *args, cudaStream_t stream) {
-  const tensor_t &X = args->X;
-  const tiling_t tiling = make_tiling<T>(args->batch_count, X.rows, X.columns, 1, lies_down(*args));
-  return SIMT_LAUNCH(program_store_kernel<T>, grid_of(tiling.tiles), dim3(256), 0, stream, *args, tiling);
-}
-
-template <class T> cudaError_t program_load_reals_launch(const transfer_reals_args_t *args, cudaStream_t stream) {
-  const dim3 grid = grid_of_elements(args->batch_count * (args->x.count > 0 ? args->x.count : 1));
-  return SIMT_LAUNCH(program_load_reals_kernel<T>, grid, dim3(256), 0, stream, *args);
-}
-
-template <class T> cudaError_t program_store_reals_launch(const transfer_reals_args_t *args, cudaStream_t stream) {
-  const dim3 grid = grid_of_elements(args->batch_count * args->x.count);
-  return SIMT_LAUNCH(program_store_reals_kernel<T>, grid, dim3(256), 0, stream, *args);
+template <class T> cudaError_t program_transfer_launch(const cuda_transfers_t *transfers, cudaStream_t stream) {
+  transfer_plan plan = {};
+  int64_t end = 0;
+  for (int i = 0; i < CUDA_TRANSFERS; i++) {
+    if (i < transfers->count) {
+      plan.at[i].transfer = transfers->at[i];
+      end += least_of(plan_transfer<T>(transfers->at[i], &plan.at[i].tiling), 0x7fffffff / CUDA_TRANSFERS);
+    }
+    plan.at[i].end = end;
+  }
+  return end > 0 ? SIMT_LAUNCH(program_transfer_kernel<T>, grid_of(end), dim3(256), 0, stream, plan) : cudaSuccess;
 }
 
 template <class T> cudaError_t program_scale_launch(const tensor_args_t *args, cudaStream_t stream) {
@@ -285,10 +289,11 @@ template <class T> constexpr cuda_kernels_t make_kernels() {
           WARP_ROWS,
           backward_warp_launch<T>,
           empty_launch<T>,
-          program_load_launch<T>,
-          program_store_launch<T>,
-          program_load_reals_launch<T>,
-          program_store_reals_launch<T>,
+          FUNCTION_ROWS,
+          function_shared_bytes<T>,
+          function_launch<T>,
+          function_backward_launch<T>,
+          program_transfer_launch<T>,
           program_scale_launch<T>,
           program_scale_by_launch<T>,
           program_add_identity_launch<T>,

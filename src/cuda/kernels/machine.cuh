@@ -13,11 +13,14 @@ template <class T> __device__ inline T *tensor_of(const tensor_t &X, int64_t b) 
 template <class R> __device__ inline R *reals_of(const reals_t &x, int64_t b) { return (R *)x.data + b * x.count; }
 
 /* Calls visit(b, e) for e in [0, count) of every matrix, each thread on its own: no block belongs to a matrix, so that
- * neither many small ones nor a few large ones leave threads idle. */
-template <class Visit> __device__ inline void visit_batch(int64_t batch_count, int64_t count, Visit visit) {
-  const int64_t threads = (int64_t)gridDim.x * blockDim.x;
-  for (int64_t e = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; e < batch_count * count; e += threads)
+ * neither many small ones nor a few large ones leave threads idle.  By block number `block` of `blocks`. */
+template <class Visit>
+__device__ inline void visit_batch(int64_t batch_count, int64_t count, int64_t block, int64_t blocks, Visit visit) {
+  for (int64_t e = block * blockDim.x + threadIdx.x; e < batch_count * count; e += blocks * blockDim.x)
     visit(e / count, e % count);
+}
+template <class Visit> __device__ inline void visit_batch(int64_t batch_count, int64_t count, Visit visit) {
+  visit_batch(batch_count, count, blockIdx.x, gridDim.x, visit);
 }
 
 template <class T> __device__ inline T *transfer_element(const transfer_args_t &args, int64_t b, int64_t i, int64_t j) {
@@ -29,11 +32,23 @@ static inline int lies_down(const transfer_args_t &args) {
   return args.op == PLAIN ? lies_down(args.matrix) : lies_across(args.matrix);
 }
 
-template <class T> __global__ void program_load_kernel(transfer_args_t args, tiling_t tiling) {
-  __shared__ whole_t<T> shared[tile_size<T>::capacity];
-  for (int64_t tile = blockIdx.x; tile < tiling.tiles; tile += gridDim.x)
+/* A transfer with the blocks that work on it: those up to number `end` of the launch, from the end of the one before. */
+struct planned_transfer {
+  cuda_transfer_t transfer;
+  tiling_t tiling;
+  int64_t end;
+};
+struct transfer_plan {
+  planned_transfer at[CUDA_TRANSFERS];
+};
+static_assert(sizeof(transfer_plan) <= 4096, "arguments of a kernel");
+
+template <class T>
+__device__ inline void load_matrices(const planned_transfer &plan, int64_t block, int64_t blocks, whole_t<T> *shared) {
+  const transfer_args_t &args = plan.transfer.of.matrix;
+  for (int64_t tile = block; tile < plan.tiling.tiles; tile += blocks)
     copy_tile(
-        tiling, tile, shared,
+        plan.tiling, tile, shared,
         [&](int64_t b, int64_t i, int64_t j) {
           const T x = args.matrix.data ? *transfer_element<T>(args, b, i, j) : from_real<T>(0);
           return args.op == PLAIN ? x : conj(x);
@@ -41,12 +56,13 @@ template <class T> __global__ void program_load_kernel(transfer_args_t args, til
         [&](int64_t b, int64_t i, int64_t j, T x) { write_whole(tensor_of<T>(args.X, b) + j * args.X.rows + i, x); });
 }
 
-template <class T> __global__ void program_store_kernel(transfer_args_t args, tiling_t tiling) {
+template <class T>
+__device__ inline void store_matrices(const planned_transfer &plan, int64_t block, int64_t blocks, whole_t<T> *shared) {
   typedef real_t<T> R;
-  __shared__ whole_t<T> shared[tile_size<T>::capacity];
-  for (int64_t tile = blockIdx.x; tile < tiling.tiles; tile += gridDim.x)
+  const transfer_args_t &args = plan.transfer.of.matrix;
+  for (int64_t tile = block; tile < plan.tiling.tiles; tile += blocks)
     copy_tile(
-        tiling, tile, shared,
+        plan.tiling, tile, shared,
         [&](int64_t b, int64_t i, int64_t j) { return read_whole(tensor_of<T>(args.X, b) + j * args.X.rows + i); },
         [&](int64_t b, int64_t i, int64_t j, T x) {
           const T scaled = (R)args.alpha * (args.op == PLAIN ? x : conj(x));
@@ -56,10 +72,10 @@ template <class T> __global__ void program_store_kernel(transfer_args_t args, ti
 }
 
 /* Singular values: every thread finds the exponent of its matrix for itself. */
-template <class T> __global__ void program_load_reals_kernel(transfer_reals_args_t args) {
-  typedef real_t<T> R;
+template <class R>
+__device__ inline void load_vectors(const transfer_reals_args_t &args, int64_t block, int64_t blocks) {
   const int64_t count = args.x.count;
-  visit_batch(args.batch_count, count, [&](int64_t b, int64_t i) {
+  visit_batch(args.batch_count, count, block, blocks, [&](int64_t b, int64_t i) {
     const R x = args.vector.data ? *entry<R>(args.vector, b, i) : 0;
     int exponent = 0;
     if (args.exponent)
@@ -69,13 +85,29 @@ template <class T> __global__ void program_load_reals_kernel(transfer_reals_args
       args.exponent[b] = exponent + (args.told ? args.told[b] : 0);
   });
   if (args.exponent && count == 0)
-    visit_batch(args.batch_count, 1, [&](int64_t b, int64_t) { args.exponent[b] = 0; });
+    visit_batch(args.batch_count, 1, block, blocks, [&](int64_t b, int64_t) { args.exponent[b] = 0; });
 }
 
-template <class T> __global__ void program_store_reals_kernel(transfer_reals_args_t args) {
-  typedef real_t<T> R;
-  visit_batch(args.batch_count, args.x.count,
+template <class R>
+__device__ inline void store_vectors(const transfer_reals_args_t &args, int64_t block, int64_t blocks) {
+  visit_batch(args.batch_count, args.x.count, block, blocks,
               [&](int64_t b, int64_t i) { *entry<R>(args.vector, b, i) = reals_of<R>(args.x, b)[i]; });
+}
+
+template <class T> __global__ void program_transfer_kernel(transfer_plan plan) {
+  __shared__ whole_t<T> shared[tile_size<T>::capacity];
+  int64_t first = 0;
+  int number = 0;
+  while (blockIdx.x >= plan.at[number].end)
+    first = plan.at[number++].end;
+  const planned_transfer &planned = plan.at[number];
+  const int64_t block = blockIdx.x - first, blocks = planned.end - first;
+  switch (planned.transfer.kind) {
+  case CUDA_LOAD: load_matrices<T>(planned, block, blocks, shared); break;
+  case CUDA_STORE: store_matrices<T>(planned, block, blocks, shared); break;
+  case CUDA_LOAD_REALS: load_vectors<real_t<T>>(planned.transfer.of.reals, block, blocks); break;
+  case CUDA_STORE_REALS: store_vectors<real_t<T>>(planned.transfer.of.reals, block, blocks); break;
+  }
 }
 
 template <class T> __global__ void program_scale_kernel(tensor_args_t args) {
