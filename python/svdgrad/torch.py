@@ -311,28 +311,28 @@ class _ReportOf:
 
 
 def _without_autocast(f):
-    """The formulas compute in the type of the tensors, whatever autocast says."""
+    """The formulas and their derivatives compute in the type of the tensors, whatever autocast says."""
 
-    def wrapped(*tensors):
-        with torch.autocast(tensors[0].device.type, enabled=False):
-            return f(*tensors)
+    def wrapped(formula, primals, others):
+        with torch.autocast(primals[0].device.type, enabled=False):
+            return f(formula, primals, others)
 
     return wrapped
 
 
+@_without_autocast
 def _vjp(f, primals, cotangents):
     """Gradients of f; differentiable again."""
-    f = _without_autocast(f)
     outputs, pullback = torch.func.vjp(f, *primals)
     if isinstance(outputs, tuple):
         cotangents = tuple(torch.zeros_like(y) if g is None else g for y, g in zip(outputs, cotangents, strict=True))
     return pullback(cotangents)
 
 
+@_without_autocast
 def _jvp(f, primals, tangents):
     """The tangents of f.  Forward mode outside torch.func does not nest: there by two gradients, for the first is linear in
     its cotangents, and the second transposes it."""
-    f = _without_autocast(f)
     tangents = tuple(t.to(p.dtype) for p, t in zip(primals, tangents, strict=True))
     if _is_transformed():
         return torch.func.jvp(f, tuple(primals), tangents)[1]

@@ -245,15 +245,15 @@ def test_autocast():
         (g,) = torch.autograd.grad(loss, w, create_graph=True)
         (h,) = torch.autograd.grad(g.sum(), w)
     assert g.dtype == h.dtype == torch.float32 and torch.isfinite(h).all()
-    a = matrices(3, 3).requires_grad_()
+    a = matrices(3, 3).float().requires_grad_()
     (plain,) = torch.autograd.grad(_second_order_loss(a), a)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         (cast,) = torch.autograd.grad(_second_order_loss(a), a)
-    assert torch.allclose(plain, cast, rtol=1e-12)
+    assert torch.allclose(plain, cast, rtol=1e-5)
 
 
 def _second_order_loss(a):
-    return torch.autograd.grad((s.svdvals(a) ** 3).sum(), a, create_graph=True)[0].square().sum()
+    return torch.autograd.grad((s.polar(a) ** 3).sum(), a, create_graph=True)[0].square().sum()
 
 
 def test_any_strides():
