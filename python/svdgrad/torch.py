@@ -800,7 +800,8 @@ def _register_sharding():
             inputs = arguments[: len(row.inputs)]
             wanted = arguments[len(row.inputs)] if len(arguments) > len(row.inputs) else _ALL
             absent = [x.ndim == 1 and x.shape[0] == 0 for x in inputs]
-            batch_rank = min(x.ndim - _RANKS.get(kind, 1) for x, kind, none in zip(inputs, row.inputs, absent, strict=True) if not none)
+            ranks = [x.ndim - _RANKS.get(kind, 1) for x, kind in zip(inputs, row.inputs, strict=True)]
+            batch_rank = min(rank for rank, none in zip(ranks, absent, strict=True) if not none)
             missing = [row.optional_outputs >> j & 1 and not wanted >> j & 1 for j in range(len(row.outputs))]
             further = [None] * (len(arguments) - len(inputs))
             found = []
