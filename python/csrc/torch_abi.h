@@ -8,10 +8,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef struct AtenTensorOpaque *tensor_t;  /* an owned reference; aoti_torch_delete_tensor_object() gives it back */
+typedef struct AtenTensorOpaque *tensor_t; /* an owned reference; aoti_torch_delete_tensor_object() gives it back */
 typedef struct TorchLibraryOpaque *torch_library_t;
-typedef int32_t torch_error_t;              /* 0: success */
-typedef uint64_t torch_value_t;             /* a tensor_t, an int64_t or the bits of a double */
+typedef int32_t torch_error_t;  /* 0: success */
+typedef uint64_t torch_value_t; /* a tensor_t, an int64_t or the bits of a double */
 typedef void (*torch_kernel_t)(torch_value_t *stack, uint64_t input_count, uint64_t output_count);
 typedef void (*torch_range_t)(int64_t begin, int64_t end, void *context);
 
@@ -26,13 +26,13 @@ typedef void (*torch_range_t)(int64_t begin, int64_t end, void *context);
   X(int32_t, aoti_torch_dtype_uint8, (void))                                                                           \
   X(torch_error_t, aoti_torch_delete_tensor_object, (tensor_t tensor))                                                 \
   X(torch_error_t, aoti_torch_get_data_ptr, (tensor_t tensor, void **data))                                            \
-  X(torch_error_t, aoti_torch_get_dim, (tensor_t tensor, int64_t *dim))                                                \
-  X(torch_error_t, aoti_torch_get_numel, (tensor_t tensor, int64_t *numel))                                            \
-  X(torch_error_t, aoti_torch_get_sizes, (tensor_t tensor, int64_t **sizes))                                           \
-  X(torch_error_t, aoti_torch_get_strides, (tensor_t tensor, int64_t **strides))                                       \
-  X(torch_error_t, aoti_torch_get_dtype, (tensor_t tensor, int32_t *dtype))                                            \
-  X(torch_error_t, aoti_torch_get_device_type, (tensor_t tensor, int32_t *device_type))                                \
-  X(torch_error_t, aoti_torch_get_device_index, (tensor_t tensor, int32_t *device_index))                              \
+  X(torch_error_t, aoti_torch_get_dim, (tensor_t tensor, int64_t * dim))                                               \
+  X(torch_error_t, aoti_torch_get_numel, (tensor_t tensor, int64_t * numel))                                           \
+  X(torch_error_t, aoti_torch_get_sizes, (tensor_t tensor, int64_t * *sizes))                                          \
+  X(torch_error_t, aoti_torch_get_strides, (tensor_t tensor, int64_t * *strides))                                      \
+  X(torch_error_t, aoti_torch_get_dtype, (tensor_t tensor, int32_t * dtype))                                           \
+  X(torch_error_t, aoti_torch_get_device_type, (tensor_t tensor, int32_t * device_type))                               \
+  X(torch_error_t, aoti_torch_get_device_index, (tensor_t tensor, int32_t * device_index))                             \
   X(torch_error_t, aoti_torch_empty_strided,                                                                           \
     (int64_t dim, const int64_t *sizes, const int64_t *strides, int32_t dtype, int32_t device_type,                    \
      int32_t device_index, tensor_t *tensor))                                                                          \
@@ -44,9 +44,8 @@ typedef void (*torch_range_t)(int64_t begin, int64_t end, void *context);
   X(torch_error_t, aoti_torch_library_def, (torch_library_t library, const char *schema))                              \
   X(torch_error_t, aoti_torch_library_impl, (torch_library_t library, const char *name, torch_kernel_t kernel))        \
   X(void, aoti_torch_check, (bool condition, const char *function, const char *file, uint32_t line, const char *text)) \
-  X(torch_error_t, torch_parallel_for,                                                                                 \
-    (int64_t begin, int64_t end, int64_t grain, torch_range_t body, void *context))                                    \
-  X(torch_error_t, torch_get_num_threads, (uint32_t *count))
+  X(torch_error_t, torch_parallel_for, (int64_t begin, int64_t end, int64_t grain, torch_range_t body, void *context)) \
+  X(torch_error_t, torch_get_num_threads, (uint32_t * count))
 
 /* In libtorch_cuda, where torch has one. */
 typedef torch_error_t (*torch_current_stream_t)(int32_t device_index, void **stream);

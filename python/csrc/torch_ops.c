@@ -28,9 +28,7 @@ enum { MOST_DIMENSIONS = 64 };
 /* ---- torch's functions, found in the process ---- */
 
 #define DECLARE(result, name, parameters) result(*name) parameters;
-static struct torch_functions {
-  TORCH_FUNCTIONS(DECLARE)
-} torch;
+static struct torch_functions { TORCH_FUNCTIONS(DECLARE) } torch;
 static torch_current_stream_t current_stream; /* of CUDA; NULL: not looked up */
 static int32_t types[SVDGRAD_C128 + 1], type_int32, type_uint8, device_cpu;
 
@@ -351,9 +349,9 @@ static int run(call_t *call) {
   } else if (bytes && !(work = malloc(bytes))) {
     return fail(call, "no memory for the workspace of %zu bytes", bytes);
   }
-  const svdgrad_status_t status =
-      operation_run(backend, device, stream, backend == SVDGRAD_BACKEND_CPU ? pool_of_call(&threads) : (pool_t){NULL, NULL},
-                    call->operation, &call->d, &call->attributes, inputs, outputs, work, bytes);
+  const svdgrad_status_t status = operation_run(
+      backend, device, stream, backend == SVDGRAD_BACKEND_CPU ? pool_of_call(&threads) : (pool_t){NULL, NULL},
+      call->operation, &call->d, &call->attributes, inputs, outputs, work, bytes);
   if (status)
     (void)fail(call, "%s", svdgrad_last_error_message());
   if (backend == SVDGRAD_BACKEND_CUDA)

@@ -405,7 +405,12 @@ class _Values(_Svd):
     count = shown = 1
 
     def vjp(self, op, saved, grads):
-        return super().vjp(op, saved, (*grads, None, None))
+        if grads[0] is None:
+            return None
+        a, S, U, Vh = saved
+        nothing = _absent(a)
+        first = a if self.attributes.rank else nothing
+        return op.svd_backward(first, S, U, Vh, grads[0], nothing, nothing, 0, *self.arguments)[0]
 
     def vjp_vjp(self, saved, grads, ggA):
         return super().vjp_vjp(saved, (*grads, None, None), ggA)
@@ -800,7 +805,8 @@ def _register_sharding():
             inputs = arguments[: len(row.inputs)]
             wanted = arguments[len(row.inputs)] if len(arguments) > len(row.inputs) else _ALL
             absent = [x.ndim == 1 and x.shape[0] == 0 for x in inputs]
-            batch_rank = min(x.ndim - _RANKS.get(kind, 1) for x, kind, none in zip(inputs, row.inputs, absent, strict=True) if not none)
+            ranks = [x.ndim - _RANKS.get(kind, 1) for x, kind in zip(inputs, row.inputs, strict=True)]
+            batch_rank = min(rank for rank, none in zip(ranks, absent, strict=True) if not none)
             missing = [row.optional_outputs >> j & 1 and not wanted >> j & 1 for j in range(len(row.outputs))]
             further = [None] * (len(arguments) - len(inputs))
             found = []
@@ -965,6 +971,8 @@ def _values(name, a, low_type, rank, errors, gap_policy, report):
     rule = _values_rule(rank, gap_policy)
     if _needs_derivative(a):
         outputs = _apply(rule, a, with_info=errors != "nan")
+        if errors == "nan" and not report and low_type is None:
+            return outputs[0]
     else:
         operators = _PUBLIC if torch.compiler.is_compiling() else _FAST
         outputs = operators.svd(a, 0, *rule.arguments)
@@ -974,7 +982,8 @@ def _values(name, a, low_type, rank, errors, gap_policy, report):
 def svdvals(a, *, rank=None, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Singular values of each matrix, (..., k), in descending order.  Less work than svd() where no gradient is wanted."""
     a, low_type = _matrices(a)
-    return _values("svdvals", a, low_type, check_rank(rank, *a.shape[-2:]), check_errors(errors), gap_policy, report)
+    rank = 0 if rank is None else check_rank(rank, *a.shape[-2:])
+    return _values("svdvals", a, low_type, rank, check_errors(errors), gap_policy, report)
 
 
 # ---- functions of the singular values
