@@ -37,7 +37,7 @@ HOT = {
     *("jacobi_thread", "jacobi_skinny", "jacobi_warp", "jacobi_panels", "blocked_factor", "blocked_update"),
     *("norm_thread", "norm_warp"),
     *("qr", "apply_q", "normalize", "gemm", "backward_thread", "backward_warp", "backward_fused", "form_backward"),
-    *("form_jvp", "form_second", "form_pairs", "program_transfer", "program_scale", "function", "function_backward"),
+    *("form_jvp", "form_second", "form_pairs", "program_transfer", "program_scale", "function"),
     *("power_pass", "power_start", "power_finish", "power_quotient", "normalize_along", "normalize_gradient"),
 }
 # {architecture: an older one}: the PTX of the kernels is the same text for both, but for the name of the architecture, as
