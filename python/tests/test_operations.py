@@ -208,7 +208,7 @@ def test_tangent_is_the_adjoint_of_the_gradient(differentiable, operation, shape
 
 @by_operation
 @real_and_complex
-@pytest.mark.parametrize("shape", [(3, 3), (4, 3), (2, 3, 4)], ids=str)
+@pytest.mark.parametrize("shape", [(3, 3), (2, 4, 3)], ids=str)
 def test_second_derivative_by_differences(differentiable, operation, shape, dtype):
     a = cases.random(*shape, dtype=dtype)
     if not cases.fits(operation, a):
