@@ -106,6 +106,8 @@ Fibre::Fibre(void (*body)(), int number, [[maybe_unused]] const char *name) : bo
 #endif
 }
 
+void Fibre::free_stack() { munmap(stack_ - page, page + stack_bytes); }
+
 // What a fibre does first, where it was left or begins.
 void Fibre::arrive(void *fake_stack) {
   if (host.left_last)

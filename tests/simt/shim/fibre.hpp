@@ -15,6 +15,8 @@ public:
   void take_over();                                 // from another fibre, which waits: run this one
   void *sanitizer_handle() const { return tsan_; }  // what the thread sanitizer calls it
 
+  void free_stack();                                // it never runs again
+
   static constexpr size_t stack_bytes = 256 << 10;
 
 private:

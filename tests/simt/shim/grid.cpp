@@ -50,7 +50,7 @@ static const size_t everyone_may_end = static_cast<size_t>(-1);
 struct Job {
   const Grid *grid;
   size_t block, turn;
-  std::vector<void *> fibres;
+  Place *place;
 };
 
 static void *run_job(void *argument) {
@@ -61,7 +61,7 @@ static void *run_job(void *argument) {
   Place &place = *new Place;
   poison_static_shared(job.grid->function);
   run_block(place, block_at(job.grid->size, job.block), job.grid->shared_bytes, job.grid->kernel);
-  job.fibres = sanitizer_handles(place);
+  job.place = &place;
   turn = job.turn + 1;
   ignore_accesses(false);
   while (turn != everyone_may_end) // no thread, and so no thread_local memory, ends before the last block
@@ -77,7 +77,7 @@ static void run_apart(const Grid &grid, const std::vector<int> &order) {
   }
   std::vector<Job> jobs;
   for (size_t k = 0; k < order.size(); k++)
-    jobs.push_back({&grid, static_cast<size_t>(order[k]), k, {}});
+    jobs.push_back({&grid, static_cast<size_t>(order[k]), k, nullptr});
   turn = 0;
   std::vector<pthread_t> hosts(jobs.size());
   for (size_t k = 0; k < jobs.size(); k++)
@@ -87,9 +87,11 @@ static void run_apart(const Grid &grid, const std::vector<int> &order) {
   turn = everyone_may_end;
   for (pthread_t host : hosts)
     pthread_join(host, nullptr);
-  for (const Job &job : jobs) // only now: the sanitizer forgets the accesses of a destroyed fibre
-    for (void *fibre : job.fibres)
+  for (const Job &job : jobs) { // only now: the sanitizer forgets the accesses of a destroyed fibre
+    for (void *fibre : sanitizer_handles(*job.place))
       __tsan_destroy_fiber(fibre);
+    free_stacks(*job.place); // a process may have 65,530 mappings
+  }
 }
 
 #else

@@ -274,6 +274,11 @@ std::vector<void *> sanitizer_handles(const Place &place) {
   return handles;
 }
 
+void free_stacks(const Place &place) {
+  for (Thread *t : place.threads)
+    t->fibre.free_stack();
+}
+
 static void seat_threads(Place &place) {
   thread_count = alive = static_cast<int>(block_size.x * block_size.y * block_size.z);
   while (static_cast<int>(place.threads.size()) < thread_count) {

@@ -44,5 +44,6 @@ unsigned long launch_count();
 
 // For the check between blocks: the sanitizer's names of the threads of a place.
 std::vector<void *> sanitizer_handles(const Place &place);
+void free_stacks(const Place &place); // of threads that will never run again
 
 } // namespace simt
