@@ -129,7 +129,8 @@ static inline form_args_t with_parts(const form_args_t *args, int64_t parts) {
 
 /* Parts of a matrix add to its report, which begins as that of no gap. */
 template <class T> cudaError_t begin_report(const form_args_t &args, svdgrad_report_t *report, cudaStream_t stream) {
-  const empty_args_t empty = {.batch_count = args.batch_count, .report = report};
+  empty_args_t empty = {};
+  empty.batch_count = args.batch_count, empty.report = report;
   return report && args.parts > 1 ? empty_launch<T>(&empty, stream) : cudaSuccess;
 }
 
