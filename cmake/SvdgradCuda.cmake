@@ -65,7 +65,7 @@ set(SVDGRAD_CUDA_DEPENDENCIES CUDA::cudart_static ${CMAKE_DL_LIBS} Threads::Thre
 set(map "${CMAKE_CURRENT_SOURCE_DIR}/cmake/svdgrad_cuda.map")
 add_library(svdgrad_cuda SHARED
   src/cuda/cuda_module.c src/cuda/cuda_error.c src/calls.c src/functions/discarded.c src/functions/stages.c
-  src/functions/svd_backward.c $<TARGET_OBJECTS:svdgrad_cuda_objects> ${kernels})
+  src/functions/matrix_function.c src/functions/svd_backward.c $<TARGET_OBJECTS:svdgrad_cuda_objects> ${kernels})
 svdgrad_cuda_c(svdgrad_cuda)
 set_target_properties(svdgrad_cuda PROPERTIES LINKER_LANGUAGE C VERSION ${PROJECT_VERSION}
   SOVERSION ${PROJECT_VERSION_MAJOR} BUILD_RPATH "${CUDAToolkit_LIBRARY_DIR}" LINK_DEPENDS "${map}")
