@@ -473,7 +473,7 @@ static PyObject *call_operation(PyObject *module, PyObject *const *args, Py_ssiz
   return result;
 }
 
-/* svd_algorithm(dtype, m, n, values_only): what AUTO takes, for `python -m svdgrad`. */
+/* algorithm(op, dtype, m, n): name of the algorithm that AUTO takes. */
 static PyObject *algorithm(PyObject *module, PyObject *args) {
   (void)module;
   svdgrad_desc_t desc = SVDGRAD_DESC_INIT;

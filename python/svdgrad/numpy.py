@@ -11,7 +11,8 @@ Options of all functions:
                   0 fine, 1 not converged, 2 NaN or infinity in the input, 3 a result overflows.
   gap_policy      what gradients do where singular values are close: "default", "exact", "noise_floor", ("mask", x),
                   ("lorentz", x).  Without effect on a forward pass but for `report`.
-  report          True: one more field `report`, see Report.
+  report          True: one more field `report`, see Report.  Without effect on norms, determinants and iterations, whose
+                  gradients meet no gap.
   batch_invariant True promises that a matrix gives the same bits whatever the batch.  It does so today in any case.
 """
 
@@ -171,9 +172,6 @@ def _finish(name, base, values, errors, infos, info, report=None):
         return values[0] if base is None else base(*values)
     further = ([info] if errors == "info" else []) + ([report] if report is not None else [])
     return _extended(base or np.ndarray, names)(*values, *further)
-
-
-_OPTIONS = dict(errors="nan", gap_policy="default", report=False, batch_invariant=False)
 
 
 # ---- the SVD
