@@ -14,8 +14,8 @@ Options of all functions:
                   the input, 3 a result overflows.
   gap_policy      what gradients do where singular values are close: "default", "exact", "noise_floor", ("mask", x),
                   ("lorentz", x).  Derivatives of order two and more know no noise floor: they take the default.
-  report          True: one more field `report`, see svdgrad.Report.  Without effect on norms, determinants and
-                  iterations, whose derivatives divide by no gap.
+  report          True: one more field `report`, see svdgrad.Report.  Norms, determinants and iterations report
+                  on the whole SVD; their own derivatives divide by no gap.
   batch_invariant True promises that a matrix gives the same bits whatever the batch.  It does so today in any case.
 
 Thresholds, exponents and ranks are Python numbers; each value compiles anew under jit.
@@ -333,36 +333,42 @@ def sqrtm_gram(a, *, errors="nan", gap_policy="default", report=False, batch_inv
     return _function("sqrtm_gram", a, None, False, errors, gap_policy, report)
 
 
-def _norm(name, kind, a, p, errors, gap_policy):
+def _report_on(a, gap_policy):
+    """The report on the whole SVD of what is differentiated without its vectors: norms, determinants, iterations."""
+    return svd(a, full_matrices=False, gap_policy=gap_policy, report=True).report
+
+
+def _norm(name, kind, a, p, errors, gap_policy, report):
+    a = _array(a, "a", 2)
     attributes = Attributes(kind=kind, param=p, **gap_attributes(gap_policy))
-    value, info = _norm_body(_array(a, "a", 2), attributes, _raises(errors), name)
-    return _finish(None, (value,), errors, info)
+    value, info = _norm_body(a, attributes, _raises(errors), name)
+    return _finish(None, (value,), errors, info, _report_on(a, gap_policy) if report else None)
 
 
 def nuclear_norm(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Sum of the singular values, (...), real."""
-    return _norm("nuclear_norm", NUCLEAR, a, 1.0, errors, gap_policy)
+    return _norm("nuclear_norm", NUCLEAR, a, 1.0, errors, gap_policy, report)
 
 
 def spectral_norm(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Largest singular value, (...), real."""
-    return _norm("spectral_norm", SPECTRAL, a, 1.0, errors, gap_policy)
+    return _norm("spectral_norm", SPECTRAL, a, 1.0, errors, gap_policy, report)
 
 
 def schatten_norm(a, p, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """(sum of s_i^p)^(1/p), p > 0: (...), real.  p = 1 is the nuclear norm, 2 the Frobenius norm, infinity the
     spectral norm."""
     if isinstance(p, (float, np.floating)) and p == math.inf:
-        return _norm("schatten_norm", SPECTRAL, a, 1.0, errors, gap_policy)
+        return _norm("schatten_norm", SPECTRAL, a, 1.0, errors, gap_policy, report)
     p = check_number("schatten_norm: p", p)
     if p <= 0:
         raise ValueError(f"schatten_norm: p is {p}, must be > 0")
-    return _norm("schatten_norm", SCHATTEN, a, p, errors, gap_policy)
+    return _norm("schatten_norm", SCHATTEN, a, p, errors, gap_policy, report)
 
 
 def logabsdet(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Sum of the logarithms of the singular values, (...): log |det A| where m = n; -inf for a singular matrix."""
-    return _norm("logabsdet", LOG_DETERMINANT, a, 1.0, errors, gap_policy)
+    return _norm("logabsdet", LOG_DETERMINANT, a, 1.0, errors, gap_policy, report)
 
 
 def slogdet(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
@@ -371,7 +377,7 @@ def slogdet(a, *, errors="nan", gap_policy="default", report=False, batch_invari
     if a.shape[-1] != a.shape[-2]:
         raise ValueError(f"slogdet: the matrices are {a.shape[-2]}-by-{a.shape[-1]}, must be square")
     sign, log_abs, info = _slogdet_body(a, Attributes(**gap_attributes(gap_policy)), _raises(errors))
-    return _finish(SlogdetResult, (sign, log_abs), errors, info)
+    return _finish(SlogdetResult, (sign, log_abs), errors, info, _report_on(a, gap_policy) if report else None)
 
 
 def _iteration_arguments(a, u, v, iterations, gap_policy):
@@ -394,7 +400,7 @@ def power_iteration(
     """
     a, u, v, attributes = _iteration_arguments(a, u, v, iterations, gap_policy)
     *values, info = _power_iteration_body(a, u, v, attributes, _raises(errors))
-    return _finish(PowerIterationResult, values, errors, info)
+    return _finish(PowerIterationResult, values, errors, info, _report_on(a, gap_policy) if report else None)
 
 
 def spectral_normalize(a, u, v=None, iterations=1, *, errors="nan", gap_policy="default", report=False,
@@ -403,7 +409,7 @@ def spectral_normalize(a, u, v=None, iterations=1, *, errors="nan", gap_policy="
     Derivatives hold u and v."""
     a, u, v, attributes = _iteration_arguments(a, u, v, iterations, gap_policy)
     *values, info = _spectral_normalize_body(a, u, v, attributes, _raises(errors))
-    return _finish(SpectralNormalizeResult, values, errors, info)
+    return _finish(SpectralNormalizeResult, values, errors, info, _report_on(a, gap_policy) if report else None)
 
 
 def export_checks():

@@ -11,7 +11,7 @@ Options of all functions:
                   0 fine, 1 not converged, 2 NaN or infinity in the input, 3 a result overflows.
   gap_policy      what gradients do where singular values are close: "default", "exact", "noise_floor", ("mask", x),
                   ("lorentz", x).  Without effect on a forward pass but for `report`.
-  report          True: one more field `report`, see Report.  Without effect on norms, determinants and iterations, whose
+  report          True: one more field `report`, see Report.  Norms, determinants and iterations report on the whole SVD; their own
                   gradients meet no gap.
   batch_invariant True promises that a matrix gives the same bits whatever the batch.  It does so today in any case.
 """
@@ -216,6 +216,11 @@ def _gaps_of(a, U, S, Vh, attributes, gap_policy):
     return _report_of(_call("svd_jvp", attributes, 8, a, S, U, Vh, dA, None, None, None, None)[3])
 
 
+def _report_on(a, gap_policy):
+    """The report on the whole SVD of what is differentiated without its vectors: norms, determinants, iterations."""
+    return svd(a, full_matrices=False, gap_policy=gap_policy, report=True).report
+
+
 def svdvals(a, *, rank=None, errors="nan", gap_policy="default", report=False, batch_invariant=False, out=None):
     """Singular values of each matrix, (..., k), in descending order.  Less work than svd()."""
     a = _matrices(a)
@@ -370,35 +375,36 @@ def function_vjp(name, a, gY, value=None, *, relative=False, gap_policy="default
 # ---- norms and determinants
 
 
-def _norm(name, kind, a, p, errors, out):
+def _norm(name, kind, a, p, errors, gap_policy, report, out):
     a = _matrices(a)
     value, _, info, infos = _call("norm", Attributes(kind=kind, param=p), 0, a, None, out, None, None)
-    return _finish(name, None, (value[()],), check_errors(errors), infos, info)
+    further = _report_on(a, gap_policy) if report else None
+    return _finish(name, None, (value[()],), check_errors(errors), infos, info, further)
 
 
 def nuclear_norm(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False, out=None):
     """Sum of the singular values, (...), real."""
-    return _norm("nuclear_norm", NUCLEAR, a, 1.0, errors, out)
+    return _norm("nuclear_norm", NUCLEAR, a, 1.0, errors, gap_policy, report, out)
 
 
 def spectral_norm(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False, out=None):
     """Largest singular value, (...), real."""
-    return _norm("spectral_norm", SPECTRAL, a, 1.0, errors, out)
+    return _norm("spectral_norm", SPECTRAL, a, 1.0, errors, gap_policy, report, out)
 
 
 def schatten_norm(a, p, *, errors="nan", gap_policy="default", report=False, batch_invariant=False, out=None):
     """(sum of s_i^p)^(1/p), p > 0: (...), real.  p = 1 is the nuclear norm, 2 the Frobenius norm, infinity the spectral."""
     if p == np.inf:
-        return _norm("schatten_norm", SPECTRAL, a, 1.0, errors, out)
+        return _norm("schatten_norm", SPECTRAL, a, 1.0, errors, gap_policy, report, out)
     p = check_number("schatten_norm: p", p)
     if p <= 0:
         raise ValueError(f"schatten_norm: p is {p}, must be > 0")
-    return _norm("schatten_norm", SCHATTEN, a, p, errors, out)
+    return _norm("schatten_norm", SCHATTEN, a, p, errors, gap_policy, report, out)
 
 
 def logabsdet(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False, out=None):
     """Sum of the logarithms of the singular values, (...): log |det A| where m = n; -inf for a singular matrix."""
-    return _norm("logabsdet", LOG_DETERMINANT, a, 1.0, errors, out)
+    return _norm("logabsdet", LOG_DETERMINANT, a, 1.0, errors, gap_policy, report, out)
 
 
 def norm_vjp(name, a, g=None, p=1.0, *, gap_policy="default"):
@@ -422,7 +428,8 @@ def slogdet(a, *, errors="nan", gap_policy="default", report=False, batch_invari
     """Sign (of the element type) and log |det| of each matrix, SlogdetResult; 0 and -inf for a singular matrix."""
     a = _square(a, "slogdet")
     _, sign, log_abs, _, info, infos = _call("determinant", Attributes(), 6, a, *[None] * 8)
-    return _finish("slogdet", SlogdetResult, (sign[()], log_abs[()]), check_errors(errors), infos, info)
+    further = _report_on(a, gap_policy) if report else None
+    return _finish("slogdet", SlogdetResult, (sign[()], log_abs[()]), check_errors(errors), infos, info, further)
 
 
 def slogdet_vjp(a, g_sign=None, g_logabsdet=None, *, gap_policy="default"):
@@ -451,7 +458,9 @@ def power_iteration(a, u, v=None, iterations=1, *, errors="nan", gap_policy="def
     a = _matrices(a)
     attributes = Attributes(iterations=check_iterations(iterations))
     u, v, sigma, residual, info, infos = _call("power_iteration", attributes, _ALL, a, *_start(a, u, v), *[None] * 5)
-    return _finish("power_iteration", PowerIterationResult, (u, v, sigma[()], residual[()]), check_errors(errors), infos, info)
+    values = u, v, sigma[()], residual[()]
+    further = _report_on(a, gap_policy) if report else None
+    return _finish("power_iteration", PowerIterationResult, values, check_errors(errors), infos, info, further)
 
 
 def spectral_normalize(a, u, v=None, iterations=1, *, errors="nan", gap_policy="default", report=False,
@@ -460,7 +469,9 @@ def spectral_normalize(a, u, v=None, iterations=1, *, errors="nan", gap_policy="
     a = _matrices(a)
     attributes = Attributes(iterations=check_iterations(iterations))
     u, v, sigma, _, y, info, infos = _call("spectral_normalize", attributes, 0, a, *_start(a, u, v), *[None] * 6)
-    return _finish("spectral_normalize", SpectralNormalizeResult, (y, u, v, sigma[()]), check_errors(errors), infos, info)
+    values = y, u, v, sigma[()]
+    further = _report_on(a, gap_policy) if report else None
+    return _finish("spectral_normalize", SpectralNormalizeResult, values, check_errors(errors), infos, info, further)
 
 
 def spectral_normalize_vjp(a, u, v, sigma, gy):

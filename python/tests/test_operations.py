@@ -136,6 +136,26 @@ def test_report(framework):
     assert framework.numpy(polar.dropped_pairs).tolist() == [0, 0]
 
 
+def test_report_of_what_has_no_vectors(framework):
+    s, a = framework.module, framework.array(np.stack([np.diag([3.0, 2.0, 1.0]), np.eye(3)]))
+    ones = framework.array(np.ones((2, 3)))
+    calls = [
+        lambda **options: s.svdvals(a, **options), lambda **options: s.nuclear_norm(a, **options),
+        lambda **options: s.spectral_norm(a, **options), lambda **options: s.schatten_norm(a, 3.0, **options),
+        lambda **options: s.logabsdet(a, **options), lambda **options: s.slogdet(a, **options),
+        lambda **options: s.power_iteration(a, ones, ones, 2, **options),
+        lambda **options: s.spectral_normalize(a, ones, ones, 2, **options),
+    ]  # fmt: skip
+    for call in calls:
+        plain, result = call(), call(report=True, errors="info")
+        values = plain if isinstance(plain, tuple) else (plain,)
+        for x, y in zip(values, result, strict=False):
+            assert np.array_equal(framework.numpy(x), framework.numpy(y))
+        assert framework.numpy(result.info).tolist() == [0, 0]
+        assert np.allclose(framework.numpy(result.report.min_gap), [1 / 3, 0])
+        assert framework.numpy(result.report.dropped_pairs).tolist() == [0, 3]
+
+
 def test_power_iteration(framework):
     a = cases.random(2, 5, 4)
     u = framework.array(np.ones((2, 5)))
