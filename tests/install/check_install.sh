@@ -59,6 +59,10 @@ soname=$(readelf -d "$lib" | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p')
 if needs "$lib" | grep -Ei '^lib(cu|nv)'; then fail "the library needs a CUDA library"; fi
 echo "library: $soname needs" $(needs "$lib")
 
+# What compiles the library once more takes the kernels from the build, to see that they are configured and link.
+take="sh;$source/tests/install/take_objects.sh;$build"
+isas=$(sed -n 's/^SVDGRAD_ISAS:STRING=//p' "$build/CMakeCache.txt")
+
 # The module of the CUDA backend: one symbol, a CUDA runtime of its own, and cuSOLVER only when it is asked for.
 module=$prefix/$libdir/libsvdgrad_cuda.so.0
 if [ "$cuda" = 1 ]; then
@@ -69,16 +73,16 @@ if [ "$cuda" = 1 ]; then
   [ "$soname" = libsvdgrad_cuda.so.0 ] || fail "the module's SONAME is '$soname'"
   if needs "$module" | grep -Ei '^lib(cu|nv)'; then fail "the module needs a CUDA library"; fi
   echo "module: $soname needs" $(needs "$module")
-  # To see that it is configured and links: the objects of the kernels are those of the build.
   cuda_options="-DSVDGRAD_CUDA=ON -DCMAKE_CUDA_ARCHITECTURES=90-real
-    -DCMAKE_CUDA_COMPILER_LAUNCHER=sh;$source/tests/install/take_kernels.sh;$build/cuda_kernels"
+    -DCMAKE_CUDA_COMPILER_LAUNCHER=$take"
 else
   [ ! -e "$module" ] || fail "$module was installed"
   cuda_options=-DSVDGRAD_CUDA=OFF
 fi
 
-# CMake consumers.  The one that compiles the library does so without optimization: that takes a quarter of the time.
-subdirectory_options="$cuda_options -DCMAKE_BUILD_TYPE=Debug -DSVDGRAD_ISAS=portable -DSVDGRAD_FIXED_SIZES=OFF"
+# CMake consumers.
+subdirectory_options="$cuda_options -DCMAKE_BUILD_TYPE=Debug -DSVDGRAD_ISAS=${isas:-portable} -DSVDGRAD_FIXED_SIZES=OFF
+  -DCMAKE_C_COMPILER_LAUNCHER=$take"
 for way in package static subdirectory; do
   step "$way: configure" "$cmake" -S "$source/tests/install" -B "$tmp/$way" -DCONSUMER=$way \
     -DCMAKE_PREFIX_PATH="$prefix" -DSVDGRAD_SOURCE_DIR="$source" -DCMAKE_C_COMPILER="$cc" \

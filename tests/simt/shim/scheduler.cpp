@@ -132,11 +132,17 @@ static void run_thread(Thread *t) {
   t->fibre.resume();
 }
 
-// From a thread that waits: the next one runs.  Where there is none the host opens the barrier of the block.
-static void run_others(const Thread *me) {
+static int choose_next(const Thread *me, bool others_joined) {
   if (may_draw_again && draw_rarely())
     ready.draw_again();
-  const int next = ready.first();
+  else if (!others_joined) // so that `me` still has the highest priority of those that could run
+    return ready.first_after(me->id);
+  return ready.first();
+}
+
+// From a thread that waits: the next one runs.  Where there is none the host opens the barrier of the block.
+static void run_others(const Thread *me, bool others_joined) {
+  const int next = choose_next(me, others_joined);
   if (next < 0) {
     Fibre::suspend();
   } else if (next != me->id) {
@@ -156,7 +162,7 @@ static void thread_body() {
     me->line = 0;
     alive--;
     warps[me->id / 32].absent |= 1u << (me->id & 31);
-    run_others(me);
+    run_others(me, false);
   }
 }
 
@@ -196,11 +202,12 @@ uint64_t warp_meet(const char *what, unsigned mask, uint64_t in, uint64_t argume
   if (group.mask != mask || !same_name(group.what, what))
     die("lanes of one warp meet in different _sync calls or with different masks");
   group.arrived |= my_bit;
-  if (group.arrived == mask) {
+  const bool all_met = group.arrived == mask;
+  if (all_met) {
     group.arrived = 0;
     end_meeting(me, warp, mask, combine);
   }
-  run_others(me);
+  run_others(me, all_met);
   if (orders_memory)
     acquire(order);
   return warp.out[my_lane];
@@ -219,7 +226,7 @@ int block_meet(const char *what, bool predicate, int line) {
   ready.remove(me->id);
   char *order = barrier.order;
   release(order);
-  run_others(me);
+  run_others(me, false);
   acquire(order);
   return votes_of_last_barrier; // the next one needs this thread
 }
