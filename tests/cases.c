@@ -24,6 +24,7 @@ static const test_shape_t large[] = {{48, 48}, {70, 66}, {60, 100}, {91, 90}, {1
 test_table_t test_table = TABLE_WHOLE;
 const test_shape_t *test_shapes = whole;
 int test_shape_count = WHOLE_COUNT;
+int test_sampled = TEST_SAMPLED;
 
 static const struct table {
   const char *name;
@@ -38,6 +39,11 @@ static const struct table {
     {"medium", TABLE_MEDIUM, medium, sizeof medium / sizeof *medium},
     {"large", TABLE_LARGE, large, sizeof large / sizeof *large},
 };
+
+__attribute__((constructor)) static void take_sampling_under_test(void) {
+  const char *sampled = getenv("TEST_SAMPLED");
+  test_sampled |= sampled && strcmp(sampled, "1") == 0;
+}
 
 /* A constructor, since Criterion has its own main(). */
 __attribute__((constructor)) static void take_table_under_test(void) {
@@ -56,7 +62,7 @@ __attribute__((constructor)) static void take_table_under_test(void) {
 }
 
 int test_type_is_sampled(svdgrad_dtype_t dtype) {
-  return !TEST_SAMPLED || dtype == SVDGRAD_F32 || dtype == SVDGRAD_C128;
+  return !test_sampled || dtype == SVDGRAD_F32 || dtype == SVDGRAD_C128;
 }
 
 const char *spectrum_name(spectrum_t spectrum) {

@@ -15,11 +15,13 @@ typedef enum test_table {
 } test_table_t;
 extern test_table_t test_table;
 
-/* 1 where tests are slow, on the CPU run of CUDA and under sanitizers: fewer combinations, the same paths of the code.  The
- * four types are compiled from one source, so that at large shapes two of them, f32 and c128, stand for all. */
+/* 1 where tests are slow, on the CPU run of CUDA and under sanitizers, which define TEST_SAMPLED, and where they repeat a
+ * property on another instruction set, with TEST_SAMPLED=1 in the environment: fewer combinations, the same paths of the
+ * code.  The four types are compiled from one source, so that at large shapes two of them, f32 and c128, stand for all. */
 #ifndef TEST_SAMPLED
 #define TEST_SAMPLED 0
 #endif
+extern int test_sampled;
 int test_type_is_sampled(svdgrad_dtype_t dtype);
 
 typedef struct test_shape {

@@ -16,7 +16,7 @@
 #include <string.h>
 
 /* 1: fewer matrices, for the CPU run of CUDA and sanitizers. */
-#define FEW (test_table == TABLE_SMALL || TEST_SAMPLED)
+#define FEW (test_table == TABLE_SMALL || test_sampled)
 
 /* Matrices of one shape and their singular values. */
 typedef struct family {

@@ -43,7 +43,7 @@ static int is_tried(const setting_t *s) {
   if (s->backend == SVDGRAD_BACKEND_REF)
     return elements <= 5000;
   const layout_t layout = s->shape.m > s->shape.n ? LAYOUT_COLUMN_MAJOR : LAYOUT_ROW_MAJOR;
-  if (TEST_SAMPLED && elements > 1000) /* each layout with one type */
+  if (test_sampled && elements > 1000) /* each layout with one type */
     return s->dtype == (s->layout == LAYOUT_COLUMN_MAJOR ? SVDGRAD_F32 : SVDGRAD_C128) &&
            (elements <= 50000 || s->layout == layout);
   return elements <= 50000 || (s->layout == layout && (s->dtype == SVDGRAD_F32 || s->dtype == SVDGRAD_C128));

@@ -105,7 +105,7 @@ static void check_near_denormals(worst_t *worst, svdgrad_backend_t backend, svdg
 }
 
 /* If few matrices are wanted, only every so many of them. */
-static int64_t few(int64_t stride) { return test_table == TABLE_SMALL || TEST_SAMPLED ? stride : 1; }
+static int64_t few(int64_t stride) { return test_table == TABLE_SMALL || test_sampled ? stride : 1; }
 
 Test(range, every_2x2_near_denormal_numbers) {
   worst_t worst = worst_make("range 2x2");

@@ -90,24 +90,34 @@ static size_t offset_of(const buffer_t *buffer, int64_t b, int64_t i, int64_t j)
   return (size_t)((int64_t)buffer->origin + elements * (int64_t)buffer->element_size);
 }
 
+/* Of a known size: a call of memcpy for every element took a quarter of the time of some tests. */
+static void copy_element(void *to, const void *from, size_t size) {
+  switch (size) {
+  case 4: memcpy(to, from, 4); break;
+  case 8: memcpy(to, from, 8); break;
+  case 16: memcpy(to, from, 16); break;
+  default: abort();
+  }
+}
+
+typedef union element {
+  float f[2];
+  double d[2];
+} element_t;
+
 void buffer_set(const buffer_t *buffer, int64_t b, int64_t i, int64_t j, z_t value) {
-  const double d[2] = {(double)creall(value), (double)cimagl(value)};
-  const float f[2] = {(float)creall(value), (float)cimagl(value)};
-  const void *from = dtype_real(buffer->dtype) == SVDGRAD_F32 ? (const void *)f : (const void *)d;
-  memcpy(buffer->memory + offset_of(buffer, b, i, j), from, buffer->element_size);
+  element_t x;
+  if (dtype_real(buffer->dtype) == SVDGRAD_F32)
+    x.f[0] = (float)creall(value), x.f[1] = (float)cimagl(value);
+  else
+    x.d[0] = (double)creall(value), x.d[1] = (double)cimagl(value);
+  copy_element(buffer->memory + offset_of(buffer, b, i, j), &x, buffer->element_size);
 }
 
 z_t buffer_get(const buffer_t *buffer, int64_t b, int64_t i, int64_t j) {
-  const unsigned char *from = buffer->memory + offset_of(buffer, b, i, j);
-  double d[2] = {0, 0};
-  if (dtype_real(buffer->dtype) == SVDGRAD_F32) {
-    float f[2] = {0, 0};
-    memcpy(f, from, buffer->element_size);
-    d[0] = f[0], d[1] = f[1];
-  } else {
-    memcpy(d, from, buffer->element_size);
-  }
-  return CMPLXL(d[0], d[1]);
+  element_t x = {.d = {0, 0}};
+  copy_element(&x, buffer->memory + offset_of(buffer, b, i, j), buffer->element_size);
+  return dtype_real(buffer->dtype) == SVDGRAD_F32 ? CMPLXL(x.f[0], x.f[1]) : CMPLXL(x.d[0], x.d[1]);
 }
 
 void buffer_store(const buffer_t *buffer, int64_t b, const dense_t *A) {
@@ -133,7 +143,8 @@ static int same_places(const buffer_t *x, const buffer_t *y) {
 void buffer_copy_matrix(const buffer_t *to, int64_t b_to, const buffer_t *from, int64_t b_from) {
   for (int64_t j = 0; j < to->cols; j++)
     for (int64_t i = 0; i < to->rows; i++)
-      memcpy(to->memory + offset_of(to, b_to, i, j), from->memory + offset_of(from, b_from, i, j), to->element_size);
+      copy_element(to->memory + offset_of(to, b_to, i, j), from->memory + offset_of(from, b_from, i, j),
+                   to->element_size);
 }
 
 void buffer_copy(const buffer_t *to, const buffer_t *from) {
@@ -151,7 +162,7 @@ unsigned char *buffer_bits(const buffer_t *buffer, int64_t b, size_t *size) {
     abort();
   for (int64_t j = 0; j < buffer->cols; j++)
     for (int64_t i = 0; i < buffer->rows; i++, to += buffer->element_size)
-      memcpy(to, buffer->memory + offset_of(buffer, b, i, j), buffer->element_size);
+      copy_element(to, buffer->memory + offset_of(buffer, b, i, j), buffer->element_size);
   return bits;
 }
 
@@ -169,10 +180,12 @@ int buffer_padding_intact(const buffer_t *buffer) {
   if (!rest)
     abort();
   memcpy(rest, buffer->memory, buffer->bytes);
+  unsigned char canaries[16];
+  memset(canaries, CANARY, sizeof canaries);
   for (int64_t b = 0; b < buffer->batch_count; b++)
     for (int64_t j = 0; j < buffer->cols; j++)
       for (int64_t i = 0; i < buffer->rows; i++)
-        memset(rest + offset_of(buffer, b, i, j), CANARY, buffer->element_size);
+        copy_element(rest + offset_of(buffer, b, i, j), canaries, buffer->element_size);
   int intact = 1;
   for (size_t i = 0; i < buffer->bytes; i++)
     intact &= rest[i] == CANARY;

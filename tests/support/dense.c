@@ -1,10 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "dense.h"
 
+#ifdef __linux__
+#include <malloc.h>
+#endif
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Matrices come and go by the thousand: their memory stays in the process instead of going back to the system each time. */
+__attribute__((constructor)) static void keep_memory(void) {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 512 << 20);
+#endif
+}
 
 static z_t *allocate(int64_t count) {
   z_t *at = calloc(count > 0 ? (size_t)count : 1, sizeof *at);

@@ -19,14 +19,14 @@ double random_uniform(random_t *random) { return (double)(random_bits(random) >>
 double random_normal(random_t *random) {
   const uint64_t a = random_bits(random), b = random_bits(random);
   const int64_t sum = (int64_t)((a >> 32) + (a & 0xffffffff) + (b >> 32) + (b & 0xffffffff));
-  return sqrt(3) * ldexp((double)(sum - ((int64_t)1 << 33)), -32);
+  return sqrt(3) * ((double)(sum - ((int64_t)1 << 33)) * 0x1p-32);
 }
 
 dense_t random_matrix(random_t *random, int64_t m, int64_t n, int is_complex) {
   dense_t A = dense_zero(m, n);
   for (int64_t i = 0; i < m * n; i++) {
     const double re = random_normal(random), im = is_complex ? random_normal(random) : 0;
-    A.at[i] = re + im * (z_t)_Complex_I;
+    A.at[i] = CMPLXL(re, im);
   }
   return A;
 }

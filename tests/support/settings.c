@@ -34,11 +34,11 @@ static void for_each(const spectrum_t *spectra, size_t count, int64_t most_for_r
 }
 
 void settings_for_each(const spectrum_t *spectra, size_t count, setting_check_t check, worst_t *worst) {
-  for_each(spectra, count, SMALL_FOR_REF, TEST_SAMPLED, check, worst);
+  for_each(spectra, count, SMALL_FOR_REF, test_sampled, check, worst);
 }
 
 void settings_for_each_of_ref_too(const spectrum_t *spectra, size_t count, setting_check_t check, worst_t *worst) {
-  for_each(spectra, count, INT64_MAX, TEST_SAMPLED, check, worst);
+  for_each(spectra, count, INT64_MAX, test_sampled, check, worst);
 }
 
 void settings_for_all(const spectrum_t *spectra, size_t count, setting_check_t check, worst_t *worst) {
