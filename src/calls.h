@@ -62,7 +62,7 @@ typedef struct second_call {
   double alpha, beta;
   svdgrad_report_t *report;
   void *work;
-} second_call_t;
+} svd_backward_backward_call_t;
 
 typedef struct function_call {
   problem_t p;
@@ -133,7 +133,7 @@ typedef union any_call {
   call_head_t head;
   svd_backward_call_t svd_backward;
   svd_jvp_call_t svd_jvp;
-  second_call_t second;
+  svd_backward_backward_call_t svd_backward_backward;
   norm_call_t norm;
   determinant_call_t determinant;
 } any_call_t;

@@ -108,7 +108,7 @@ svdgrad_status_t svdgrad_svd_backward_backward(svdgrad_handle_t handle, void *st
   IN_DEFAULT_FP_ENVIRONMENT;
   static const char function[] = "svdgrad_svd_backward_backward";
   const svdgrad_op_t op = SVDGRAD_OP_SVD_BACKWARD_BACKWARD;
-  second_call_t call = {
+  svd_backward_backward_call_t call = {
       .stream = stream, .alpha = alpha, .beta = beta, .report = report, .work = validate_aligned(work)};
   problem_t *p = &call.p;
   svdgrad_status_t status = validate_begin(function, handle, op, desc, stream, p);
@@ -127,5 +127,5 @@ svdgrad_status_t svdgrad_svd_backward_backward(svdgrad_handle_t handle, void *st
   if (status || p->batch_count == 0)
     return status;
   const context_t context = validate_context(handle, desc);
-  return second(&context, &call);
+  return svd_backward_backward(&context, &call);
 }

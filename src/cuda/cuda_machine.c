@@ -200,15 +200,15 @@ static void form_jvp(machine_t *machine, const jvp_form_t *of) {
   form(machine, cuda(machine)->kernels->form_jvp, &args);
 }
 
-static void form_second(machine_t *machine, const second_form_t *of) {
+static void form_second(machine_t *machine, const svd_backward_backward_form_t *of) {
   form_args_t args = form_of(machine);
-  args.form.second = *of;
+  args.form.svd_backward_backward = *of;
   form(machine, cuda(machine)->kernels->form_second, &args);
 }
 
-static void form_outside(machine_t *machine, const second_form_t *of) {
+static void form_outside(machine_t *machine, const svd_backward_backward_form_t *of) {
   form_args_t args = form_of(machine);
-  args.form.second = *of;
+  args.form.svd_backward_backward = *of;
   form(machine, cuda(machine)->kernels->form_outside, &args);
 }
 

@@ -230,7 +230,7 @@ typedef struct form_args {
   union {
     backward_form_t backward;
     jvp_form_t jvp;
-    second_form_t second;
+    svd_backward_backward_form_t svd_backward_backward;
     function_form_t function; /* values and pairs */
     norm_form_t norm;
     determinant_form_t determinant;

@@ -76,7 +76,7 @@ typedef struct second_form {
   reals_t step;     /* out: as above */
   int outside;      /* m != n */
   svdgrad_report_t *report;
-} second_form_t;
+} svd_backward_backward_form_t;
 
 /* f(S) (form_values), or its divided differences (form_pairs): src/rules/function.h. */
 typedef struct function_form {
@@ -86,15 +86,15 @@ typedef struct function_form {
   int relative;
   int64_t larger; /* max(m, n) */
   values_t values;
-  reals_t f, df;  /* CUSTOM: the caller's */
-  tensor_t phase; /* ROTATION: the phase of det(U Vh), 1-by-1 */
-  tensor_t turn;  /* out, ROTATION of complex types: e^(i theta_j), k-by-1; or none */
-  reals_t result; /* values: out, f(s_i) */
-  reals_t points; /* pairs: scratch, 2 k */
-  tensor_t P, M;  /* pairs: in, U^H gY V or V^H herm(gY) V; out */
-  reals_t factor; /* pairs: out, factor_j * step is the factor of the parts outside the spans */
-  reals_t step;   /* pairs: out, as above */
-  int outside;    /* non-zero: such parts exist */
+  reals_t f, df;   /* CUSTOM: the caller's */
+  tensor_t phase;  /* ROTATION: the phase of det(U Vh), 1-by-1 */
+  tensor_t phases; /* out, ROTATION of complex types: e^(i theta_j), k-by-1; or none */
+  reals_t result;  /* values: out, f(s_i) */
+  reals_t points;  /* pairs: scratch, 2 k */
+  tensor_t P, M;   /* pairs: in, U^H gY V or V^H herm(gY) V; out */
+  reals_t factor;  /* pairs: out, factor_j * step is the factor of the parts outside the spans */
+  reals_t step;    /* pairs: out, as above */
+  int outside;     /* non-zero: such parts exist */
   svdgrad_report_t *report;
 } function_form_t;
 

@@ -19,7 +19,7 @@ size_t determinant_gradient_workspace(const context_t *context, const problem_t 
 
 svdgrad_status_t svd_backward(const context_t *context, const svd_backward_call_t *call);
 svdgrad_status_t svd_jvp(const context_t *context, const svd_jvp_call_t *call);
-svdgrad_status_t second(const context_t *context, const second_call_t *call);
+svdgrad_status_t svd_backward_backward(const context_t *context, const svd_backward_backward_call_t *call);
 svdgrad_status_t matrix_function(const context_t *context, const function_call_t *call);
 svdgrad_status_t matrix_function_backward(const context_t *context, const function_call_t *call);
 svdgrad_status_t norm(const context_t *context, const norm_call_t *call);

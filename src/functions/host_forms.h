@@ -194,8 +194,8 @@ static double bend_of(const gap_policy_t *policy, double x, double minus) {
 
 /* One pair i <= j of the second backward pass: K and N along ggA, M of the first pass, and the contribution of M's
  * divisors to sb. */
-static void second_pair(const host_machine_t *h, const second_form_t *form, int64_t lane, int64_t i, int64_t j,
-                        power_t scale, gap_policy_t *policy) {
+static void second_pair(const host_machine_t *h, const svd_backward_backward_form_t *form, int64_t lane, int64_t i,
+                        int64_t j, power_t scale, gap_policy_t *policy) {
   const parts_t p = parts_at(h, form->P, lane, i, j), q = parts_at(h, form->Q, lane, i, j);
   const parts_t z = parts_at(h, form->Z, lane, i, j);
   const compute_t sum = 2 * (p.skew + q.skew), difference = 2 * (p.skew - q.skew); /* X + Y, X - Y */
@@ -226,7 +226,7 @@ static void second_pair(const host_machine_t *h, const second_form_t *form, int6
 
 /* Splits inverse_j into itself, from 1 to 2, and power_j, so that what is to be divided by s_j can be divided by a power
  * of two first, which changes no digit.  Both are 0 where s_j is dropped: nothing of its products may overflow. */
-static void split_inverse(const host_machine_t *h, const second_form_t *form, int64_t lane, int64_t j) {
+static void split_inverse(const host_machine_t *h, const svd_backward_backward_form_t *form, int64_t lane, int64_t j) {
   compute_real_t *inverse = real_at(h, form->inverse, j) + lane;
   int exponent = 1;
   if (isfinite(*inverse))
@@ -234,8 +234,8 @@ static void split_inverse(const host_machine_t *h, const second_form_t *form, in
   real_at(h, form->power, j)[lane] = *inverse == 0 ? 0 : (compute_real_t)ldexp(1.0, exponent - 1);
 }
 
-static void finish_second(const host_machine_t *h, const second_form_t *form, int64_t lane, power_t scale,
-                          gap_policy_t *policy) {
+static void finish_second(const host_machine_t *h, const svd_backward_backward_form_t *form, int64_t lane,
+                          power_t scale, gap_policy_t *policy) {
   form_inverse(h, form->values, lane, form->outside, scale, policy, form->inverse, form->step);
   for (int64_t j = 0; j < form->values.s.count; j++) {
     split_inverse(h, form, lane, j);
@@ -246,7 +246,7 @@ static void finish_second(const host_machine_t *h, const second_form_t *form, in
   report_lane(h, policy, form->values, lane, form->report);
 }
 
-static void form_second(machine_t *machine, const second_form_t *form) {
+static void form_second(machine_t *machine, const svd_backward_backward_form_t *form) {
   const host_machine_t *h = host(machine);
   gap_policy_t policy[GROUP_MOST_LANES];
   power_t scale[GROUP_MOST_LANES];
@@ -264,7 +264,7 @@ static void form_second(machine_t *machine, const second_form_t *form) {
     finish_second(h, form, lane, scale[lane], &policy[lane]);
 }
 
-static void form_outside(machine_t *machine, const second_form_t *form) {
+static void form_outside(machine_t *machine, const svd_backward_backward_form_t *form) {
   const host_machine_t *h = host(machine);
   for (int64_t j = 0; j < form->values.s.count; j++)
     for (int64_t lane = 0; lane < h->count; lane++) {
@@ -331,7 +331,7 @@ static void store_phases(const host_machine_t *h, const function_form_t *form, c
   const double sign = IM(get(h, form->phase, lane, 0, 0)) < 0 ? 1 : -1;
   for (int64_t j = 0; j < k; j++) {
     const double theta = j + 1 < k ? angles_at(angles, value_at(h, form->values, lane, j)) : angles->theta;
-    set(h, form->turn, lane, j, 0, CMPLX_OF((compute_real_t)cos(theta), (compute_real_t)(sign * sin(theta))));
+    set(h, form->phases, lane, j, 0, CMPLX_OF((compute_real_t)cos(theta), (compute_real_t)(sign * sin(theta))));
   }
 }
 
@@ -345,28 +345,29 @@ static double eigenvalue_at(const host_machine_t *h, const function_form_t *form
 }
 
 /* (D^* P)_ij */
-static compute_t turned(const host_machine_t *h, const function_form_t *form, int64_t lane, int64_t i, int64_t j) {
-  return CONJ(get(h, form->turn, lane, i, 0)) * get(h, form->P, lane, i, j);
+static compute_t without_phase(const host_machine_t *h, const function_form_t *form, int64_t lane, int64_t i,
+                               int64_t j) {
+  return CONJ(get(h, form->phases, lane, i, 0)) * get(h, form->P, lane, i, j);
 }
 
 static void rotation_diagonal(const host_machine_t *h, const function_form_t *form, const angles_t *angles,
                               lane_function_t *f, int64_t lane) {
   const int64_t last = form->values.s.count - 1;
-  const double z_last = (double)IM(turned(h, form, lane, last, last)), h_last = angles->last * angles->cosine;
+  const double z_last = (double)IM(without_phase(h, form, lane, last, last)), h_last = angles->last * angles->cosine;
   double sum = 0, weighted = 0; /* sums of 1 / h_c and of Z_cc / h_c */
   for (int64_t c = 0; c < last; c++) {
     const double inverse = function_divide(&f->rule, 1, eigenvalue_at(h, form, angles, lane, c), &f->tally);
     sum += inverse;
-    weighted += inverse * (double)IM(turned(h, form, lane, c, c));
+    weighted += inverse * (double)IM(without_phase(h, form, lane, c, c));
   }
   const double inverse = function_divide(&f->rule, 1, fabs(1 + h_last * sum) * f->tally.s1, &f->tally) * f->tally.s1;
   const double trace = 1 + h_last * sum < 0 ? -inverse : inverse, mu = (z_last + h_last * weighted) * trace;
   for (int64_t i = 0; i <= last; i++) {
-    const double z = (double)IM(turned(h, form, lane, i, i));
+    const double z = (double)IM(without_phase(h, form, lane, i, i));
     const double L = i == last
                          ? (z_last * sum - weighted) * trace
                          : (z - mu) * function_divide(&f->rule, 1, eigenvalue_at(h, form, angles, lane, i), &f->tally);
-    const compute_t d = get(h, form->turn, lane, i, 0);
+    const compute_t d = get(h, form->phases, lane, i, 0);
     const compute_real_t x = (compute_real_t)(trace == 0 ? 0 : L * f->pair_scale) * f->pair_rest;
     set(h, form->M, lane, i, i, CMPLX_OF(-IM(d) * x, RE(d) * x));
   }
@@ -379,9 +380,10 @@ static void rotation_pairs(const host_machine_t *h, const function_form_t *form,
     for (int64_t i = 0; i < j; i++) {
       const double sum = eigenvalue_at(h, form, &angles, lane, i) + eigenvalue_at(h, form, &angles, lane, j);
       const compute_real_t factor = (compute_real_t)(function_divide(&f->rule, 1, sum, &f->tally) * f->pair_scale);
-      const compute_t L = factor * (turned(h, form, lane, i, j) - CONJ(turned(h, form, lane, j, i))) * f->pair_rest;
-      set(h, form->M, lane, i, j, get(h, form->turn, lane, i, 0) * L);
-      set(h, form->M, lane, j, i, -(get(h, form->turn, lane, j, 0) * CONJ(L)));
+      const compute_t L =
+          factor * (without_phase(h, form, lane, i, j) - CONJ(without_phase(h, form, lane, j, i))) * f->pair_rest;
+      set(h, form->M, lane, i, j, get(h, form->phases, lane, i, 0) * L);
+      set(h, form->M, lane, j, i, -(get(h, form->phases, lane, j, 0) * CONJ(L)));
     }
   if (form->values.s.count > 0)
     rotation_diagonal(h, form, &angles, f, lane);
@@ -396,7 +398,7 @@ static void form_values(machine_t *machine, const function_form_t *form) {
       real_at(h, form->result, i)[lane] =
           (compute_real_t)(evaluate(h, form, &f, lane, i).f * f.value_scale - form->null_value);
 #if IS_COMPLEX
-    if (form->turn.data) {
+    if (form->phases.data) {
       const angles_t angles = angles_in_lane(h, form, lane);
       store_phases(h, form, &angles, lane);
     }
@@ -501,7 +503,7 @@ static void form_pairs(machine_t *machine, const function_form_t *form) {
     f[lane] = function_in_lane(h, form, lane);
     evaluate_all(h, form, &f[lane], lane);
   }
-  for (int64_t j = 0; j < k && !form->turn.data; j++)
+  for (int64_t j = 0; j < k && !form->phases.data; j++)
     for (int64_t i = 0; i <= j; i++)
       for (int64_t lane = 0; lane < h->count; lane++)
         if (form->form == SVDGRAD_FORM_UVH)
@@ -510,7 +512,7 @@ static void form_pairs(machine_t *machine, const function_form_t *form) {
           pair_of_one(h, form, &f[lane], lane, i, j);
   for (int64_t lane = 0; lane < h->count; lane++) {
 #if IS_COMPLEX
-    if (form->turn.data)
+    if (form->phases.data)
       rotation_pairs(h, form, &f[lane], lane);
 #endif
     form_moving(h, form, &f[lane], lane);

@@ -38,8 +38,8 @@ typedef struct machine_ops {
   void (*determinant_phase)(machine_t *machine, tensor_t X, tensor_t phase);
   void (*form_backward)(machine_t *machine, const backward_form_t *form);
   void (*form_jvp)(machine_t *machine, const jvp_form_t *form);
-  void (*form_second)(machine_t *machine, const second_form_t *form);
-  void (*form_outside)(machine_t *machine, const second_form_t *form); /* sb_j -= Re(D_jj) inverse_j^2 */
+  void (*form_second)(machine_t *machine, const svd_backward_backward_form_t *form);
+  void (*form_outside)(machine_t *machine, const svd_backward_backward_form_t *form); /* sb_j -= Re(D_jj) inverse_j^2 */
   void (*form_values)(machine_t *machine, const function_form_t *form);
   void (*form_pairs)(machine_t *machine, const function_form_t *form);
   void (*form_norm)(machine_t *machine, const norm_form_t *form);

@@ -51,7 +51,7 @@ static function_form_t take_form(machine_t *machine, const function_call_t *call
   form.df = ops->take_reals(machine, p->k);
   form.phase = ops->take(machine, 1, 1);
   if (form.kind == SVDGRAD_FUNCTION_ROTATION && type_is_complex(p->dtype))
-    form.turn = ops->take(machine, p->k, 1);
+    form.phases = ops->take(machine, p->k, 1);
   return form;
 }
 
@@ -86,8 +86,8 @@ static void forward_program(machine_t *machine, const void *argument) {
     ops->load(machine, call->Vh, HERMITIAN, scaled_V);
   load_form(machine, call, &f, Y, &form);
   ops->form_values(machine, &form);
-  if (form.turn.data)
-    ops->scale_columns_by(machine, form.turn, f.U);
+  if (form.phases.data)
+    ops->scale_columns_by(machine, form.phases, f.U);
   else
     ops->scale_columns(machine, form.result, both ? f.U : scaled_V);
   ops->multiply(machine, 1, PLAIN, both ? f.U : scaled_V, HERMITIAN, f.V, 0, Y);

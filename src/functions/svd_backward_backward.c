@@ -12,7 +12,7 @@
 #include "functions/stages.h"
 
 typedef struct second_task {
-  const second_call_t *call;
+  const svd_backward_backward_call_t *call;
   svdgrad_matrix_t Ub, Vbh;
   svdgrad_vector_t sb;
 } second_task_t;
@@ -51,7 +51,7 @@ static void split_side(machine_t *machine, const side_t *side) {
 
 /* G and W become G / s and W / s, and sb_j loses Re(W_j^H G_j) / s_j^2.  That product is taken between two divisions,
  * by a power of two and by what is left of s_j, so that it is of the size of sb: W^H G alone may over- or underflow. */
-static void divide_outside(machine_t *machine, const side_t *side, const second_form_t *form) {
+static void divide_outside(machine_t *machine, const side_t *side, const svd_backward_backward_form_t *form) {
   const machine_ops_t *ops = machine->ops;
   ops->scale_columns_in_steps(machine, form->power, form->step, side->G);
   ops->scale_columns_in_steps(machine, form->power, form->step, side->W);
@@ -63,8 +63,8 @@ static void divide_outside(machine_t *machine, const side_t *side, const second_
 
 /* bar = G op(M) - g K, and for rows > k also bar -= B inner^H + g (B^H basis), B = G / s.  On return G holds the
  * tangent basis K + (G - basis Z) / s. */
-static void finish_side(machine_t *machine, const side_t *side, const second_form_t *form, machine_operation_t op,
-                        tensor_t K) {
+static void finish_side(machine_t *machine, const side_t *side, const svd_backward_backward_form_t *form,
+                        machine_operation_t op, tensor_t K) {
   const machine_ops_t *ops = machine->ops;
   ops->multiply(machine, 1, PLAIN, side->G, op, form->M, 0, side->bar);
   ops->multiply(machine, -1, PLAIN, side->g, PLAIN, K, 1, side->bar);
@@ -89,8 +89,8 @@ static void load_side(machine_t *machine, const side_t *side, svdgrad_matrix_t b
 }
 
 /* All that is loaded, then ggA V and ggA^H U. */
-static void load_all(machine_t *machine, const second_call_t *call, const side_t *u, const side_t *v, tensor_t ggA,
-                     const second_form_t *form) {
+static void load_all(machine_t *machine, const svd_backward_backward_call_t *call, const side_t *u, const side_t *v,
+                     tensor_t ggA, const svd_backward_backward_form_t *form) {
   const machine_ops_t *ops = machine->ops;
   load_side(machine, u, call->U, call->gU, PLAIN);
   load_side(machine, v, call->Vh, call->gVh, HERMITIAN);
@@ -101,35 +101,35 @@ static void load_all(machine_t *machine, const second_call_t *call, const side_t
   ops->multiply(machine, 1, HERMITIAN, ggA, PLAIN, u->basis, 0, v->G);
 }
 
-static second_form_t take_form(machine_t *machine, const side_t *u, const side_t *v) {
+static svd_backward_backward_form_t take_form(machine_t *machine, const side_t *u, const side_t *v) {
   const machine_ops_t *ops = machine->ops;
   const int64_t k = machine->p->k;
   const int outside = has_outside(u) || has_outside(v);
-  return (second_form_t){.values = ops->take_values(machine, k),
-                         .P = u->inner,
-                         .Q = v->inner,
-                         .Z = ops->take(machine, k, k),
-                         .gS = ops->take_reals(machine, k),
-                         .D = ops->take(machine, k, outside ? k : 0),
-                         .M = ops->take(machine, k, k),
-                         .K = ops->take(machine, k, k),
-                         .N = ops->take(machine, k, k),
-                         .dS = ops->take_reals(machine, k),
-                         .sb = ops->take_reals(machine, k),
-                         .power = ops->take_reals(machine, k),
-                         .inverse = ops->take_reals(machine, k),
-                         .step = ops->take_reals(machine, 1),
-                         .outside = outside};
+  return (svd_backward_backward_form_t){.values = ops->take_values(machine, k),
+                                        .P = u->inner,
+                                        .Q = v->inner,
+                                        .Z = ops->take(machine, k, k),
+                                        .gS = ops->take_reals(machine, k),
+                                        .D = ops->take(machine, k, outside ? k : 0),
+                                        .M = ops->take(machine, k, k),
+                                        .K = ops->take(machine, k, k),
+                                        .N = ops->take(machine, k, k),
+                                        .dS = ops->take_reals(machine, k),
+                                        .sb = ops->take_reals(machine, k),
+                                        .power = ops->take_reals(machine, k),
+                                        .inverse = ops->take_reals(machine, k),
+                                        .step = ops->take_reals(machine, 1),
+                                        .outside = outside};
 }
 
 static void second_program(machine_t *machine, const void *argument) {
   const second_task_t *w = argument;
-  const second_call_t *call = w->call;
+  const svd_backward_backward_call_t *call = w->call;
   const problem_t *p = machine->p;
   const machine_ops_t *ops = machine->ops;
   const side_t u = take_side(machine, p->m), v = take_side(machine, p->n);
   const tensor_t ggA = ops->take(machine, p->m, p->n);
-  second_form_t form = take_form(machine, &u, &v);
+  svd_backward_backward_form_t form = take_form(machine, &u, &v);
   form.report = call->report;
   if (machine->measuring)
     return;
@@ -153,7 +153,7 @@ static void second_program(machine_t *machine, const void *argument) {
 }
 
 static void second_stages(stages_t *stages, const void *argument) {
-  const second_call_t *call = argument;
+  const svd_backward_backward_call_t *call = argument;
   const problem_t *p = &call->p;
   second_task_t task = {.call = call};
   task.Ub = stages_matrix(stages, p->m, p->k);
@@ -173,14 +173,15 @@ static void second_stages(stages_t *stages, const void *argument) {
                                                        .beta = call->beta});
 }
 
-static const composition_t composition = {
-    second_stages, {CALL_FIELDS(second_call_t, U, gA, S, ggS), .report = offsetof(second_call_t, report)}};
+static const composition_t composition = {second_stages,
+                                          {CALL_FIELDS(svd_backward_backward_call_t, U, gA, S, ggS),
+                                           .report = offsetof(svd_backward_backward_call_t, report)}};
 
 size_t second_workspace(const context_t *context, const problem_t *p) {
-  const second_call_t call = {.p = *p};
+  const svd_backward_backward_call_t call = {.p = *p};
   return stages_workspace(context, &composition, &call);
 }
 
-svdgrad_status_t second(const context_t *context, const second_call_t *call) {
+svdgrad_status_t svd_backward_backward(const context_t *context, const svd_backward_backward_call_t *call) {
   return stages_run(context, &composition, call, call->work);
 }

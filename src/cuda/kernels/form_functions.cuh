@@ -67,7 +67,7 @@ template <class T> __global__ void form_values_kernel(form_args_t args) {
         evaluate(form, rule, scene, i, custom_at<R>(form, b, i)).f * value_scale(args, form, scene) -
         (R)form.null_value;
   });
-  if (form.turn.data)
+  if (form.phases.data)
     form_turns<T>(args, form);
 }
 
@@ -237,9 +237,9 @@ template <class T> __global__ void form_pairs_kernel(form_args_t args) {
       store_point(form, rule, scene, i);
     __syncthreads();
     if constexpr (scalar<T>::is_complex)
-      if (form.turn.data)
+      if (form.phases.data)
         rotation_pairs(form, rule, &scene, tensor_of<T>(form.P, scene.b), scale, tensor_of<T>(form.M, scene.b));
-    if (!form.turn.data)
+    if (!form.phases.data)
       form_pairs(form, rule, &scene, scale, shared);
     form_factors(args, form, rule, &scene, scale);
     form_end(scene, form.report, scratch);

@@ -26,7 +26,7 @@ __device__ inline void store_phases(const function_form_t &form, const form_scen
   const R sign = im(*tensor_of<T>(form.phase, scene.b)) < 0 ? 1 : -1;
   for (int64_t j = threadIdx.x; j < scene.k; j += blockDim.x) {
     const R theta = j + 1 < scene.k ? angles_at(&angles, scene.s[j]) : angles.theta;
-    tensor_of<T>(form.turn, scene.b)[j] = make<T>::of(cosine_of(theta), sign * sine_of(theta));
+    tensor_of<T>(form.phases, scene.b)[j] = make<T>::of(cosine_of(theta), sign * sine_of(theta));
   }
 }
 
@@ -70,7 +70,7 @@ __device__ inline void rotation_pairs(const function_form_t &form, const functio
   const angles_of<R> angles = find_angles<T>(form, *scene);
   store_phases<T>(form, *scene, angles);
   __syncthreads();
-  const T *d = tensor_of<T>(form.turn, scene->b);
+  const T *d = tensor_of<T>(form.phases, scene->b);
   for (int64_t e = threadIdx.x; e < k * (k + 1) / 2; e += blockDim.x) {
     int64_t i, j;
     pair_of(e, &i, &j);

@@ -216,7 +216,7 @@ template <class R> __device__ inline void split_inverse(R whole, R *power, R *in
 template <class T> __global__ void form_second_kernel(form_args_t args) {
   typedef real_t<T> R;
   __shared__ R scratch[WARP];
-  const second_form_t &form = args.form.second;
+  const svd_backward_backward_form_t &form = args.form.svd_backward_backward;
   for (int64_t share = blockIdx.x; share < args.batch_count * args.parts; share += gridDim.x) {
     form_scene<R> scene = form_begin<R>(args, form.values, share);
     const power_of_two<R> scale = make_power<R>(-scene.exponent);
@@ -250,7 +250,7 @@ template <class T> __global__ void form_second_kernel(form_args_t args) {
 
 template <class T> __global__ void form_outside_kernel(form_args_t args) {
   typedef real_t<T> R;
-  const second_form_t &form = args.form.second;
+  const svd_backward_backward_form_t &form = args.form.svd_backward_backward;
   const int64_t k = form.values.s.count;
   visit_batch(args.batch_count, k, [&](int64_t b, int64_t j) {
     const R inverse = reals_of<R>(form.inverse, b)[j];

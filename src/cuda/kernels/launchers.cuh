@@ -162,9 +162,9 @@ template <class T> cudaError_t form_jvp_launch(const form_args_t *given, cudaStr
 
 /* Eight columns for a block of a large matrix. */
 template <class T> cudaError_t form_second_launch(const form_args_t *given, cudaStream_t stream) {
-  const int64_t k = given->form.second.values.s.count;
+  const int64_t k = given->form.svd_backward_backward.values.s.count;
   const form_args_t args = with_parts(given, given->gap_policy == SVDGRAD_GAP_LORENTZ || k <= 32 ? 1 : (k + 7) / 8);
-  const cudaError_t error = begin_report<T>(args, given->form.second.report, stream);
+  const cudaError_t error = begin_report<T>(args, given->form.svd_backward_backward.report, stream);
   if (error)
     return error;
   const dim3 block(threads_for(32 * k));
@@ -172,13 +172,13 @@ template <class T> cudaError_t form_second_launch(const form_args_t *given, cuda
 }
 
 template <class T> cudaError_t form_outside_launch(const form_args_t *args, cudaStream_t stream) {
-  const dim3 grid = grid_of_elements(args->batch_count * args->form.second.values.s.count);
+  const dim3 grid = grid_of_elements(args->batch_count * args->form.svd_backward_backward.values.s.count);
   return SIMT_LAUNCH(form_outside_kernel<T>, grid, dim3(256), 0, stream, *args);
 }
 
 template <class T> cudaError_t form_values_launch(const form_args_t *given, cudaStream_t stream) {
   const form_args_t args = with_parts(given, 1);
-  if (args.form.function.turn.data)
+  if (args.form.function.phases.data)
     return SIMT_LAUNCH(form_values_kernel<T>, grid_of(args.batch_count), dim3(32), 0, stream, args);
   const dim3 grid = grid_of_values(args.batch_count * args.form.function.values.s.count);
   return SIMT_LAUNCH(form_values_kernel<T>, grid, dim3(256), 0, stream, args);
@@ -187,7 +187,7 @@ template <class T> cudaError_t form_values_launch(const form_args_t *given, cuda
 template <class T> cudaError_t form_pairs_launch(const form_args_t *given, cudaStream_t stream) {
   const function_form_t &form = given->form.function;
   const int64_t k = form.values.s.count;
-  const form_args_t args = with_parts(given, form.turn.data ? 1 : parts_for<T>(k, 0));
+  const form_args_t args = with_parts(given, form.phases.data ? 1 : parts_for<T>(k, 0));
   const dim3 block(threads_for(k * (k + 1) / 2));
   cudaError_t error = begin_report<T>(args, form.report, stream);
   if (!error && args.parts > 1)
