@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Batched, differentiable singular value decomposition.
 
-The functions here take and return NumPy arrays.  svdgrad.jax, svdgrad.torch, svdgrad.tensorflow and svdgrad.keras have the
-same names for those frameworks; each needs its framework only when it is imported.
+The functions here take and return NumPy arrays.  svdgrad.jax, svdgrad.torch, svdgrad.tensorflow, svdgrad.keras and
+svdgrad.dask have the same names for those frameworks; each needs its framework only when it is imported.
 """
 
 from . import _numpy

@@ -15,7 +15,7 @@ def backends():
 
 
 def frameworks():
-    for name in ("jax", "torch", "tensorflow", "keras"):
+    for name in ("jax", "torch", "tensorflow", "keras", "dask"):
         try:
             framework = importlib.import_module(name)
         except ImportError as error:
