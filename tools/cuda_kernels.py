@@ -14,7 +14,7 @@ file.  One architecture takes about three minutes of one core.
 --tuned prints the architectures that are tuned for and that nvcc knows, as CUDAARCHS takes them.
 --keep is for CMAKE_CUDA_COMPILER_LAUNCHER: it runs the compiler, and keeps what ptxas says of the kernels beside the object.
 Architectures of which the compiler makes the same PTX share it (SAME_PTX), which saves a fifth of the time.
---check then reads what was kept, where it is newer than every source, and does not compile the same again.
+What was kept is read, where it is newer than every source, and not compiled again.
 """
 import argparse
 import collections
@@ -336,7 +336,7 @@ def main():
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         directory = pathlib.Path(name)
-        usages = kept_usages(options.build) if options.check else {}
+        usages = kept_usages(options.build)
         wanted = [(a, kind) for a in architectures for kind in TYPES]
         kept = sum(key in usages for key in wanted)
         with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
