@@ -95,7 +95,7 @@ def check_tie_zero_and_nan():
 
 
 def check_training_on_a_batch_with_tie_zero_and_nan():
-    """Each sample is predicted by a row of its own: all learn but that with the NaN, which no other row has after it."""
+    """Each sample is predicted by a row of its own: all learn but that with the NaN, which no other row gets."""
     y_true, y_pred = problem.special()
     y, samples, good = y_true.astype("float32"), np.arange(4), [0, 1, 3]
     # With weight 1 the nuclear norm has its minimum at zero.
