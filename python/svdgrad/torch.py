@@ -357,9 +357,9 @@ def slogdet(a, *, errors="nan", gap_policy="default", report=False, batch_invari
 
 
 def _start(a, u, v):
-    """u and v in the type of a, one for each matrix."""
+    """u and v in the type of a, one for each matrix; copies, since a warm start is written over before the backward pass."""
     v = a.new_zeros(a.shape[-1]) if v is None else v
-    return tuple(x.detach().to(a.dtype).expand(*a.shape[:-2], count)
+    return tuple(x.detach().to(a.dtype, copy=True).expand(*a.shape[:-2], count)
                  for x, count in zip((u, v), a.shape[-2:], strict=True))  # fmt: skip
 
 

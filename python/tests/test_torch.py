@@ -126,6 +126,18 @@ def test_power_iteration_and_spectral_normalize():
         assert torch.autograd.gradgradcheck(f, (a,), fast_mode=True, check_fwd_over_rev=True)
 
 
+def test_vectors_of_a_warm_start_may_be_written_over_before_the_backward_pass():
+    a, start = matrices(2, 4, 3).requires_grad_(), torch.ones(2, 4, dtype=F64)
+    for f in (lambda u, v: s.power_iteration(a, u, v, 2), lambda u, v: s.spectral_normalize(a, u, v, 2)):
+        u, v = start.clone(), torch.zeros(2, 3, dtype=F64)
+        kept = f(start, None)
+        expected = torch.autograd.grad(kept.sigma.sum() + (kept[0] ** 2).sum(), a)[0]
+        found = f(u, v)
+        u.copy_(found.u)
+        v.copy_(found.v)
+        assert torch.equal(torch.autograd.grad(found.sigma.sum() + (found[0] ** 2).sum(), a)[0], expected)
+
+
 # ---- torch.func
 
 

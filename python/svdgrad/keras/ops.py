@@ -31,13 +31,17 @@ _NAMES = (
 __all__ = [*_NAMES, "SVDGradOperation"]
 
 
-@functools.lru_cache
+_LOADED = {}
+
+
 def _module(backend):
-    if backend not in _MODULES:
-        raise NotImplementedError(
-            f"svdgrad.keras: the backend of Keras is {backend!r}, must be one of {', '.join(_MODULES)}"
-        )
-    return importlib.import_module(_MODULES[backend])
+    if backend not in _LOADED:
+        if backend not in _MODULES:
+            raise NotImplementedError(
+                f"svdgrad.keras: the backend of Keras is {backend!r}, must be one of {', '.join(_MODULES)}"
+            )
+        _LOADED[backend] = importlib.import_module(_MODULES[backend])
+    return _LOADED[backend]
 
 
 def _call(name, tensors, options):
