@@ -4,6 +4,7 @@
 
 usage: tools/cuda_kernels.py [--check] [--build DIR] [--nvcc PATH] [--jobs N] [ARCHITECTURE...]
        tools/cuda_kernels.py --tuned [--nvcc PATH]
+       tools/cuda_kernels.py --ptx FILE [--build DIR] [--nvcc PATH]
        tools/cuda_kernels.py --keep COMPILER [ARGUMENT...]
 
 Compiles src/cuda/kernels/inst_*.cu once per architecture and reads what ptxas says; no device is needed.  Exits with 1 if
@@ -15,6 +16,8 @@ file.  One architecture takes about three minutes of one core.
 --keep is for CMAKE_CUDA_COMPILER_LAUNCHER: it runs the compiler, and keeps what ptxas says of the kernels beside the object.
 Architectures of which the compiler makes the same PTX share it (SAME_PTX), which saves a fifth of the time.
 What was kept is read, where it is newer than every source, and not compiled again.
+--ptx writes inst_<type>.ptx, for the tests that translate it (tests/simt/README.md): that which --keep has kept, too, or
+else with the lines of the sources.
 """
 import argparse
 import collections
@@ -43,7 +46,7 @@ HOT = {
 # {architecture: an older one}: the PTX of the kernels is the same text for both, but for the name of the architecture, as
 # long as no source asks for the architecture.  ptxas makes the code of each from it, and says what that takes.
 SAME_PTX = {90: 80}
-KEPT = ".ptxas"  # after the name of an object: what ptxas said
+KEPT, KEPT_PTX = ".ptxas", ".ptx"  # after the name of an object: what ptxas said; PTX of the oldest architecture
 FUSED_K = 32  # the kernel in one block takes shared memory by k
 BLOCK = 256  # threads of a block where a kernel's launcher says nothing else
 
@@ -199,29 +202,59 @@ def keep(command):
     """Runs a compiler; of kernels with what ptxas says, architecture after architecture, in a file beside the object."""
     if "-o" not in command or not any(pathlib.Path(a).match("inst_*.cu") for a in command):
         return subprocess.run(command, check=False).returncode
-    log = pathlib.Path(command[command.index("-o") + 1] + KEPT)
+    made = command[command.index("-o") + 1]
+    log, ptx = pathlib.Path(made + KEPT), pathlib.Path(made + KEPT_PTX)
     log.unlink(missing_ok=True)
+    ptx.unlink(missing_ok=True)
     one_by_one = [argument for argument in share_ptx(command) if not argument.startswith("--threads")]
-    done = subprocess.run(
-        [*one_by_one, "-Xptxas", "-v"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    print(done.stdout, end="")
-    if done.returncode == 0:
-        log.write_text(done.stdout)
+    with tempfile.TemporaryDirectory(dir=log.parent) as name:
+        done = subprocess.run(
+            [*one_by_one, "-Xptxas", "-v", "--keep", "--keep-dir", name],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        print(done.stdout, end="")
+        if done.returncode == 0:
+            shutil.copy(min(pathlib.Path(name).glob("*.ptx"), key=architecture_of), ptx)
+            log.write_text(done.stdout)
     return done.returncode
 
 
-def kept_usages(build):
-    """{(architecture, type): {kernel: Usage}} of what --keep has kept since the sources were last changed."""
+def architecture_of(ptx):
+    """inst_f32.compute_80.ptx: 80; inst_f32.ptx: 0"""
+    found = re.search(r"compute_(\d+)", ptx.name)
+    return int(found.group(1)) if found else 0
+
+
+def last_change():
     sources = [path for folder in (KERNELS, ROOT / "src", ROOT / "include") for path in folder.rglob("*") if path.is_file()]
-    changed = max(path.stat().st_mtime for path in sources)
+    return max(path.stat().st_mtime for path in sources)
+
+
+def kept_file(build, kind, suffix):
+    """The newest that --keep has kept since the sources were last changed, or None."""
+    files = sorted(build.rglob(f"inst_{kind}.cu.*{suffix}"), key=lambda path: path.stat().st_mtime)
+    return files[-1] if files and files[-1].stat().st_mtime > last_change() else None
+
+
+def kept_usages(build):
+    """{(architecture, type): {kernel: Usage}} of what --keep has kept."""
     usages = {}
     for kind in TYPES:
-        logs = sorted(build.rglob(f"inst_{kind}.cu.*{KEPT}"), key=lambda path: path.stat().st_mtime)
-        if logs and logs[-1].stat().st_mtime > changed:
-            for architecture, found in parse(logs[-1].read_text()).items():
+        if log := kept_file(build, kind, KEPT):
+            for architecture, found in parse(log.read_text()).items():
                 usages[architecture, kind] = of_kernels(found)
     return usages
+
+
+def write_ptx(nvcc, build, output):
+    source = KERNELS / output.with_suffix(".cu").name
+    if kept := kept_file(build, source.stem.removeprefix("inst_"), KEPT_PTX):
+        shutil.copy(kept, output)
+    else:
+        run([nvcc, *FLAGS, f"-arch=compute_{TUNED[0]}", "-lineinfo", "-ptx", *include_flags(build), source, "-o", output])
 
 
 def launch_sizes(nvcc, build, directory):
@@ -316,6 +349,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write no file")
     parser.add_argument("--tuned", action="store_true", help="print the architectures that are tuned for")
+    parser.add_argument("--ptx", type=pathlib.Path, metavar="FILE", help="inst_<type>.ptx, to be written")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "cuda")
     parser.add_argument("--nvcc", default=shutil.which("nvcc") or "/usr/local/cuda/bin/nvcc")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2)
@@ -331,6 +365,9 @@ def main():
         return 0
     if not (options.build / "include" / "svdgrad" / "version.h").exists():
         parser.error(f"{options.build} is not configured: cmake --preset cuda")
+    if options.ptx:
+        write_ptx(options.nvcc, options.build, options.ptx)
+        return 0
 
     architectures = [a for a in options.architectures or (TUNED if options.check else LIMITS) if a in known]
     began = time.monotonic()

@@ -6,7 +6,7 @@ set -u
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
 here=$root/tests/gpu
-simt=0 fma=0 quick=0 kernels='' build_dir='' arch='' stages='' deadline=570 began=$(date +%s)
+simt=0 fma=0 quick=0 kernels='' build_dir='' arch='' stages='' deadline='' slow=1 began=$(date +%s)
 jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 usage() {
@@ -28,7 +28,8 @@ options:
                    and processor, too, without obj/ and *.a: where there is no nvcc, `build` takes what it finds
   --arch sm_NN     default: that of the first GPU
   --jobs N         compilers at once
-  --deadline S     seconds for all of it, 570 by default: what is left over then is not run, and counts as failed
+  --deadline S     seconds for all of it, 570 by default, with --simt an hour: what is left over then is not run, and counts
+                   as failed
   --quick          smaller tables; fewer shapes and repetitions in the bench
   --fma            with --simt: kernels that contract a * b + c where nvcc may, so that no test needs the one or the other
   --kernels DIR    with --simt: where another build of the same sources has just made the kernels, inst_*.cu.o, for the CPU
@@ -68,6 +69,9 @@ if [ -z "$build_dir" ]; then
   [ $simt = 0 ] || build_dir=$root/build/gpu-simt
   [ $fma = 0 ] || build_dir=$build_dir-fma
 fi
+# Minutes count on a machine with a GPU; the CPU run must pass on a slow machine, too.
+[ $simt = 0 ] || slow=4
+[ -n "$deadline" ] || deadline=$((simt ? 3600 : 570))
 results=${OUT:-$root/bench/results}
 mkdir -p "$build_dir/obj" "$results" || exit 2
 build_dir=$(cd "$build_dir" && pwd)
@@ -90,7 +94,7 @@ fail() {
 
 # limited <seconds> <name> <command...>: runs it (limited.sh) and counts what it says.
 limited() {
-  seconds=$1 name=$2
+  seconds=$(($1 * slow)) name=$2
   shift 2
   sh "$here/limited.sh" "$logs/$name" "$seconds" "$end" "$@"
   tally "$name"
@@ -140,7 +144,7 @@ $(grep -E '^FAILED' "$logs/$name.log" | sed "s/^FAILED/  $name:/")"
 
 # Several at once: `queued <seconds> <name> <command...>` for each, then run_queued.  No argument may have a quote in it.
 queued() {
-  printf "sh '%s/limited.sh' '%s/%s' '%s' '%s'" "$here" "$logs" "$2" "$1" "$end" >>"$build_dir/queue"
+  printf "sh '%s/limited.sh' '%s/%s' '%s' '%s'" "$here" "$logs" "$2" "$(($1 * slow))" "$end" >>"$build_dir/queue"
   names="$names $2"
   : >"$logs/$2.log"
   echo "missing 0" >"$logs/$2.status" # none of an earlier run

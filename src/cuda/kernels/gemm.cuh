@@ -73,7 +73,7 @@ __device__ inline void store_product(const gemm_args_t &args, int64_t matrix, in
   typedef real_t<T> R;
   T *c = (T *)args.C + matrix * args.stride_c + j * args.ldc + i;
   const T product = (R)args.alpha * sum;
-  write_whole(c, args.beta == 0 ? product : product + (R)args.beta * read_whole(c));
+  write_whole(c, args.beta == 0 ? product : fused(product, (R)args.beta, read_whole(c)));
 }
 
 /* A thread for each element of C. */

@@ -59,6 +59,9 @@ __device__ inline double fused(double x, double y, double z) { return fma(y, z, 
 template <class R> __device__ inline complex_t<R> fused(complex_t<R> x, complex_t<R> y, complex_t<R> z) {
   return {fused(fused(x.re, y.re, z.re), -y.im, z.im), fused(fused(x.im, y.re, z.im), y.im, z.re)};
 }
+template <class R> __device__ inline complex_t<R> fused(complex_t<R> x, R y, complex_t<R> z) {
+  return {fused(x.re, y, z.re), fused(x.im, y, z.im)};
+}
 template <class R> __device__ inline complex_t<R> operator*(complex_t<R> x, complex_t<R> y) {
   return {fused(x.re * y.re, -x.im, y.im), fused(x.re * y.im, x.im, y.re)};
 }
