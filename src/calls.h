@@ -20,6 +20,9 @@ typedef struct problem {
   int full_matrices, positive_gauge, max_sweeps;
   svdgrad_gap_policy_t gap_policy;
   double gap_param;
+  /* The batch_count that AUTO looks at: that of the whole call, of which this problem may be a part.  INT64_MAX, as for
+   * a batch of any number of full groups: with desc.batch_invariant. */
+  int64_t chosen_for;
 } problem_t;
 
 typedef struct svd_call {

@@ -248,10 +248,10 @@ Test(arguments, handle_and_desc) {
   static const mistake_t mistakes[] = {
       {TAKES_HANDLE, {SET_NULL(handle)}, INVALID, "handle is NULL, must not be"},
       {TAKES_DESC, {SET_NULL(desc)}, INVALID, "desc is NULL, must not be"},
-      {TAKES_DESC, {I64(f.desc.struct_size, 0)}, INVALID, "desc.struct_size is 0, must be 88"},
-      {TAKES_DESC, {I64(f.desc.struct_size, 71)}, INVALID, "desc.struct_size is 71, must be 88"},
-      {TAKES_DESC, {I64(f.desc.struct_size, 80)}, INVALID, "desc.struct_size is 80, must be 88"},
-      {TAKES_DESC, {I64(f.desc.struct_size, 96)}, INVALID, "desc.struct_size is 96, must be 88"},
+      {TAKES_DESC, {I64(f.desc.struct_size, 0)}, INVALID, "desc.struct_size is 0, must be 96"},
+      {TAKES_DESC, {I64(f.desc.struct_size, 71)}, INVALID, "desc.struct_size is 71, must be 96"},
+      {TAKES_DESC, {I64(f.desc.struct_size, 80)}, INVALID, "desc.struct_size is 80, must be 96"},
+      {TAKES_DESC, {I64(f.desc.struct_size, 104)}, INVALID, "desc.struct_size is 104, must be 96"},
       {WORKSPACE_SIZE, {SET_NULL(bytes)}, INVALID, "bytes is NULL, must not be"},
       {SET_NUM_THREADS, {I32(num_threads, -1)}, INVALID, "num_threads is -1, must be >= 0"},
   };

@@ -85,6 +85,17 @@ static svdgrad_status_t check_sizes(const char *function, const svdgrad_desc_t *
   return check_total(function, desc);
 }
 
+/* The descriptor only ever grows at its end: programs of 0.1 end before the pool of a call, later ones before
+ * batch_invariant. */
+enum { SIZE_0_1 = offsetof(svdgrad_desc_t, parallel_for), SIZE_OF_POOL = offsetof(svdgrad_desc_t, batch_invariant) };
+
+static int has_pool(const svdgrad_desc_t *desc) { return desc->struct_size > SIZE_0_1 && desc->parallel_for != NULL; }
+
+/* Programs that do not know the field were promised the same bits for any batch. */
+static int is_batch_invariant(const svdgrad_desc_t *desc) {
+  return desc->struct_size <= SIZE_OF_POOL || desc->batch_invariant != 0;
+}
+
 static void problem_from_desc(const svdgrad_desc_t *desc, problem_t *problem) {
   const int64_t mn = desc->m < desc->n ? desc->m : desc->n, k = desc->rank ? desc->rank : mn;
   *problem = (problem_t){
@@ -102,16 +113,12 @@ static void problem_from_desc(const svdgrad_desc_t *desc, problem_t *problem) {
       .max_sweeps = desc->max_sweeps,
       .gap_policy = desc->gap_policy,
       .gap_param = desc->gap_param,
+      .chosen_for = is_batch_invariant(desc) ? INT64_MAX : desc->batch_count,
   };
 }
 
-/* The descriptor only ever grows at its end; programs of 0.1 end before the pool of a call. */
-enum { SIZE_0_1 = offsetof(svdgrad_desc_t, parallel_for) };
-
-static int has_pool(const svdgrad_desc_t *desc) { return desc->struct_size > SIZE_0_1 && desc->parallel_for != NULL; }
-
 static svdgrad_status_t check_struct_size(const char *function, const svdgrad_desc_t *desc) {
-  if (desc->struct_size != SIZE_0_1 && desc->struct_size != sizeof *desc)
+  if (desc->struct_size != SIZE_0_1 && desc->struct_size != SIZE_OF_POOL && desc->struct_size != sizeof *desc)
     return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT,
                         "%s: desc.struct_size is %zu, must be %zu (use SVDGRAD_DESC_INIT)", function, desc->struct_size,
                         sizeof *desc);
