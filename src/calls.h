@@ -20,8 +20,8 @@ typedef struct problem {
   int full_matrices, positive_gauge, max_sweeps;
   svdgrad_gap_policy_t gap_policy;
   double gap_param;
-  /* The batch_count that AUTO looks at: that of the whole call, of which this problem may be a part.  INT64_MAX, as for
-   * a batch of any number of full groups: with desc.batch_invariant. */
+  /* The batch_count that AUTO looks at: that of the whole call, of which this problem may be a part.  INT64_MAX: the
+   * choice is that for large batches, with desc.batch_invariant and with other algorithms. */
   int64_t chosen_for;
 } problem_t;
 

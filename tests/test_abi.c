@@ -248,6 +248,24 @@ static void check_short_descriptor(size_t struct_size, int calls_by_pool) {
   cr_expect_eq(destroy(handle), SVDGRAD_STATUS_SUCCESS);
 }
 
+/* Programs that do not know batch_invariant keep the bits that they were promised: those of any batch. */
+Test(abi, batch_invariant_of_short_descriptors) {
+  handle_t handle = NULL;
+  svdgrad_desc_t desc = SVDGRAD_DESC_INIT;
+  desc.dtype = SVDGRAD_F32, desc.m = 64, desc.n = 64, desc.batch_count = 1000;
+  cr_assert_eq(create(SVDGRAD_BACKEND_CPU, 0, &handle), SVDGRAD_STATUS_SUCCESS);
+  const char *const many = algorithm_name(handle, SVDGRAD_OP_SVD, &desc);
+  desc.batch_count = 1;
+  cr_expect_str_neq(algorithm_name(handle, SVDGRAD_OP_SVD, &desc), many);
+  desc.struct_size = 88;
+  cr_expect_str_eq(algorithm_name(handle, SVDGRAD_OP_SVD, &desc), many);
+  desc.struct_size = 72;
+  cr_expect_str_eq(algorithm_name(handle, SVDGRAD_OP_SVD, &desc), many);
+  desc.struct_size = sizeof desc, desc.batch_invariant = -1;
+  cr_expect_str_eq(algorithm_name(handle, SVDGRAD_OP_SVD, &desc), many);
+  cr_expect_eq(destroy(handle), SVDGRAD_STATUS_SUCCESS);
+}
+
 Test(abi, short_descriptors) {
   check_short_descriptor(72, 0);
   check_short_descriptor(88, 1);

@@ -251,15 +251,19 @@ static void alternating(void *pool, int64_t count, int64_t grain, void (*body)(i
       body(first, first + grain < count ? first + grain : count, arg);
 }
 
+static void share(functions_t *x, int num_threads, svdgrad_parallel_for_t parallel_for) {
+  if (x->f.backend == SVDGRAD_BACKEND_CUDA) /* has no threads to set */
+    return;
+  cr_assert_eq(svdgrad_set_num_threads(x->f.handle, num_threads), SVDGRAD_STATUS_SUCCESS);
+  cr_assert_eq(svdgrad_set_parallel_for(x->f.handle, parallel_for, NULL), SVDGRAD_STATUS_SUCCESS);
+}
+
 /* Every matrix of a batch of that size against the same matrix alone. */
 static int batch_agrees(functions_t alone[SEEDS], svdgrad_desc_t desc, const job_t *job, int64_t size, int num_threads,
                         svdgrad_parallel_for_t parallel_for) {
   desc.batch_count = size;
   LOCAL(functions) x = filled(alone[0].f.backend, &desc, job, 0, SEEDS);
-  if (x.f.backend != SVDGRAD_BACKEND_CUDA) { /* CUDA has no threads to set */
-    cr_assert_eq(svdgrad_set_num_threads(x.f.handle, num_threads), SVDGRAD_STATUS_SUCCESS);
-    cr_assert_eq(svdgrad_set_parallel_for(x.f.handle, parallel_for, NULL), SVDGRAD_STATUS_SUCCESS);
-  }
+  share(&x, num_threads, parallel_for);
   run(&x, job, 0.3);
   int same = x.f.intact;
   for (int64_t b = 0; b < size; b++)
@@ -279,14 +283,16 @@ static void check_batches(svdgrad_backend_t backend, const svdgrad_desc_t *desc,
       {37, 1, alternating},
   };
   const size_t count = test_table == TABLE_SMALL ? 2 : sizeof batches / sizeof *batches;
+  svdgrad_desc_t invariant = *desc;
   functions_t alone[SEEDS];
+  invariant.batch_invariant = 1;
   for (uint64_t seed = 0; seed < SEEDS; seed++) {
-    alone[seed] = filled(backend, desc, job, seed, SEEDS);
+    alone[seed] = filled(backend, &invariant, job, seed, SEEDS);
     run(&alone[seed], job, 0.3);
   }
   for (size_t i = 0; i < count; i++)
     cr_expect((batches[i].size > 100 && desc->m * desc->n > 20) ||
-                  batch_agrees(alone, *desc, job, batches[i].size, batches[i].num_threads, batches[i].parallel_for),
+                  batch_agrees(alone, invariant, job, batches[i].size, batches[i].num_threads, batches[i].parallel_for),
               "%s: batch of %d, %d threads", what, (int)batches[i].size, batches[i].num_threads);
   for (int seed = 0; seed < SEEDS; seed++)
     functions_free(&alone[seed]);
@@ -294,10 +300,36 @@ static void check_batches(svdgrad_backend_t backend, const svdgrad_desc_t *desc,
 
 Test(function_contract, any_place_in_any_batch_on_any_threads) { for_each_job(1, check_batches); }
 
+/* Without batch_invariant AUTO looks at the batch size, but never at a part of the batch. */
+static void check_one_size(svdgrad_backend_t backend, const svdgrad_desc_t *desc, const job_t *job, const char *what) {
+  if (backend != SVDGRAD_BACKEND_CPU)
+    return;
+  LOCAL(functions) x = filled(backend, desc, job, 0, SEEDS);
+  LOCAL(functions) moved = filled(backend, desc, job, 1, SEEDS);
+  share(&x, 1, NULL);
+  share(&moved, 1, alternating);
+  run(&x, job, 0.3);
+  run(&moved, job, 0.3);
+  for (int64_t b = 0; b < desc->batch_count; b++) {
+    const int64_t at = (b + SEEDS - 1) % SEEDS;
+    cr_expect(functions_same(&x, b, &moved, at, job->op), "%s: matrix %d of %d", what, (int)b, (int)desc->batch_count);
+  }
+}
+
+static void check_two_sizes(svdgrad_backend_t backend, const svdgrad_desc_t *desc, const job_t *job, const char *what) {
+  svdgrad_desc_t more = *desc;
+  more.batch_count = 2 * SEEDS;
+  check_one_size(backend, desc, job, what);
+  check_one_size(backend, &more, job, what);
+}
+
+Test(function_contract, any_place_and_threads_in_batches_of_one_size) { for_each_job(SEEDS, check_two_sizes); }
+
 /* Extra steps for a singular, graded or zero matrix must not affect its neighbours. */
-static void check_all_kinds(svdgrad_backend_t backend, const svdgrad_desc_t *desc, const job_t *job, const char *what) {
-  svdgrad_desc_t one = *desc;
-  one.batch_count = 1;
+static void check_all_kinds(svdgrad_backend_t backend, const svdgrad_desc_t *of, const job_t *job, const char *what) {
+  svdgrad_desc_t invariant = *of, one = *of;
+  const svdgrad_desc_t *const desc = &invariant;
+  invariant.batch_invariant = one.batch_invariant = 1, one.batch_count = 1;
   if (job->op < SVDGRAD_OP_NORM) /* of factors, not of A */
     return;
   LOCAL(functions) x = filled(backend, desc, job, 0, 1);

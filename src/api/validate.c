@@ -91,9 +91,9 @@ enum { SIZE_0_1 = offsetof(svdgrad_desc_t, parallel_for), SIZE_OF_POOL = offseto
 
 static int has_pool(const svdgrad_desc_t *desc) { return desc->struct_size > SIZE_0_1 && desc->parallel_for != NULL; }
 
-/* Programs that do not know the field were promised the same bits for any batch. */
+/* Only AUTO looks at the batch.  Programs that do not know the field were promised the same bits for any. */
 static int is_batch_invariant(const svdgrad_desc_t *desc) {
-  return desc->struct_size <= SIZE_OF_POOL || desc->batch_invariant != 0;
+  return desc->algo != SVDGRAD_ALGO_AUTO || desc->struct_size <= SIZE_OF_POOL || desc->batch_invariant != 0;
 }
 
 static void problem_from_desc(const svdgrad_desc_t *desc, problem_t *problem) {
@@ -187,9 +187,8 @@ svdgrad_status_t validate_problem(const char *function, svdgrad_handle_t handle,
   return check_algorithm(function, handle, op, problem);
 }
 
-svdgrad_status_t validate_workspace_bytes(const char *function, svdgrad_handle_t handle, svdgrad_op_t op,
-                                          const problem_t *problem, size_t *bytes) {
-  const size_t need = operation_workspace(handle, op, problem);
+/* What a caller must give for `need` bytes, which are to be aligned. */
+static svdgrad_status_t add_alignment(const char *function, const problem_t *problem, size_t need, size_t *bytes) {
   if (need > SIZE_MAX - 1 - WORK_ALIGNMENT)
     return error_status(
         SVDGRAD_STATUS_INVALID_ARGUMENT,
@@ -199,9 +198,14 @@ svdgrad_status_t validate_workspace_bytes(const char *function, svdgrad_handle_t
   return SVDGRAD_STATUS_SUCCESS;
 }
 
+svdgrad_status_t validate_workspace_bytes(const char *function, svdgrad_handle_t handle, svdgrad_op_t op,
+                                          const problem_t *problem, size_t *bytes) {
+  return add_alignment(function, problem, operation_workspace(handle, op, problem), bytes);
+}
+
 static svdgrad_status_t check_workspace(const char *function, svdgrad_handle_t handle, svdgrad_op_t op,
                                         const problem_t *problem, const void *work, size_t work_bytes, size_t *bytes) {
-  const svdgrad_status_t status = validate_workspace_bytes(function, handle, op, problem, bytes);
+  const svdgrad_status_t status = add_alignment(function, problem, operation_bytes(handle, op, problem), bytes);
   const size_t need = status ? 0 : *bytes;
   if (status)
     return status;
