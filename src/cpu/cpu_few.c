@@ -8,7 +8,7 @@
  *
  * Measured at m = n, 2 n, 10 n, 100 n and 1000 n, n = 2 to 96, and at m = n / 10: one thread, its own time, interleaved,
  * medians of 7; AVX-512 of Sapphire Rapids, OpenBLAS 0.3.21 with its kernels for AVX-512, 2026-11-30.  With these
- * numbers a batch of 1 to 16 takes at most 1.2 to 1.5 times the faster of the two, and where it does the two are close.
+ * numbers a batch of 1 to 16 takes up to 1.2 times the time of the faster path near the crossover, in a few cases 1.5.
  *
  *                 with vectors            values alone            gradients
  *     m     n  f32  f64  c64  c128    f32  f64  c64  c128    f32  f64  c64  c128
@@ -33,11 +33,11 @@ static const crossover_t crossovers[][4] = {
     /* by svdgrad_dtype_t */
     [CPU_FEW_SVD] = {{0.5, 0.5, 14.5}, {0.5, 0.5, 19}, {0.4, 0.6, 10.5}, {0.33, 0.5, 6}},
     [CPU_FEW_VALUES] = {{0.4, 0.6, 7.8}, {0.25, 0.5, 3.9}, {0.33, 0.7, 6.4}, {0.25, 0.6, 4.1}},
-    [CPU_FEW_GRADIENTS] = {{0.5, 0.5, 6.7}, {0.33, 0.5, 5.2}, {0.25, 0.3, 1.3}, {0.25, 0.5, 3.3}},
+    [CPU_FEW_GRADIENTS] = {{0.3, 0.35, 1.75}, {0.33, 0.5, 5.2}, {0.33, 0.4, 2.2}, {0.25, 0.5, 3.3}},
 };
 
 /* Below this, one matrix in lanes is never slower: asked first, since a power takes as long as a small matrix. */
-enum { LEAST_ELEMENTS = 32 };
+enum { LEAST_ELEMENTS = 32, LEAST_ELEMENTS_OF_GRADIENTS = 128 };
 
 /* Programs have lanes up to 16 rows and columns.  The BLAS takes 0.7 of their time for one matrix from 8 on, 0.3 at 16.
  * A gradient this small that is not in its own lanes is such a program, and must not come into a program's lanes. */
@@ -45,15 +45,40 @@ enum { SMALL = 16, MEDIUM = 12, TINY = 7 };
 
 static int64_t limit_of_programs(int64_t larger) { return larger > MEDIUM ? 2 : larger > TINY ? 1 : 0; }
 
+static int64_t limit_of_small_gradients(int64_t larger) { return larger > MEDIUM ? limit_of_programs(larger) : 0; }
+
+/* Products of a gradient that are so small are no calls of the BLAS but plain loops (dense/machine.c): 40 x 4 takes 0.6
+ * to 0.8 of the time in lanes, 20 x 10 as long, 80 x 8, which the BLAS multiplies, 0.2. */
+enum { PLAIN_PRODUCT = 2000, LONG = 32 };
+
+static int has_plain_products(const problem_t *p) {
+  return (double)p->m * (double)p->n * (double)p->mn <= PLAIN_PRODUCT;
+}
+
+static int64_t limit_by_crossover(cpu_few_t what, const problem_t *p, int64_t larger, int64_t most) {
+  const crossover_t *c = &crossovers[what][p->dtype];
+  const double few = pow((double)larger, c->larger) * pow((double)p->mn, c->smaller) / c->divisor;
+  return few < (double)most ? (int64_t)ceil(few) - 1 : most;
+}
+
+static int64_t limit_of_gradients(const problem_t *p, int64_t larger, int64_t most) {
+  if (larger <= SMALL)
+    return limit_of_small_gradients(larger);
+  if ((double)p->m * (double)p->n < LEAST_ELEMENTS_OF_GRADIENTS)
+    return 0;
+  if (has_plain_products(p))
+    return larger >= LONG ? 1 : 0;
+  return limit_by_crossover(CPU_FEW_GRADIENTS, p, larger, most);
+}
+
+static int64_t limit_of_svd(cpu_few_t what, const problem_t *p, int64_t larger, int64_t most) {
+  return (double)p->m * (double)p->n < LEAST_ELEMENTS ? 0 : limit_by_crossover(what, p, larger, most);
+}
+
 int64_t cpu_few_limit(cpu_few_t what, const problem_t *p, int lanes) {
   const int64_t larger = p->m < p->n ? p->n : p->m, most = lanes - 1;
-  int64_t limit = 0;
-  if (what == CPU_FEW_PROGRAMS || (what == CPU_FEW_GRADIENTS && larger <= SMALL)) {
-    limit = what == CPU_FEW_GRADIENTS && larger <= MEDIUM ? 0 : limit_of_programs(larger);
-  } else if ((double)p->m * (double)p->n >= LEAST_ELEMENTS) {
-    const crossover_t *c = &crossovers[what][p->dtype];
-    const double few = pow((double)larger, c->larger) * pow((double)p->mn, c->smaller) / c->divisor;
-    limit = few < (double)most ? (int64_t)ceil(few) - 1 : most;
-  }
+  const int64_t limit = what == CPU_FEW_PROGRAMS    ? limit_of_programs(larger)
+                        : what == CPU_FEW_GRADIENTS ? limit_of_gradients(p, larger, most)
+                                                    : limit_of_svd(what, p, larger, most);
   return limit < most ? limit : most;
 }
