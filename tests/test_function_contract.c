@@ -478,8 +478,11 @@ static int same_memory(functions_t *x, functions_t *y) {
   return same;
 }
 
-/* A byte less, or none: refused with nothing written. */
-static void check_refusals(svdgrad_backend_t backend, const svdgrad_desc_t *desc, const job_t *job, const char *what) {
+/* A byte less, or none: refused with nothing written.  With batch_invariant the size is what this batch needs. */
+static void check_refusals(svdgrad_backend_t backend, const svdgrad_desc_t *of, const job_t *job, const char *what) {
+  svdgrad_desc_t invariant = *of;
+  const svdgrad_desc_t *const desc = &invariant;
+  invariant.batch_invariant = 1;
   LOCAL(functions) before = filled(backend, desc, job, 0, 100);
   LOCAL(functions) x = filled(backend, desc, job, 0, 100);
   workspace_t w = workspace_make(x.f.handle, job->op, desc, 0xA5);

@@ -207,8 +207,8 @@ SVDGRAD_API int svdgrad_get_num_threads(svdgrad_handle_t handle);
 SVDGRAD_API const char *svdgrad_instruction_set(svdgrad_handle_t handle);
 
 /** Bytes of workspace that `op` needs for `desc`: a pure function of its arguments, at most a constant plus a fixed
- *  number for each matrix, and enough for every smaller batch.  `work` may have any alignment.
- *  @param[out] bytes may be 0 */
+ *  number for each matrix, and enough for every smaller batch; a call refuses less than its own batch needs.  `work`
+ *  may have any alignment.  @param[out] bytes may be 0 */
 SVDGRAD_API svdgrad_status_t svdgrad_workspace_size(svdgrad_handle_t handle, svdgrad_op_t op,
                                                     const svdgrad_desc_t *desc, size_t *bytes);
 /** Name of the algorithm that the call takes (AUTO: the chosen one), e.g. "jacobi-lanes", "bidiagonal", "lapack-gesdd",
