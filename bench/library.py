@@ -28,7 +28,7 @@ class Desc(ctypes.Structure):
                 ("m", ctypes.c_int64), ("n", ctypes.c_int64), ("batch_count", ctypes.c_int64),
                 ("rank", ctypes.c_int64), ("full_matrices", ctypes.c_int32), ("positive_gauge", ctypes.c_int32),
                 ("max_sweeps", ctypes.c_int32), ("gap_policy", ctypes.c_int), ("gap_param", ctypes.c_double),
-                ("parallel_for", ctypes.c_void_p), ("pool", ctypes.c_void_p)]
+                ("parallel_for", ctypes.c_void_p), ("pool", ctypes.c_void_p), ("batch_invariant", ctypes.c_int32)]
 
 
 class Matrix(ctypes.Structure):

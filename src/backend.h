@@ -41,9 +41,13 @@ typedef struct backend {
   const char *(*algorithm_name)(const context_t *context, svdgrad_op_t op, const problem_t *problem);
   /* Where algorithm_name() is NULL: the limit that the problem exceeds, for the error message; or NULL. */
   const char *(*limit)(svdgrad_op_t op, const problem_t *problem);
+  /* The largest batch_count below the problem's for which AUTO takes other algorithms for `op`, or for an operation that
+   * it is composed of; 0: there is none. */
+  int64_t (*choice_below)(const context_t *context, svdgrad_op_t op, const problem_t *problem);
   int (*is_capturable)(const context_t *context, svdgrad_op_t op, const problem_t *problem);
   /* Bytes for SVD, SVDVALS, SVD_BACKWARD and the power iteration; SIZE_MAX if they do not fit a size_t.  A pure
-   * function, at most a constant plus a fixed number for each matrix.  Not called where algorithm_name() is NULL. */
+   * function, at most a constant plus a fixed number for each matrix, and enough for every smaller batch that takes the
+   * same algorithms (choice_below).  Not called where algorithm_name() is NULL. */
   size_t (*workspace_size)(const context_t *context, svdgrad_op_t op, const problem_t *problem);
   svdgrad_status_t (*svd)(const context_t *context, const svd_call_t *call);
   svdgrad_status_t (*svd_backward)(const context_t *context, const svd_backward_call_t *call);
@@ -73,6 +77,12 @@ extern const backend_t ref_backend, cpu_backend;
 /* Linked in (static library) or from the module libsvdgrad_cuda.so (shared); NULL with a message if that cannot be
  * loaded. */
 const backend_t *cuda_backend_find(void);
+
+/* backend_t.choice_below of a backend whose choice does not depend on batch_count. */
+static inline int64_t no_choice_below(const context_t *context, svdgrad_op_t op, const problem_t *problem) {
+  (void)context, (void)op, (void)problem;
+  return 0;
+}
 
 /* The factors of an SVD can be used: its info code is OK or OVERFLOW. */
 static inline int svd_is_valid(int32_t info) { return info == SVDGRAD_INFO_OK || info == SVDGRAD_INFO_OVERFLOW; }

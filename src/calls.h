@@ -20,6 +20,9 @@ typedef struct problem {
   int full_matrices, positive_gauge, max_sweeps;
   svdgrad_gap_policy_t gap_policy;
   double gap_param;
+  /* The batch_count that AUTO looks at: that of the whole call, of which this problem may be a part.  INT64_MAX: the
+   * choice is that for large batches, with desc.batch_invariant and with other algorithms. */
+  int64_t chosen_for;
 } problem_t;
 
 typedef struct svd_call {

@@ -31,7 +31,7 @@ static void expect_pinned(const pinned_t *table, size_t count) {
 Test(abi, structs) {
   static const pinned_t table[] = {
       SIZE(svdgrad_handle_t, 8),
-      SIZE(svdgrad_desc_t, 88),
+      SIZE(svdgrad_desc_t, 96),
       OFFSET(svdgrad_desc_t, struct_size, 0),
       OFFSET(svdgrad_desc_t, dtype, 8),
       OFFSET(svdgrad_desc_t, algo, 12),
@@ -46,6 +46,7 @@ Test(abi, structs) {
       OFFSET(svdgrad_desc_t, gap_param, 64),
       OFFSET(svdgrad_desc_t, parallel_for, 72),
       OFFSET(svdgrad_desc_t, pool, 80),
+      OFFSET(svdgrad_desc_t, batch_invariant, 88),
       SIZE(svdgrad_matrix_t, 32),
       OFFSET(svdgrad_matrix_t, data, 0),
       OFFSET(svdgrad_matrix_t, row_stride, 8),
@@ -120,7 +121,7 @@ Test(abi, constants) {
 Test(abi, desc_init) {
   const svdgrad_desc_t desc = SVDGRAD_DESC_INIT;
   const pinned_t table[] = {
-      VALUE(desc.struct_size, 88),
+      VALUE(desc.struct_size, 96),
       VALUE(desc.dtype, SVDGRAD_F32),
       VALUE(desc.algo, SVDGRAD_ALGO_AUTO),
       VALUE(desc.m, 0),
@@ -131,6 +132,7 @@ Test(abi, desc_init) {
       VALUE(desc.positive_gauge, 0),
       VALUE(desc.max_sweeps, 0),
       VALUE(desc.gap_policy, SVDGRAD_GAP_DEFAULT),
+      VALUE(desc.batch_invariant, 0),
   };
   expect_pinned(table, COUNT(table));
   cr_expect(desc.gap_param == 0.0);
@@ -225,12 +227,12 @@ Test(abi, functions_with_a_problem) {
   cr_expect_eq(destroy(handle), SVDGRAD_STATUS_SUCCESS);
 }
 
-/* A program of 0.1 ends its descriptor after gap_param: what lies behind is not looked at. */
-Test(abi, descriptor_of_0_1) {
+/* Descriptors of older programs end early: after gap_param, or after pool.  What lies behind is not looked at. */
+static void check_short_descriptor(size_t struct_size, int calls_by_pool) {
   handle_t handle = NULL;
   int pool = 0;
   svdgrad_desc_t desc = SVDGRAD_DESC_INIT;
-  desc.struct_size = 72;
+  desc.struct_size = struct_size;
   desc.dtype = SVDGRAD_F64, desc.m = 1, desc.n = 1, desc.batch_count = 1;
   desc.parallel_for = run_at_once, desc.pool = &pool;
   double A = -3, S = 0;
@@ -242,9 +244,30 @@ Test(abi, descriptor_of_0_1) {
   cr_expect_eq(workspace_size(handle, SVDGRAD_OP_SVDVALS, &desc, &bytes), SVDGRAD_STATUS_SUCCESS);
   cr_expect_eq(bytes, 0);
   cr_expect_eq(svd(handle, NULL, &desc, &A_, &S_, NULL, NULL, &info, NULL, 0), SVDGRAD_STATUS_SUCCESS);
-  cr_expect(S == 3 && pool == 0);
-  desc.struct_size = sizeof desc;
-  cr_expect_eq(svd(handle, NULL, &desc, &A_, &S_, NULL, NULL, &info, NULL, 0), SVDGRAD_STATUS_SUCCESS);
-  cr_expect_eq(pool, 1);
+  cr_expect(S == 3 && pool == calls_by_pool, "struct_size %zu: S = %g, %d calls by the pool", struct_size, S, pool);
   cr_expect_eq(destroy(handle), SVDGRAD_STATUS_SUCCESS);
+}
+
+/* Programs that do not know batch_invariant keep the bits that they were promised: those of any batch. */
+Test(abi, batch_invariant_of_short_descriptors) {
+  handle_t handle = NULL;
+  svdgrad_desc_t desc = SVDGRAD_DESC_INIT;
+  desc.dtype = SVDGRAD_F32, desc.m = 64, desc.n = 64, desc.batch_count = 1000;
+  cr_assert_eq(create(SVDGRAD_BACKEND_CPU, 0, &handle), SVDGRAD_STATUS_SUCCESS);
+  const char *const many = algorithm_name(handle, SVDGRAD_OP_SVD, &desc);
+  desc.batch_count = 1;
+  cr_expect_str_neq(algorithm_name(handle, SVDGRAD_OP_SVD, &desc), many);
+  desc.struct_size = 88;
+  cr_expect_str_eq(algorithm_name(handle, SVDGRAD_OP_SVD, &desc), many);
+  desc.struct_size = 72;
+  cr_expect_str_eq(algorithm_name(handle, SVDGRAD_OP_SVD, &desc), many);
+  desc.struct_size = sizeof desc, desc.batch_invariant = -1;
+  cr_expect_str_eq(algorithm_name(handle, SVDGRAD_OP_SVD, &desc), many);
+  cr_expect_eq(destroy(handle), SVDGRAD_STATUS_SUCCESS);
+}
+
+Test(abi, short_descriptors) {
+  check_short_descriptor(72, 0);
+  check_short_descriptor(88, 1);
+  check_short_descriptor(96, 1);
 }

@@ -587,6 +587,43 @@ Test(backward, backends_agree) {
   cr_assert(worst_within(&worst, RATIO_LIMIT));
 }
 
+/* AUTO may take another algorithm for each of these numbers of matrices. */
+static void check_agreement_in_batches(const setting_t *s, worst_t *worst) {
+  static const int64_t counts[] = {2, 5};
+  if (s->spectrum != SPECTRUM_LINEAR)
+    return;
+  setting_t ref = *s;
+  ref.backend = SVDGRAD_BACKEND_REF;
+  fixture_t oracle = forward(&ref, 0, 0);
+  dense_t exact = backward(&oracle, WITH_COTANGENTS);
+  for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
+    const svdgrad_desc_t desc = make_desc(s->dtype, s->m, s->n, counts[c]);
+    fixture_t f = fixture_make(s->backend, &desc, LAYOUT_COLUMN_MAJOR);
+    const buffer_t *const from[] = {&oracle.S, &oracle.U, &oracle.Vh, &oracle.gS, &oracle.gU, &oracle.gVh};
+    const buffer_t *const to[] = {&f.S, &f.U, &f.Vh, &f.gS, &f.gU, &f.gVh};
+    for (int64_t i = 0; i < 6 * counts[c]; i++) {
+      dense_t X = buffer_load(from[i % 6], 0);
+      buffer_store(to[i % 6], i / 6, &X);
+      dense_free(&X);
+    }
+    cr_assert_eq(fixture_backward(&f, WITH_COTANGENTS, 1, 0), SVDGRAD_STATUS_SUCCESS);
+    for (int64_t b = 0; b < counts[c]; b++) {
+      dense_t gA = buffer_load(&f.gA, b);
+      settings_note(worst, s, error_in_eps(&f, &gA, &exact, condition_of(&oracle)), "");
+      dense_free(&gA);
+    }
+    fixture_free(&f);
+  }
+  dense_free(&exact);
+  fixture_free(&oracle);
+}
+
+Test(backward, backends_agree_in_batches) {
+  worst_t worst = worst_make("backward against ref, in batches");
+  for_each_separated(check_agreement_in_batches, &worst);
+  cr_assert(worst_within(&worst, RATIO_LIMIT));
+}
+
 /* diag(s) with its trivial factors, and cotangents gU_ij = 1 off the diagonal above, so that X+Y is 1 there. */
 static fixture_t diagonal(svdgrad_backend_t backend, const double *s, int64_t n, int64_t rank) {
   svdgrad_desc_t desc = make_desc(SVDGRAD_F64, n, n, 1);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The result for one matrix has the same bits alone and anywhere in a batch, for any batch size and number of threads,
- * any pieces of a caller's parallel_for, any neighbours (NaN included), any alignment of the operands, and any number
- * of BLAS threads.  A call does not change the number of BLAS threads. */
+/* With desc.batch_invariant the result for one matrix has the same bits alone and anywhere in a batch, for any batch
+ * size and number of threads, any pieces of a caller's parallel_for, any neighbours (NaN included), any alignment of the
+ * operands, and any number of BLAS threads.  Without it all this holds among batches of one size.  A call does not
+ * change the number of BLAS threads. */
 #include "cases.h"
 #include "fixture.h"
 
@@ -89,6 +90,7 @@ static svdgrad_desc_t variant_desc(const variant_t *variant, svdgrad_dtype_t dty
   svdgrad_desc_t desc = make_desc(dtype, variant->m, variant->n, batch_count);
   desc.rank = variant->rank;
   desc.full_matrices = variant->full_matrices;
+  desc.batch_invariant = desc.algo == SVDGRAD_ALGO_AUTO; /* others never look at the batch */
   return desc;
 }
 
@@ -188,6 +190,40 @@ static void check_sharings(svdgrad_backend_t backend, svdgrad_dtype_t dtype, con
 }
 
 Test(determinism, any_number_of_threads_and_pieces) { for_each_variant(check_sharings); }
+
+/* Without batch_invariant AUTO looks at the batch size, but never at a part of the batch. */
+static void check_one_size(svdgrad_backend_t backend, svdgrad_dtype_t dtype, const variant_t *variant, int64_t count) {
+  svdgrad_desc_t desc = variant_desc(variant, dtype, count);
+  desc.batch_invariant = 0;
+  fixture_t first = filled(backend, &desc, 0);
+  compute(&first, variant->with, serial);
+  for (int i = 0; i < SHARING_COUNT; i++) {
+    fixture_t f = filled(backend, &desc, 1);
+    compute(&f, variant->with, sharings[i]);
+    for (int64_t b = 0; b < count; b++) {
+      const int64_t same = (b + 1) % SEEDS; /* made from the same seed */
+      cr_expect(fixture_same_forward(&f, b, &first, same, variant->with) &&
+                    (variant->with != WITH_VECTORS || fixture_same_backward(&f, b, &first, same)),
+                "%s %s %dx%d rank %d, batch of %d: matrix %d, sharing %d", backend_name(backend), dtype_name(dtype),
+                (int)desc.m, (int)desc.n, (int)desc.rank, (int)count, (int)b, i);
+    }
+    fixture_free(&f);
+  }
+  fixture_free(&first);
+}
+
+static void check_sizes(svdgrad_backend_t backend, svdgrad_dtype_t dtype, const variant_t *variant,
+                        const expected_t *expected) {
+  (void)expected;
+  if (test_table == TABLE_SMALL || backend != SVDGRAD_BACKEND_CPU || variant->m > 64)
+    return;
+  for (int64_t count = 3; count <= 5; count++)
+    check_one_size(backend, dtype, variant, count);
+  if (variant->m <= 33) /* a full group, and one matrix that is left */
+    check_one_size(backend, dtype, variant, dtype == SVDGRAD_F32 || dtype == SVDGRAD_C64 ? 17 : 9);
+}
+
+Test(determinism, any_place_and_threads_in_batches_of_one_size) { for_each_variant(check_sizes); }
 
 static void check_bad_neighbours(svdgrad_backend_t backend, svdgrad_dtype_t dtype, const variant_t *variant,
                                  const expected_t *expected) {

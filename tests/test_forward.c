@@ -21,18 +21,22 @@ static void for_each_setting(setting_check_t check, worst_t *worst) {
   settings_for_each_of_ref_too(all_spectra, SPECTRUM_COUNT, check, worst);
 }
 
-static fixture_t fixture_of(const setting_t *s, int64_t rank, int full_matrices, int positive_gauge) {
-  svdgrad_desc_t desc = make_desc(s->dtype, s->m, s->n, 2);
-  desc.rank = rank;
-  desc.full_matrices = full_matrices;
-  desc.positive_gauge = positive_gauge;
-  fixture_t f = fixture_make(s->backend, &desc, LAYOUT_COLUMN_MAJOR);
-  for (int64_t b = 0; b < desc.batch_count; b++) {
+static fixture_t filled(const setting_t *s, const svdgrad_desc_t *desc) {
+  fixture_t f = fixture_make(s->backend, desc, LAYOUT_COLUMN_MAJOR);
+  for (int64_t b = 0; b < desc->batch_count; b++) {
     dense_t A = make_matrix(s->spectrum, s->dtype, s->m, s->n, (uint64_t)(97 * b + 1000 * s->m + s->n));
     buffer_store(&f.A, b, &A);
     dense_free(&A);
   }
   return f;
+}
+
+static fixture_t fixture_of(const setting_t *s, int64_t rank, int full_matrices, int positive_gauge) {
+  svdgrad_desc_t desc = make_desc(s->dtype, s->m, s->n, 2);
+  desc.rank = rank;
+  desc.full_matrices = full_matrices;
+  desc.positive_gauge = positive_gauge;
+  return filled(s, &desc);
 }
 
 static void check_sorted(const fixture_t *f, int64_t b) {
@@ -85,6 +89,25 @@ static void check_full(const setting_t *s, worst_t *worst) {
   run(&f, WITH_VECTORS);
   check_factors(&f, s, worst, 1);
   fixture_free(&f);
+}
+
+/* AUTO may take another algorithm for each of these numbers of matrices. */
+static void check_batches(const setting_t *s, worst_t *worst) {
+  static const int64_t counts[] = {1, 5, 20};
+  for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
+    const svdgrad_desc_t desc = make_desc(s->dtype, s->m, s->n, counts[c]);
+    fixture_t f = filled(s, &desc);
+    run(&f, WITH_VECTORS);
+    check_factors(&f, s, worst, 1);
+    fixture_free(&f);
+  }
+}
+
+Test(forward, batches_of_several_sizes) {
+  static const spectrum_t spectra[] = {SPECTRUM_LINEAR, SPECTRUM_DEFICIENT};
+  worst_t worst = worst_make("forward batches");
+  settings_for_each(spectra, 2, check_batches, &worst);
+  cr_assert(worst_within(&worst, RATIO_LIMIT));
 }
 
 Test(forward, full_matrices) {

@@ -234,7 +234,7 @@ static void check_common(functions_t *x, svdgrad_op_t op) {
   expect_refused(x, op, 0, 1, 0, INVALID, "handle is NULL, must not be");
   x->f.handle = handle;
   x->f.desc.struct_size = 8;
-  expect_refused(x, op, 0, 1, 0, INVALID, "desc.struct_size is 8, must be 88");
+  expect_refused(x, op, 0, 1, 0, INVALID, "desc.struct_size is 8, must be 96");
   x->f.desc = desc;
   x->f.desc.dtype = (svdgrad_dtype_t)4;
   expect_refused(x, op, 0, 1, 0, INVALID, "desc.dtype is 4, must be in 0..3");

@@ -251,15 +251,19 @@ static void alternating(void *pool, int64_t count, int64_t grain, void (*body)(i
       body(first, first + grain < count ? first + grain : count, arg);
 }
 
+static void share(functions_t *x, int num_threads, svdgrad_parallel_for_t parallel_for) {
+  if (x->f.backend == SVDGRAD_BACKEND_CUDA) /* has no threads to set */
+    return;
+  cr_assert_eq(svdgrad_set_num_threads(x->f.handle, num_threads), SVDGRAD_STATUS_SUCCESS);
+  cr_assert_eq(svdgrad_set_parallel_for(x->f.handle, parallel_for, NULL), SVDGRAD_STATUS_SUCCESS);
+}
+
 /* Every matrix of a batch of that size against the same matrix alone. */
 static int batch_agrees(functions_t alone[SEEDS], svdgrad_desc_t desc, const job_t *job, int64_t size, int num_threads,
                         svdgrad_parallel_for_t parallel_for) {
   desc.batch_count = size;
   LOCAL(functions) x = filled(alone[0].f.backend, &desc, job, 0, SEEDS);
-  if (x.f.backend != SVDGRAD_BACKEND_CUDA) { /* CUDA has no threads to set */
-    cr_assert_eq(svdgrad_set_num_threads(x.f.handle, num_threads), SVDGRAD_STATUS_SUCCESS);
-    cr_assert_eq(svdgrad_set_parallel_for(x.f.handle, parallel_for, NULL), SVDGRAD_STATUS_SUCCESS);
-  }
+  share(&x, num_threads, parallel_for);
   run(&x, job, 0.3);
   int same = x.f.intact;
   for (int64_t b = 0; b < size; b++)
@@ -279,14 +283,16 @@ static void check_batches(svdgrad_backend_t backend, const svdgrad_desc_t *desc,
       {37, 1, alternating},
   };
   const size_t count = test_table == TABLE_SMALL ? 2 : sizeof batches / sizeof *batches;
+  svdgrad_desc_t invariant = *desc;
   functions_t alone[SEEDS];
+  invariant.batch_invariant = desc->algo == SVDGRAD_ALGO_AUTO; /* others never look at the batch */
   for (uint64_t seed = 0; seed < SEEDS; seed++) {
-    alone[seed] = filled(backend, desc, job, seed, SEEDS);
+    alone[seed] = filled(backend, &invariant, job, seed, SEEDS);
     run(&alone[seed], job, 0.3);
   }
   for (size_t i = 0; i < count; i++)
     cr_expect((batches[i].size > 100 && desc->m * desc->n > 20) ||
-                  batch_agrees(alone, *desc, job, batches[i].size, batches[i].num_threads, batches[i].parallel_for),
+                  batch_agrees(alone, invariant, job, batches[i].size, batches[i].num_threads, batches[i].parallel_for),
               "%s: batch of %d, %d threads", what, (int)batches[i].size, batches[i].num_threads);
   for (int seed = 0; seed < SEEDS; seed++)
     functions_free(&alone[seed]);
@@ -294,10 +300,38 @@ static void check_batches(svdgrad_backend_t backend, const svdgrad_desc_t *desc,
 
 Test(function_contract, any_place_in_any_batch_on_any_threads) { for_each_job(1, check_batches); }
 
+/* Without batch_invariant AUTO looks at the batch size, but never at a part of the batch. */
+static void check_one_size(svdgrad_backend_t backend, const svdgrad_desc_t *desc, const job_t *job, const char *what) {
+  if (backend != SVDGRAD_BACKEND_CPU)
+    return;
+  LOCAL(functions) x = filled(backend, desc, job, 0, SEEDS);
+  LOCAL(functions) moved = filled(backend, desc, job, 1, SEEDS);
+  share(&x, 1, NULL);
+  share(&moved, 1, alternating);
+  run(&x, job, 0.3);
+  run(&moved, job, 0.3);
+  for (int64_t b = 0; b < desc->batch_count; b++) {
+    const int64_t last = desc->batch_count - 1, at = last - (last - b + 1) % SEEDS; /* of the same seed, at the end */
+    cr_expect(functions_same(&x, b, &moved, at, job->op), "%s: matrix %d of %d", what, (int)b, (int)desc->batch_count);
+  }
+}
+
+static void check_two_sizes(svdgrad_backend_t backend, const svdgrad_desc_t *desc, const job_t *job, const char *what) {
+  svdgrad_desc_t few = *desc;
+  few.batch_invariant = 0;
+  svdgrad_desc_t more = few;
+  more.batch_count = desc->dtype == SVDGRAD_F32 || desc->dtype == SVDGRAD_C64 ? 17 : 9; /* a full group, and one left */
+  check_one_size(backend, &few, job, what);
+  check_one_size(backend, &more, job, what);
+}
+
+Test(function_contract, any_place_and_threads_in_batches_of_one_size) { for_each_job(SEEDS, check_two_sizes); }
+
 /* Extra steps for a singular, graded or zero matrix must not affect its neighbours. */
-static void check_all_kinds(svdgrad_backend_t backend, const svdgrad_desc_t *desc, const job_t *job, const char *what) {
-  svdgrad_desc_t one = *desc;
-  one.batch_count = 1;
+static void check_all_kinds(svdgrad_backend_t backend, const svdgrad_desc_t *of, const job_t *job, const char *what) {
+  svdgrad_desc_t invariant = *of, one = *of;
+  const svdgrad_desc_t *const desc = &invariant;
+  invariant.batch_invariant = one.batch_invariant = 1, one.batch_count = 1;
   if (job->op < SVDGRAD_OP_NORM) /* of factors, not of A */
     return;
   LOCAL(functions) x = filled(backend, desc, job, 0, 1);
@@ -446,8 +480,11 @@ static int same_memory(functions_t *x, functions_t *y) {
   return same;
 }
 
-/* A byte less, or none: refused with nothing written. */
-static void check_refusals(svdgrad_backend_t backend, const svdgrad_desc_t *desc, const job_t *job, const char *what) {
+/* A byte less, or none: refused with nothing written.  With batch_invariant the size is what this batch needs. */
+static void check_refusals(svdgrad_backend_t backend, const svdgrad_desc_t *of, const job_t *job, const char *what) {
+  svdgrad_desc_t invariant = *of;
+  const svdgrad_desc_t *const desc = &invariant;
+  invariant.batch_invariant = 1;
   LOCAL(functions) before = filled(backend, desc, job, 0, 100);
   LOCAL(functions) x = filled(backend, desc, job, 0, 100);
   workspace_t w = workspace_make(x.f.handle, job->op, desc, 0xA5);

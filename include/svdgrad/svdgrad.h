@@ -22,8 +22,9 @@
  *  - m, n or batch_count may be 0: a quick return.  An operand without elements may have any strides
  *    and pointer.  An output that has elements even then is written: with full_matrices, U of an
  *    m-by-0 matrix is the identity.
- *  - The result for one matrix is bitwise the same whatever the batch size, its place in the
- *    batch, and the number of threads.
+ *  - The result for one matrix is bitwise the same whatever its place in the batch, the other matrices
+ *    of the batch, and the number of threads; and whatever the batch size with any algorithm but AUTO, or
+ *    with svdgrad_desc_t.batch_invariant.
  *
  * Threads, processes, floating-point environment:
  *  - Any number of threads may use a handle at once.  During a setter or svdgrad_destroy() no other
@@ -67,7 +68,8 @@ typedef enum {
 typedef enum { SVDGRAD_BACKEND_REF = 0, SVDGRAD_BACKEND_CPU = 1, SVDGRAD_BACKEND_CUDA = 2 } svdgrad_backend_t;
 /** Element types; LAPACK s, d, c, z.  S, gS and tolerances are always the real type. */
 typedef enum { SVDGRAD_F32 = 0, SVDGRAD_F64 = 1, SVDGRAD_C64 = 2, SVDGRAD_C128 = 3 } svdgrad_dtype_t;
-/** AUTO chooses by backend, op, dtype, m, n, rank and full_matrices alone; JACOBI is our own kernels; VENDOR is LAPACK
+/** AUTO chooses by backend, op, dtype, m, n, rank and full_matrices; on the CPU also by batch_count, unless
+ *  svdgrad_desc_t.batch_invariant is set.  JACOBI is our own kernels; VENDOR is LAPACK
  *  gesdd on the CPU and cuSOLVER (gesvdjBatched where it applies) on CUDA.  NOT_SUPPORTED on the CPU: max(m, n) >=
  *  2^31, or min(m, n) > about 23000; SVDs with full_matrices and max(m, n) >= 2^25; JACOBI if min(m, n) > 128, or if A
  *  (with full_matrices: max(m, n)^2 elements) has more than 128 KiB.  For max(m, n) >= 2^25, VENDOR uses our own QR
@@ -130,9 +132,16 @@ typedef struct svdgrad_desc {
   double gap_param;                    /**< of MASK and LORENTZ, relative to s_1; finite and >= 0 */
   svdgrad_parallel_for_t parallel_for; /**< CPU backends: the threads of this call; NULL: those of the handle */
   void *pool;                          /**< first argument of parallel_for */
+  int32_t batch_invariant; /**< non-zero: AUTO does not look at batch_count, so that the result for one matrix has the
+                                same bits in a batch of any size.  Few matrices then take as long as a full group.
+                                It has no effect where algo is not AUTO.  A struct_size that ends before this field,
+                                as of programs compiled before it was added, means 1 */
 } svdgrad_desc_t;
 #define SVDGRAD_DESC_INIT                                                                                              \
-  { sizeof(svdgrad_desc_t), SVDGRAD_F32, SVDGRAD_ALGO_AUTO, 0, 0, 0, 0, 0, 0, 0, SVDGRAD_GAP_DEFAULT, 0.0, NULL, NULL }
+  {                                                                                                                    \
+    sizeof(svdgrad_desc_t), SVDGRAD_F32, SVDGRAD_ALGO_AUTO, 0, 0, 0, 0, 0, 0, 0, SVDGRAD_GAP_DEFAULT, 0.0, NULL, NULL, \
+        0                                                                                                              \
+  }
 
 /** Strided batch of matrices: element (b,i,j) is data[b*batch_stride + i*row_stride + j*col_stride].
  *  Strides count elements; the stride of an extent of 1 is ignored.  Row-major: {p, ld, 1, s}; column-major (LAPACK):
@@ -198,8 +207,8 @@ SVDGRAD_API int svdgrad_get_num_threads(svdgrad_handle_t handle);
 SVDGRAD_API const char *svdgrad_instruction_set(svdgrad_handle_t handle);
 
 /** Bytes of workspace that `op` needs for `desc`: a pure function of its arguments, at most a constant plus a fixed
- *  number for each matrix, and enough for every smaller batch.  `work` may have any alignment.
- *  @param[out] bytes may be 0 */
+ *  number for each matrix, and enough for every smaller batch; a call refuses less than its own batch needs.  `work`
+ *  may have any alignment.  @param[out] bytes may be 0 */
 SVDGRAD_API svdgrad_status_t svdgrad_workspace_size(svdgrad_handle_t handle, svdgrad_op_t op,
                                                     const svdgrad_desc_t *desc, size_t *bytes);
 /** Name of the algorithm that the call takes (AUTO: the chosen one), e.g. "jacobi-lanes", "bidiagonal", "lapack-gesdd",

@@ -255,6 +255,7 @@ static svdgrad_desc_t desc_of(const dimensions_t *d, const attributes_t *attribu
   desc.rank = attributes->rank, desc.full_matrices = (int32_t)attributes->full_matrices;
   desc.gap_policy = (svdgrad_gap_policy_t)attributes->gap_policy, desc.gap_param = attributes->gap_param;
   desc.parallel_for = pool.run, desc.pool = pool.pool;
+  desc.batch_invariant = 1; /* whatever the option of the same name says: vmap and sharding change no bit */
   return desc;
 }
 

@@ -22,10 +22,21 @@ const operation_t operations[] = {
 };
 const int operation_count = sizeof operations / sizeof *operations;
 
-size_t operation_workspace(const context_t *context, svdgrad_op_t op, const problem_t *p) {
+size_t operation_bytes(const context_t *context, svdgrad_op_t op, const problem_t *p) {
   if (p->batch_count == 0)
     return 0;
   if (operations[op].workspace)
     return operations[op].workspace(context, p);
   return p->mn == 0 ? 0 : context->backend->workspace_size(context, op, p);
+}
+
+size_t operation_workspace(const context_t *context, svdgrad_op_t op, const problem_t *p) {
+  problem_t smaller = *p;
+  size_t most = 0;
+  while (smaller.batch_count > 0) {
+    const size_t bytes = operation_bytes(context, op, &smaller);
+    most = bytes > most ? bytes : most;
+    smaller.batch_count = smaller.chosen_for = context->backend->choice_below(context, op, &smaller);
+  }
+  return most;
 }

@@ -85,6 +85,17 @@ static svdgrad_status_t check_sizes(const char *function, const svdgrad_desc_t *
   return check_total(function, desc);
 }
 
+/* The descriptor only ever grows at its end: programs of 0.1 end before the pool of a call, later ones before
+ * batch_invariant. */
+enum { SIZE_0_1 = offsetof(svdgrad_desc_t, parallel_for), SIZE_OF_POOL = offsetof(svdgrad_desc_t, batch_invariant) };
+
+static int has_pool(const svdgrad_desc_t *desc) { return desc->struct_size > SIZE_0_1 && desc->parallel_for != NULL; }
+
+/* Only AUTO looks at the batch.  Programs that do not know the field were promised the same bits for any. */
+static int is_batch_invariant(const svdgrad_desc_t *desc) {
+  return desc->algo != SVDGRAD_ALGO_AUTO || desc->struct_size <= SIZE_OF_POOL || desc->batch_invariant != 0;
+}
+
 static void problem_from_desc(const svdgrad_desc_t *desc, problem_t *problem) {
   const int64_t mn = desc->m < desc->n ? desc->m : desc->n, k = desc->rank ? desc->rank : mn;
   *problem = (problem_t){
@@ -102,16 +113,12 @@ static void problem_from_desc(const svdgrad_desc_t *desc, problem_t *problem) {
       .max_sweeps = desc->max_sweeps,
       .gap_policy = desc->gap_policy,
       .gap_param = desc->gap_param,
+      .chosen_for = is_batch_invariant(desc) ? INT64_MAX : desc->batch_count,
   };
 }
 
-/* The descriptor only ever grows at its end; programs of 0.1 end before the pool of a call. */
-enum { SIZE_0_1 = offsetof(svdgrad_desc_t, parallel_for) };
-
-static int has_pool(const svdgrad_desc_t *desc) { return desc->struct_size > SIZE_0_1 && desc->parallel_for != NULL; }
-
 static svdgrad_status_t check_struct_size(const char *function, const svdgrad_desc_t *desc) {
-  if (desc->struct_size != SIZE_0_1 && desc->struct_size != sizeof *desc)
+  if (desc->struct_size != SIZE_0_1 && desc->struct_size != SIZE_OF_POOL && desc->struct_size != sizeof *desc)
     return error_status(SVDGRAD_STATUS_INVALID_ARGUMENT,
                         "%s: desc.struct_size is %zu, must be %zu (use SVDGRAD_DESC_INIT)", function, desc->struct_size,
                         sizeof *desc);
@@ -180,9 +187,8 @@ svdgrad_status_t validate_problem(const char *function, svdgrad_handle_t handle,
   return check_algorithm(function, handle, op, problem);
 }
 
-svdgrad_status_t validate_workspace_bytes(const char *function, svdgrad_handle_t handle, svdgrad_op_t op,
-                                          const problem_t *problem, size_t *bytes) {
-  const size_t need = operation_workspace(handle, op, problem);
+/* What a caller must give for `need` bytes, which are to be aligned. */
+static svdgrad_status_t add_alignment(const char *function, const problem_t *problem, size_t need, size_t *bytes) {
   if (need > SIZE_MAX - 1 - WORK_ALIGNMENT)
     return error_status(
         SVDGRAD_STATUS_INVALID_ARGUMENT,
@@ -192,9 +198,14 @@ svdgrad_status_t validate_workspace_bytes(const char *function, svdgrad_handle_t
   return SVDGRAD_STATUS_SUCCESS;
 }
 
+svdgrad_status_t validate_workspace_bytes(const char *function, svdgrad_handle_t handle, svdgrad_op_t op,
+                                          const problem_t *problem, size_t *bytes) {
+  return add_alignment(function, problem, operation_workspace(handle, op, problem), bytes);
+}
+
 static svdgrad_status_t check_workspace(const char *function, svdgrad_handle_t handle, svdgrad_op_t op,
                                         const problem_t *problem, const void *work, size_t work_bytes, size_t *bytes) {
-  const svdgrad_status_t status = validate_workspace_bytes(function, handle, op, problem, bytes);
+  const svdgrad_status_t status = add_alignment(function, problem, operation_bytes(handle, op, problem), bytes);
   const size_t need = status ? 0 : *bytes;
   if (status)
     return status;

@@ -31,9 +31,21 @@ static const char *cpu_instruction_set(const context_t *context) {
   return isa->name;
 }
 
+static const lane_kernels_t *lanes_of(const context_t *context, const problem_t *p) {
+  const lane_isa_t *isa = context->state;
+  return isa->kernels[p->dtype];
+}
+
+static cpu_algorithm_t choose(const context_t *context, svdgrad_op_t op, const problem_t *p) {
+  return cpu_choose(op, p, lanes_of(context, p)->lanes);
+}
+
+static int64_t choice_below(const context_t *context, svdgrad_op_t op, const problem_t *p) {
+  return cpu_choice_below(op, p, lanes_of(context, p)->lanes);
+}
+
 static const char *cpu_algorithm_name(const context_t *context, svdgrad_op_t op, const problem_t *problem) {
-  (void)context;
-  return cpu_algorithm_string(cpu_choose(op, problem));
+  return cpu_algorithm_string(choose(context, op, problem));
 }
 
 static int cpu_is_capturable(const context_t *context, svdgrad_op_t op, const problem_t *problem) {
@@ -41,11 +53,6 @@ static int cpu_is_capturable(const context_t *context, svdgrad_op_t op, const pr
   (void)op;
   (void)problem;
   return 0;
-}
-
-static const lane_kernels_t *lanes_of(const context_t *context, const problem_t *p) {
-  const lane_isa_t *isa = context->state;
-  return isa->kernels[p->dtype];
 }
 
 static batch_t lanes_batch(const context_t *context, svdgrad_op_t op, const problem_t *p, const cpu_lanes_svd_t *plan) {
@@ -61,7 +68,8 @@ static batch_t lanes_batch(const context_t *context, svdgrad_op_t op, const prob
 static cpu_svd_plan_t plan_svd(const context_t *context, svdgrad_op_t op, const problem_t *p, const svd_call_t *call) {
   const int vectors = op == SVDGRAD_OP_SVD;
   const int64_t mx = p->m < p->n ? p->n : p->m; /* the solved matrix is tall: A or A^H */
-  const reflector_ops_t *bidiagonal = cpu_choose(op, p) == CPU_BIDIAGONAL ? lanes_of(context, p)->reflectors : NULL;
+  const reflector_ops_t *bidiagonal =
+      choose(context, op, p) == CPU_BIDIAGONAL ? lanes_of(context, p)->reflectors : NULL;
   const reflector_ops_t *tall = cpu_is_beyond_lapack(p) ? lanes_of(context, p)->reflectors : NULL;
   const int rows = (int)(tall ? p->mn : mx), full = p->full_matrices && !tall;
   const int lwork = cpu_kernels[p->dtype]->svd_lwork(rows, (int)p->mn, vectors, full, bidiagonal != NULL);
@@ -95,7 +103,7 @@ static problem_t program_problem(const problem_t *p) {
 }
 
 static size_t cpu_workspace_size(const context_t *context, svdgrad_op_t op, const problem_t *p) {
-  const cpu_algorithm_t algorithm = cpu_choose(op, p);
+  const cpu_algorithm_t algorithm = choose(context, op, p);
   if (algorithm == CPU_POWER_ITERATION)
     return op == SVDGRAD_OP_SPECTRAL_NORMALIZE_BACKWARD ? 0 : cpu_power_workspace(lanes_of(context, p), p);
   if (algorithm == CPU_LANES_BACKWARD) {
@@ -120,7 +128,7 @@ static svdgrad_status_t cpu_svd(const context_t *context, const svd_call_t *call
   const svdgrad_op_t op = call->U.data || call->Vh.data ? SVDGRAD_OP_SVD : SVDGRAD_OP_SVDVALS;
   if (p->mn == 0) {
     empty_svd(call);
-  } else if (cpu_choose(op, p) == CPU_LANES) {
+  } else if (choose(context, op, p) == CPU_LANES) {
     const cpu_lanes_svd_t plan = {lanes_of(context, p), call};
     batch_t batch = lanes_batch(context, op, p, &plan);
     batch.work = call->work;
@@ -137,7 +145,7 @@ static svdgrad_status_t cpu_svd(const context_t *context, const svd_call_t *call
 static svdgrad_status_t cpu_svd_backward(const context_t *context, const svd_backward_call_t *call) {
   if (call->p.mn == 0) {
     empty_svd_backward(call);
-  } else if (cpu_choose(SVDGRAD_OP_SVD_BACKWARD, &call->p) == CPU_LANES_BACKWARD) {
+  } else if (choose(context, SVDGRAD_OP_SVD_BACKWARD, &call->p) == CPU_LANES_BACKWARD) {
     batch_t batch = lanes_backward_batch(context, &call->p);
     batch.call = call, batch.work = call->work;
     batch_run(&context->parallel, batch);
@@ -152,7 +160,7 @@ static svdgrad_status_t cpu_svd_backward(const context_t *context, const svd_bac
 /* Small matrices in groups of lanes, others one at a time. */
 static host_program_t plan_program(const context_t *context, const program_t *program) {
   const problem_t *p = program->p;
-  const int in_lanes = cpu_choose(SVDGRAD_OP_SVD_JVP, p) == CPU_PROGRAM_LANES;
+  const int in_lanes = choose(context, SVDGRAD_OP_SVD_JVP, p) == CPU_PROGRAM_LANES;
   return (host_program_t){program, cpu_machine_ops[p->dtype], in_lanes ? lanes_of(context, p)->group : NULL};
 }
 
@@ -187,7 +195,7 @@ static svdgrad_status_t cpu_program_run(const context_t *context, const program_
 /* Number of matrices that a stage computes at once: an SVD, or a program. */
 static int stage_group(const context_t *context, const problem_t *p) {
   const int in_lanes =
-      cpu_choose(SVDGRAD_OP_SVD, p) == CPU_LANES || cpu_choose(SVDGRAD_OP_SVD_JVP, p) == CPU_PROGRAM_LANES;
+      choose(context, SVDGRAD_OP_SVD, p) == CPU_LANES || choose(context, SVDGRAD_OP_SVD_JVP, p) == CPU_PROGRAM_LANES;
   return in_lanes ? lanes_of(context, p)->lanes : 1;
 }
 
@@ -224,6 +232,7 @@ const backend_t cpu_backend = {
     .algorithm_name = cpu_algorithm_name,
     .is_capturable = cpu_is_capturable,
     .limit = cpu_limit_string,
+    .choice_below = choice_below,
     .workspace_size = cpu_workspace_size,
     .svd = cpu_svd,
     .svd_backward = cpu_svd_backward,

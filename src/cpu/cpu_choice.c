@@ -3,6 +3,7 @@
 #include "cpu_choice.h"
 
 #include "base/element_size.h"
+#include "cpu_few.h"
 #include "simd/kernels.h"
 
 #include <limits.h>
@@ -35,7 +36,7 @@ static int fits_svd(svdgrad_op_t op, const problem_t *p) {
 }
 
 /* Largest min(m, n) for which AUTO computes in lanes: the crossover in the table, or less where a batch of fewer than
- * about six matrices would lose, since a group with one matrix takes as long as a full one.
+ * about six matrices would lose with batch_invariant, since a group with one matrix takes as long as a full one.
  *
  * The table: time of the other algorithm divided by the time in lanes; one thread, full groups, m = n, row-major, best
  * of 7, AVX-512 of Zen 5, OpenBLAS 0.3.21, 2026-11-28.  The other algorithm is gesdd up to 8, and from 16 the
@@ -72,7 +73,8 @@ static cpu_algorithm_t choose_large(svdgrad_op_t op, const problem_t *p) {
 
 /* Most bytes of A, or of its larger factor.  Above this a group is larger than the caches of one core.  Full groups
  * would still be faster than LAPACK (time of gesdd over lanes, one thread, f32: 2.0 at 1024 x 64, 2.1 at 2048 x 32, 1.4
- * at 8192 x 32; f64: 1.6 at 1024 x 64), but a batch that does not fill a group would lose more. */
+ * at 8192 x 32; f64: 1.6 at 1024 x 64), but a batch that does not fill a group would lose more
+ * with batch_invariant. */
 enum { LANES_MOST_BYTES = 1 << 17 };
 
 static int fits_lanes(const problem_t *p) {
@@ -80,11 +82,24 @@ static int fits_lanes(const problem_t *p) {
   return p->mn <= LANES_MOST_COLUMNS && rows * columns * (double)element_size(p->dtype) <= LANES_MOST_BYTES;
 }
 
-static cpu_algorithm_t choose_svd(svdgrad_op_t op, const problem_t *p) {
+/* Whether AUTO computes this batch one matrix at a time. */
+static int is_few(cpu_few_t what, const problem_t *p, int lanes) {
+  return p->chosen_for < lanes && p->chosen_for <= cpu_few_limit(what, p, lanes);
+}
+
+static cpu_few_t few_of(svdgrad_op_t op) { return op == SVDGRAD_OP_SVDVALS ? CPU_FEW_VALUES : CPU_FEW_SVD; }
+
+static cpu_algorithm_t choose_auto(svdgrad_op_t op, const problem_t *p, int lanes) {
+  if (p->mn > lanes_limit(op, p->dtype) || !fits_lanes(p))
+    return choose_large(op, p);
+  return is_few(few_of(op), p, lanes) && fits_svd(op, p) ? CPU_BIDIAGONAL : CPU_LANES;
+}
+
+static cpu_algorithm_t choose_svd(svdgrad_op_t op, const problem_t *p, int lanes) {
   switch (p->algo) {
   case SVDGRAD_ALGO_JACOBI: return fits_lanes(p) ? CPU_LANES : CPU_NONE;
   case SVDGRAD_ALGO_VENDOR: return fits_svd(op, p) ? CPU_GESDD : CPU_NONE;
-  default: return p->mn <= lanes_limit(op, p->dtype) && fits_lanes(p) ? CPU_LANES : choose_large(op, p);
+  default: return choose_auto(op, p, lanes);
   }
 }
 
@@ -102,36 +117,63 @@ static int fits_products(const problem_t *p) {
 /* Largest max(m, n) of programs in lanes. */
 enum { LANES_PROGRAM_MOST = 16 };
 
-static cpu_algorithm_t choose_program(const problem_t *p) {
-  if (p->m <= LANES_PROGRAM_MOST && p->n <= LANES_PROGRAM_MOST)
+static cpu_algorithm_t choose_program(const problem_t *p, int lanes) {
+  if (p->m <= LANES_PROGRAM_MOST && p->n <= LANES_PROGRAM_MOST && !is_few(CPU_FEW_PROGRAMS, p, lanes))
     return CPU_PROGRAM_LANES;
   return fits_products(p) ? CPU_PROGRAM : CPU_NONE;
 }
 
+static int is_thin(const problem_t *p) { return p->k == p->mn && p->u_cols == p->mn && p->vh_rows == p->mn; }
+
 /* Only thin factors of full rank have a kernel of their own.  The program takes all others, whatever desc.algo is;
  * desc.algo still chooses the SVD of the discarded part (cpu_backend.c). */
-static cpu_algorithm_t choose_backward(const problem_t *p) {
-  const int is_thin = p->k == p->mn && p->u_cols == p->mn && p->vh_rows == p->mn;
-  if (is_thin && p->mn <= LANES_BACKWARD_MOST && p->algo != SVDGRAD_ALGO_VENDOR)
-    return CPU_LANES_BACKWARD;
-  return choose_program(p);
+static cpu_algorithm_t choose_backward(const problem_t *p, int lanes) {
+  if (is_thin(p) && p->mn <= LANES_BACKWARD_MOST && p->algo != SVDGRAD_ALGO_VENDOR)
+    return is_few(CPU_FEW_GRADIENTS, p, lanes) && fits_products(p) ? CPU_PROGRAM : CPU_LANES_BACKWARD;
+  return choose_program(p, lanes);
 }
 
-cpu_algorithm_t cpu_choose(svdgrad_op_t op, const problem_t *p) {
+cpu_algorithm_t cpu_choose(svdgrad_op_t op, const problem_t *p, int lanes) {
   switch (op) {
   case SVDGRAD_OP_SVD:
-  case SVDGRAD_OP_SVDVALS: return choose_svd(op, p);
-  case SVDGRAD_OP_SVD_BACKWARD: return choose_backward(p);
+  case SVDGRAD_OP_SVDVALS: return choose_svd(op, p, lanes);
+  case SVDGRAD_OP_SVD_BACKWARD: return choose_backward(p, lanes);
   case SVDGRAD_OP_POWER_ITERATION:
   case SVDGRAD_OP_SPECTRAL_NORMALIZE:
   case SVDGRAD_OP_SPECTRAL_NORMALIZE_BACKWARD: return CPU_POWER_ITERATION;
-  default: return choose_program(p);
+  default: return choose_program(p, lanes);
   }
+}
+
+/* The choices that an operation depends on, as bits of cpu_few_t.  Stages go in groups if their SVD does (cpu_backend.c). */
+static unsigned choices_of(svdgrad_op_t op, const problem_t *p) {
+  enum { COMPOSED = 1 << CPU_FEW_SVD | 1 << CPU_FEW_PROGRAMS };
+  switch (op) {
+  case SVDGRAD_OP_SVD:
+  case SVDGRAD_OP_SVDVALS: return 1u << few_of(op);
+  case SVDGRAD_OP_SVD_BACKWARD: return is_thin(p) ? 1 << CPU_FEW_GRADIENTS : COMPOSED;
+  case SVDGRAD_OP_NORM: return COMPOSED | 1 << CPU_FEW_VALUES;
+  case SVDGRAD_OP_POWER_ITERATION:
+  case SVDGRAD_OP_SPECTRAL_NORMALIZE:
+  case SVDGRAD_OP_SPECTRAL_NORMALIZE_BACKWARD: return 0;
+  default: return COMPOSED;
+  }
+}
+
+int64_t cpu_choice_below(svdgrad_op_t op, const problem_t *p, int lanes) {
+  const unsigned choices = p->chosen_for < INT64_MAX ? choices_of(op, p) : 0;
+  int64_t below = 0;
+  for (cpu_few_t what = CPU_FEW_SVD; what <= CPU_FEW_PROGRAMS; what++) {
+    const int64_t limit = choices >> what & 1 ? cpu_few_limit(what, p, lanes) : 0;
+    if (limit < p->chosen_for && limit > below)
+      below = limit;
+  }
+  return below;
 }
 
 const char *cpu_limit_string(svdgrad_op_t op, const problem_t *p) {
   _Static_assert(LANES_MOST_COLUMNS == 128 && LANES_MOST_BYTES == 131072, "as the text has it");
-  const int is_svd = cpu_choose(op, p) == CPU_NONE && op <= SVDGRAD_OP_SVDVALS;
+  const int is_svd = op <= SVDGRAD_OP_SVDVALS && cpu_choose(op, p, 1) == CPU_NONE; /* of any number of lanes */
   if (is_svd && p->algo == SVDGRAD_ALGO_JACOBI)
     return p->full_matrices
                ? "with full_matrices, min(m, n) must be <= 128 and max(m, n)^2 elements have <= 131072 bytes"

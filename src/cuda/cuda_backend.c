@@ -215,6 +215,7 @@ const backend_t cuda_backend = {
     .program_run = cuda_program_run,
     .staged_workspace = cuda_staged_workspace,
     .staged_run = cuda_staged_run,
+    .choice_below = no_choice_below,
     .fused_norm = cuda_fused_norm,
     .power_iteration = cuda_power_iteration,
     .normalize_backward = cuda_normalize_backward,

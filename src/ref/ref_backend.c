@@ -174,6 +174,7 @@ const backend_t ref_backend = {
     .program_run = ref_program_run,
     .staged_workspace = ref_staged_workspace,
     .staged_run = ref_staged_run,
+    .choice_below = no_choice_below,
     .fused_norm = no_fused_norm,
     .power_iteration = ref_power_iteration,
     .normalize_backward = ref_normalize_backward,

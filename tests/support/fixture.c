@@ -51,9 +51,15 @@ static svdgrad_algo_t algo_under_test(void) {
   abort();
 }
 
+static int is_batch_invariant(void) {
+  const char *text = getenv("TEST_BATCH_INVARIANT");
+  return !text || strcmp(text, "0") != 0;
+}
+
 svdgrad_desc_t make_desc(svdgrad_dtype_t dtype, int64_t m, int64_t n, int64_t batch_count) {
   svdgrad_desc_t desc = SVDGRAD_DESC_INIT;
   desc.algo = algo_under_test();
+  desc.batch_invariant = is_batch_invariant();
   desc.dtype = dtype;
   desc.m = m;
   desc.n = n;

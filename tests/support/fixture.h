@@ -47,7 +47,8 @@ extern const svdgrad_backend_t *test_backends;
 extern int test_backend_count;
 const char *backend_name(svdgrad_backend_t backend);
 
-/* Algorithm AUTO, or what the environment names in TEST_ALGO: jacobi or vendor. */
+/* Algorithm AUTO, or what the environment names in TEST_ALGO: jacobi or vendor.  With batch_invariant,
+ * so that the one or two matrices of most tests are computed as large batches are; TEST_BATCH_INVARIANT=0: without. */
 svdgrad_desc_t make_desc(svdgrad_dtype_t dtype, int64_t m, int64_t n, int64_t batch_count);
 
 /* Buffers of all operands in `layout`; cotangents and A are to be filled in. */
