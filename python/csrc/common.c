@@ -6,8 +6,8 @@
 
 char no_elements[1];
 
-const char *const integer_attribute_names[INTEGER_ATTRIBUTES] = {"rank", "full_matrices", "algo",     "gap_policy",
-                                                                 "kind", "form",          "relative", "iterations"};
+const char *const integer_attribute_names[INTEGER_ATTRIBUTES] = {
+    "rank", "full_matrices", "algo", "gap_policy", "kind", "form", "relative", "iterations", "batch_invariant"};
 const char *const real_attribute_names[REAL_ATTRIBUTES] = {"gap_param", "param", "null_value"};
 
 /* ---- operands as the library takes them ---- */
@@ -255,7 +255,7 @@ static svdgrad_desc_t desc_of(const dimensions_t *d, const attributes_t *attribu
   desc.rank = attributes->rank, desc.full_matrices = (int32_t)attributes->full_matrices;
   desc.gap_policy = (svdgrad_gap_policy_t)attributes->gap_policy, desc.gap_param = attributes->gap_param;
   desc.parallel_for = pool.run, desc.pool = pool.pool;
-  desc.batch_invariant = 1; /* whatever the option of the same name says: vmap and sharding change no bit */
+  desc.batch_invariant = (int32_t)attributes->batch_invariant;
   return desc;
 }
 

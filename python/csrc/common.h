@@ -32,10 +32,10 @@ enum { MOST_INPUTS = 8, MOST_OUTPUTS = 6, REPORT_BYTES = sizeof(svdgrad_report_t
 /* The same for all operations; each takes what concerns it (svdgrad.h says what they mean).  All of them 0: the defaults.
  * The borders pass them as two lists, in this order. */
 typedef struct attributes {
-  int64_t rank, full_matrices, algo, gap_policy, kind, form, relative, iterations;
+  int64_t rank, full_matrices, algo, gap_policy, kind, form, relative, iterations, batch_invariant;
   double gap_param, param, null_value;
 } attributes_t;
-enum { INTEGER_ATTRIBUTES = 8, REAL_ATTRIBUTES = 3 };
+enum { INTEGER_ATTRIBUTES = 9, REAL_ATTRIBUTES = 3 };
 extern const char *const integer_attribute_names[INTEGER_ATTRIBUTES], *const real_attribute_names[REAL_ATTRIBUTES];
 
 typedef struct dimensions {

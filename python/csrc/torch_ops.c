@@ -382,13 +382,9 @@ static int compute(call_t *call) {
 enum { ATTRIBUTES = 1 + INTEGER_ATTRIBUTES + REAL_ATTRIBUTES };
 
 static void take_attributes(call_t *call, const torch_value_t *stack) {
-  int64_t integers[INTEGER_ATTRIBUTES];
-  double reals[REAL_ATTRIBUTES];
+  _Static_assert(sizeof(attributes_t) == (INTEGER_ATTRIBUTES + REAL_ATTRIBUTES) * sizeof(torch_value_t), "one by one");
   memcpy(&call->wanted, stack, sizeof call->wanted);
-  memcpy(integers, stack + 1, sizeof integers);
-  memcpy(reals, stack + 1 + INTEGER_ATTRIBUTES, sizeof reals);
-  call->attributes = (attributes_t){integers[0], integers[1], integers[2], integers[3], integers[4], integers[5],
-                                    integers[6], integers[7], reals[0],    reals[1],    reals[2]};
+  memcpy(&call->attributes, stack + 1, sizeof call->attributes);
 }
 
 static torch_value_t value_of(tensor_t tensor) { return (torch_value_t)(uintptr_t)tensor; }
@@ -446,7 +442,8 @@ static void matrix_function_kernel(torch_value_t *stack, uint64_t input_count, u
   memset(svd.tensors, 0, sizeof svd.tensors);
   svd.tensors[0] = (tensor_t)(uintptr_t)stack[0];
   take_attributes(&function, stack + 1);
-  svd.attributes = (attributes_t){.algo = function.attributes.algo};
+  svd.attributes =
+      (attributes_t){.algo = function.attributes.algo, .batch_invariant = function.attributes.batch_invariant};
   svd.wanted = ~UINT64_C(0);
   const int is_computed = compute_matrix_function(&svd, &function);
   tensor_t *Y = &function.tensors[function.operation->input_count];

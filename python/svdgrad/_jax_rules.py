@@ -205,7 +205,7 @@ def _is_self_adjoint(attributes):
 
 
 def _factors_only(attributes):
-    return Attributes(gap_policy=attributes.gap_policy, gap_param=attributes.gap_param)
+    return attributes.shared()
 
 
 def _function_value(a, attributes, raises, function):
@@ -317,18 +317,14 @@ ad.primitive_transposes[_function_backward_p] = _function_backward_transpose
 ad.primitive_transposes[_function_jvp_p] = _function_jvp_transpose
 
 
-def _function_of_kind(gap):
+def _function_of_kind(shared):
     """function(kind, a, param) of gradients.norm_gradient_formula()."""
 
     def function(kind, a, param):
-        attributes = Attributes(kind=kind, param=float(param), **gap)
+        attributes = shared._replace(kind=kind, param=float(param))
         return _function_p.bind(a, attributes=attributes, raises=False, function="")[0]
 
     return function
-
-
-def _gap_of(attributes):
-    return {"gap_policy": attributes.gap_policy, "gap_param": attributes.gap_param}
 
 
 # ---- norms: A -> value, info; with the gradient: A -> value, G, info
@@ -360,7 +356,7 @@ def _norm_gradient_tangent(primals, tangents, *, attributes, inputs, outputs, ra
 
     def formula(a):
         value = _xla.call(_norm_p, [a, None], attributes, 0b101)[0]
-        function = _function_of_kind(_gap_of(attributes))
+        function = _function_of_kind(attributes.shared())
         return formulas.norm_gradient_formula(xp, function, _NORMS[attributes.kind], a, value, attributes.param)
 
     dG = _formula_tangent(formula, [a], [da])
@@ -412,7 +408,7 @@ def _determinant_gradient_tangent(primals, tangents, *, attributes, inputs, outp
     if _is_zero(da):
         results = [sign, log_abs, G, info]
         return results, [_zero(x) for x in results]
-    of_kind = _function_of_kind(_gap_of(attributes))
+    of_kind = _function_of_kind(attributes.shared())
     dG = _formula_tangent(lambda a: of_kind(formulas.POWER, a, -1.0), [a], [da])
     return [sign, log_abs, G, info], [*_sign_and_log_tangents(sign, G, da), dG, _zero(info)]
 

@@ -341,9 +341,7 @@ def _through_factors(formula, a, S, U, Vh, cotangent, attributes):
             "svdgrad.tensorflow: this derivative of order two needs matrices whose m and n are known before the call: "
             f"the shape is {a.shape}, set it by tf.ensure_shape()"
         )
-    factors = Attributes(
-        attributes.rank, attributes.full_matrices, gap_policy=attributes.gap_policy, gap_param=attributes.gap_param
-    )
+    factors = attributes.shared()._replace(rank=attributes.rank, full_matrices=attributes.full_matrices)
     gS, gU, gVh, gA = _pullback(lambda *x: (formula(*x),), [S, U, Vh, a], [cotangent])
     through = svd_backward(a, S, U, Vh, gS, gU, gVh, factors)
     return _sum(gA, through)
@@ -460,7 +458,7 @@ def function_jvp(a, S, U, Vh, dA, attributes):
 
 def _function_jvp(a, dA, attributes):
     """By the formula; S, U and Vh are taken anew, as functions of `a`, for further derivatives."""
-    S, U, Vh, _ = svd(a, Attributes(gap_policy=attributes.gap_policy, gap_param=attributes.gap_param))
+    S, U, Vh, _ = svd(a, attributes.shared())
     return function_jvp_formula(_XP, S, U, Vh, dA, attributes)
 
 
@@ -472,7 +470,7 @@ _NORMS = {NUCLEAR: "nuclear_norm", SPECTRAL: "spectral_norm", SCHATTEN: "schatte
 
 def _unit_norm_gradient(a, attributes):
     """The gradient of the norm as a function of `a` that can be differentiated again."""
-    policy = Attributes(gap_policy=attributes.gap_policy, gap_param=attributes.gap_param)
+    policy = attributes.shared()
 
     def of_values(kind, a, param):
         S, U, Vh, _ = svd(a, policy)
@@ -515,7 +513,7 @@ def _(op, _g_det, g_sign, g_log, ggA, _info):
 
 def _slogdet_gradient(absent_inputs, attributes, a, *gradients):
     """(g_log + i Im(conj(sign) g_sign)) A^-H."""
-    policy = Attributes(gap_policy=attributes.gap_policy, gap_param=attributes.gap_param)
+    policy = attributes.shared()
     S, U, Vh, _ = svd(a, policy)
     factor = tf.zeros_like(a[..., 0, 0])
     if not absent_inputs & 8:

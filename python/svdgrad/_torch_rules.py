@@ -10,7 +10,7 @@ import torch
 from . import gradients
 from ._torch_autograd import Operation, apply
 from ._torch_ops import ALL, FAST, RAW, ROWS, absent, arguments_of, given, real_type
-from .options import Attributes, gap_attributes
+from .options import Attributes, shared_attributes
 
 # ---- torch's operations for the formulas of gradients.py
 
@@ -154,16 +154,22 @@ class _Function(Operation):
         return op.function_backward(S, U, Vh, gY, nothing, nothing, ALL, *self.arguments)[1]
 
     def vjp_formula(self, saved, grads):
-        S, U, Vh = apply(_THIN, saved[0])[:3]
+        S, U, Vh = apply(svd_rule(0, 0, "default", self.attributes.batch_invariant), saved[0])[:3]
         return gradients.function_vjp_formula(_Torch, S, U, Vh, grads[0], self.attributes)
 
     def jvp_formula(self, saved, da):
-        S, U, Vh = apply(_THIN, saved[0])[:3]
+        S, U, Vh = apply(svd_rule(0, 0, "default", self.attributes.batch_invariant), saved[0])[:3]
         return (gradients.function_jvp_formula(_Torch, S, U, Vh, da, self.attributes),)
 
 
-def _function_of(kind, a, parameter):
-    return apply(function_rule(Attributes(kind=kind, param=float(parameter))), a)[0]
+def _function_of_kind(batch_invariant):
+    """function(kind, a, parameter) of gradients.norm_gradient_formula()."""
+
+    def function(kind, a, parameter):
+        attributes = Attributes(kind=kind, param=float(parameter), batch_invariant=batch_invariant)
+        return apply(function_rule(attributes), a)[0]
+
+    return function
 
 
 class _Norm(Operation):
@@ -187,7 +193,9 @@ class _Norm(Operation):
 
     def _gradient(self, a):
         value = apply(self, a)[0]
-        return gradients.norm_gradient_formula(_Torch, _function_of, self.name, a, value, self.attributes.param)
+        return gradients.norm_gradient_formula(
+            _Torch, _function_of_kind(self.attributes.batch_invariant), self.name, a, value, self.attributes.param
+        )
 
     def vjp_formula(self, saved, grads):
         return grads[0][..., None, None] * self._gradient(saved[0])
@@ -238,7 +246,7 @@ class _Determinant(Operation):
 
     def vjp_formula(self, saved, grads):
         a, (g_sign, g_log) = saved[0], grads
-        inverse = _function_of(gradients.POWER, a, -1.0)
+        inverse = _function_of_kind(self.attributes.batch_invariant)(gradients.POWER, a, -1.0)
         weight = torch.zeros(a.shape[:-2], dtype=a.dtype, device=a.device) if g_log is None else g_log.to(a.dtype)
         if g_sign is not None and a.is_complex():
             sign = apply(self, a)[0]
@@ -247,7 +255,8 @@ class _Determinant(Operation):
         return weight[..., None, None] * inverse
 
     def jvp_formula(self, saved, da):
-        return self._tangents(_function_of(gradients.POWER, saved[0], -1.0), apply(self, saved[0])[0], da)
+        inverse = _function_of_kind(self.attributes.batch_invariant)(gradients.POWER, saved[0], -1.0)
+        return self._tangents(inverse, apply(self, saved[0])[0], da)
 
 
 class PowerIteration(Operation):
@@ -336,13 +345,13 @@ def cached(make):
 
 
 @cached
-def svd_rule(rank, full_matrices, gap_policy):
-    return _Svd(Attributes(rank, full_matrices, **gap_attributes(gap_policy)))
+def svd_rule(rank, full_matrices, gap_policy, batch_invariant):
+    return _Svd(Attributes(rank, full_matrices, **shared_attributes(gap_policy, batch_invariant)))
 
 
 @cached
-def values_rule(rank, gap_policy):
-    return _Values(Attributes(rank, **gap_attributes(gap_policy)))
+def values_rule(rank, gap_policy, batch_invariant):
+    return _Values(Attributes(rank, **shared_attributes(gap_policy, batch_invariant)))
 
 
 @cached
@@ -351,16 +360,13 @@ def function_rule(attributes):
 
 
 @cached
-def norm_rule(name, kind, p, gap_policy):
-    return _Norm(name, Attributes(kind=kind, param=p, **gap_attributes(gap_policy)))
+def norm_rule(name, kind, p, gap_policy, batch_invariant):
+    return _Norm(name, Attributes(kind=kind, param=p, **shared_attributes(gap_policy, batch_invariant)))
 
 
 @cached
-def determinant_rule(gap_policy):
-    return _Determinant(Attributes(**gap_attributes(gap_policy)))
-
-
-_THIN = svd_rule(0, 0, "default")
+def determinant_rule(gap_policy, batch_invariant):
+    return _Determinant(Attributes(**shared_attributes(gap_policy, batch_invariant)))
 
 
 # ---- derivatives of the operators themselves, for torch.compile

@@ -24,7 +24,7 @@ ir = mlir.ir
 A, S, U, VH, Y, LEFT, RIGHT, REAL, NUMBER, INFO, REPORT = range(11)
 _MOST_OPERANDS = 14  # MOST_INPUTS + MOST_OUTPUTS
 _TYPES = {np.dtype(t): i for i, t in enumerate("fdFD")}
-_INTEGERS = Attributes._fields[:8]
+_INTEGERS = Attributes._fields[:9]
 
 
 def _open():

@@ -16,7 +16,8 @@ Options of all functions:
                   ("lorentz", x).  Derivatives of order two and more know no noise floor: they take the default.
   report          True: one more field `report`, see svdgrad.Report.  Norms, determinants and iterations report
                   on the whole SVD; their own derivatives divide by no gap.
-  batch_invariant True promises that a matrix gives the same bits whatever the batch.  It does so today in any case.
+  batch_invariant True: a matrix gives the same bits whatever the size of the batch.  False: on the CPU one to a few
+                  matrices take the path that is fastest for them, so that their last bits may differ.
 
 Thresholds, exponents and ranks are Python numbers; each value compiles anew under jit.
 
@@ -72,7 +73,7 @@ from .options import (
     check_number,
     check_rank,
     function_attributes,
-    gap_attributes,
+    shared_attributes,
 )
 
 __all__ = [
@@ -117,7 +118,7 @@ def _svd_report(a, S, U, Vh, attributes):
 
 def _function_report(a, attributes):
     a = lax.stop_gradient(a)
-    S, U, Vh, _ = _svd(a, Attributes())
+    S, U, Vh, _ = _svd(a, Attributes(batch_invariant=attributes.batch_invariant))
     rows = jnp.sum(Vh, -2)
     columns = jnp.sum(U, -1) if attributes.form == UVH else _conj(rows)
     gY = columns[..., :, None] * rows[..., None, :]
@@ -239,9 +240,10 @@ def _raises(errors):
 
 
 @functools.lru_cache(maxsize=4096)
-def _svd_attributes(m, n, full_matrices, rank, gap_policy):
+def _svd_attributes(m, n, full_matrices, rank, gap_policy, batch_invariant):
     rank = check_rank(rank, m, n)
-    return Attributes(rank=rank, full_matrices=int(bool(full_matrices) and not rank), **gap_attributes(gap_policy))
+    full_matrices = bool(full_matrices) and not rank
+    return Attributes(rank=rank, full_matrices=int(full_matrices), **shared_attributes(gap_policy, batch_invariant))
 
 
 def svd(a, full_matrices=True, compute_uv=True, *, rank=None, errors="nan", gap_policy="default", report=False,
@@ -258,9 +260,9 @@ def svd(a, full_matrices=True, compute_uv=True, *, rank=None, errors="nan", gap_
     Raises ValueError for arrays of less than two dimensions and for a bad rank.
     """
     if not compute_uv:
-        return svdvals(a, rank=rank, errors=errors, gap_policy=gap_policy, report=report)
+        return svdvals(a, rank=rank, errors=errors, gap_policy=gap_policy, batch_invariant=batch_invariant, report=report)
     a = _array(a, "a", 2)
-    attributes = _svd_attributes(*a.shape[-2:], full_matrices and rank is None, rank, gap_policy)
+    attributes = _svd_attributes(*a.shape[-2:], full_matrices and rank is None, rank, gap_policy, batch_invariant)
     U, S, Vh, info, further = _svd_body(a, attributes, _raises(errors), bool(report))
     return _finish(SVDResult, (U, S, Vh), errors, info, further)
 
@@ -268,107 +270,108 @@ def svd(a, full_matrices=True, compute_uv=True, *, rank=None, errors="nan", gap_
 def svdvals(a, *, rank=None, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Singular values of each matrix, (..., k), in descending order.  Less work than svd()."""
     a = _array(a, "a", 2)
-    attributes = _svd_attributes(*a.shape[-2:], False, rank, gap_policy)
+    attributes = _svd_attributes(*a.shape[-2:], False, rank, gap_policy, batch_invariant)
     S, info, further = _svdvals_body(a, attributes, _raises(errors), bool(report))
     return _finish(None, (S,), errors, info, further)
 
 
-def _function(name, a, value, relative, errors, gap_policy, report):
+def _function(name, a, value, relative, errors, gap_policy, batch_invariant, report):
     a = _array(a, "a", 2)
-    attributes = Attributes(**function_attributes(name, *a.shape[-2:], value, relative), **gap_attributes(gap_policy))
+    shared = shared_attributes(gap_policy, batch_invariant)
+    attributes = Attributes(**function_attributes(name, *a.shape[-2:], value, relative), **shared)
     y, info, further = _function_body(a, name, attributes, _raises(errors), bool(report))
     return _finish(None, (y,), errors, info, further)
 
 
 def low_rank(a, rank, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """The nearest matrix of rank at most `rank` (Eckart and Young): the leading triplets alone.  (..., m, n)"""
-    return _function("low_rank", a, rank, False, errors, gap_policy, report)
+    return _function("low_rank", a, rank, False, errors, gap_policy, batch_invariant, report)
 
 
 def polar(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """U @ Vh: the nearest matrix with orthonormal columns (rows, where m < n).  (..., m, n)"""
-    return _function("polar", a, None, False, errors, gap_policy, report)
+    return _function("polar", a, None, False, errors, gap_policy, batch_invariant, report)
 
 
 def nearest_rotation(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """The nearest rotation (determinant 1), for complex types the nearest special unitary matrix.  (..., n, n)
 
     Complex types have derivatives of order one."""
-    return _function("nearest_rotation", a, None, False, errors, gap_policy, report)
+    return _function("nearest_rotation", a, None, False, errors, gap_policy, batch_invariant, report)
 
 
 def soft_threshold(a, t, *, relative=False, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Singular values max(s - t, 0): the proximal map of the nuclear norm.  `relative`: t is in units of s_1.
     (..., m, n)"""
-    return _function("soft_threshold", a, t, relative, errors, gap_policy, report)
+    return _function("soft_threshold", a, t, relative, errors, gap_policy, batch_invariant, report)
 
 
 def hard_threshold(a, t, *, relative=False, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Singular values s where s > t, else 0.  `relative`: t is in units of s_1.  (..., m, n)"""
-    return _function("hard_threshold", a, t, relative, errors, gap_policy, report)
+    return _function("hard_threshold", a, t, relative, errors, gap_policy, batch_invariant, report)
 
 
 def clip(a, t, *, relative=False, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Singular values min(s, t): the projection on the ball of the spectral norm.  `relative`: t is in units of s_1."""
-    return _function("clip", a, t, relative, errors, gap_policy, report)
+    return _function("clip", a, t, relative, errors, gap_policy, batch_invariant, report)
 
 
 def power(a, p, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Singular values s^p.  For p < 0, values of rounding noise give 0.  (..., m, n)"""
-    return _function("power", a, p, False, errors, gap_policy, report)
+    return _function("power", a, p, False, errors, gap_policy, batch_invariant, report)
 
 
 def pinv(a, rcond=None, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Pseudo-inverse, (..., n, m): 1/s where s > rcond s_1.  None: max(m, n) eps, at most sqrt(eps)."""
-    return _function("pinv", a, rcond, False, errors, gap_policy, report)
+    return _function("pinv", a, rcond, False, errors, gap_policy, batch_invariant, report)
 
 
 def whitening(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """(A^H A)^(-1/2), (..., n, n), zero on the null space: a @ whitening(a) has orthonormal columns."""
-    return _function("whitening", a, None, False, errors, gap_policy, report)
+    return _function("whitening", a, None, False, errors, gap_policy, batch_invariant, report)
 
 
 def sqrtm_gram(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """(A^H A)^(1/2), (..., n, n): the Hermitian factor of the polar decomposition."""
-    return _function("sqrtm_gram", a, None, False, errors, gap_policy, report)
+    return _function("sqrtm_gram", a, None, False, errors, gap_policy, batch_invariant, report)
 
 
-def _report_on(a, gap_policy):
+def _report_on(a, gap_policy, batch_invariant):
     """The report on the whole SVD of what is differentiated without its vectors: norms, determinants, iterations."""
-    return svd(a, full_matrices=False, gap_policy=gap_policy, report=True).report
+    return svd(a, full_matrices=False, gap_policy=gap_policy, batch_invariant=batch_invariant, report=True).report
 
 
-def _norm(name, kind, a, p, errors, gap_policy, report):
+def _norm(name, kind, a, p, errors, gap_policy, batch_invariant, report):
     a = _array(a, "a", 2)
-    attributes = Attributes(kind=kind, param=p, **gap_attributes(gap_policy))
+    attributes = Attributes(kind=kind, param=p, **shared_attributes(gap_policy, batch_invariant))
     value, info = _norm_body(a, attributes, _raises(errors), name)
-    return _finish(None, (value,), errors, info, _report_on(a, gap_policy) if report else None)
+    return _finish(None, (value,), errors, info, _report_on(a, gap_policy, batch_invariant) if report else None)
 
 
 def nuclear_norm(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Sum of the singular values, (...), real."""
-    return _norm("nuclear_norm", NUCLEAR, a, 1.0, errors, gap_policy, report)
+    return _norm("nuclear_norm", NUCLEAR, a, 1.0, errors, gap_policy, batch_invariant, report)
 
 
 def spectral_norm(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Largest singular value, (...), real."""
-    return _norm("spectral_norm", SPECTRAL, a, 1.0, errors, gap_policy, report)
+    return _norm("spectral_norm", SPECTRAL, a, 1.0, errors, gap_policy, batch_invariant, report)
 
 
 def schatten_norm(a, p, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """(sum of s_i^p)^(1/p), p > 0: (...), real.  p = 1 is the nuclear norm, 2 the Frobenius norm, infinity the
     spectral norm."""
     if isinstance(p, (float, np.floating)) and p == math.inf:
-        return _norm("schatten_norm", SPECTRAL, a, 1.0, errors, gap_policy, report)
+        return _norm("schatten_norm", SPECTRAL, a, 1.0, errors, gap_policy, batch_invariant, report)
     p = check_number("schatten_norm: p", p)
     if p <= 0:
         raise ValueError(f"schatten_norm: p is {p}, must be > 0")
-    return _norm("schatten_norm", SCHATTEN, a, p, errors, gap_policy, report)
+    return _norm("schatten_norm", SCHATTEN, a, p, errors, gap_policy, batch_invariant, report)
 
 
 def logabsdet(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Sum of the logarithms of the singular values, (...): log |det A| where m = n; -inf for a singular matrix."""
-    return _norm("logabsdet", LOG_DETERMINANT, a, 1.0, errors, gap_policy, report)
+    return _norm("logabsdet", LOG_DETERMINANT, a, 1.0, errors, gap_policy, batch_invariant, report)
 
 
 def slogdet(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
@@ -376,17 +379,18 @@ def slogdet(a, *, errors="nan", gap_policy="default", report=False, batch_invari
     a = _array(a, "a", 2)
     if a.shape[-1] != a.shape[-2]:
         raise ValueError(f"slogdet: the matrices are {a.shape[-2]}-by-{a.shape[-1]}, must be square")
-    sign, log_abs, info = _slogdet_body(a, Attributes(**gap_attributes(gap_policy)), _raises(errors))
-    return _finish(SlogdetResult, (sign, log_abs), errors, info, _report_on(a, gap_policy) if report else None)
+    sign, log_abs, info = _slogdet_body(a, Attributes(**shared_attributes(gap_policy, batch_invariant)), _raises(errors))
+    further = _report_on(a, gap_policy, batch_invariant) if report else None
+    return _finish(SlogdetResult, (sign, log_abs), errors, info, further)
 
 
-def _iteration_arguments(a, u, v, iterations, gap_policy):
+def _iteration_arguments(a, u, v, iterations, gap_policy, batch_invariant):
     a, u = _array(a, "a", 2), _array(u, "u", 1)
     v = jnp.zeros(a.shape[-1:], u.dtype) if v is None else _array(v, "v", 1)
     for name, vector, length in (("u", u, a.shape[-2]), ("v", v, a.shape[-1])):
         if vector.shape[-1] != length:
             raise ValueError(f"{name} has {vector.shape[-1]} entries, must have {length}")
-    return a, u, v, Attributes(iterations=check_iterations(iterations), **gap_attributes(gap_policy))
+    return a, u, v, Attributes(iterations=check_iterations(iterations), **shared_attributes(gap_policy, batch_invariant))
 
 
 def power_iteration(
@@ -398,18 +402,19 @@ def power_iteration(
     Returns PowerIterationResult(u, v, sigma, residual); a singular value lies within `residual` of sigma.  Derivatives
     hold u and v: d sigma = Re(u^H dA v).
     """
-    a, u, v, attributes = _iteration_arguments(a, u, v, iterations, gap_policy)
+    a, u, v, attributes = _iteration_arguments(a, u, v, iterations, gap_policy, batch_invariant)
     *values, info = _power_iteration_body(a, u, v, attributes, _raises(errors))
-    return _finish(PowerIterationResult, values, errors, info, _report_on(a, gap_policy) if report else None)
+    return _finish(PowerIterationResult, values, errors, info, _report_on(a, gap_policy, batch_invariant) if report else None)
 
 
 def spectral_normalize(a, u, v=None, iterations=1, *, errors="nan", gap_policy="default", report=False,
                        batch_invariant=False):  # fmt: skip
     """A / sigma after a power iteration (Miyato et al., ICLR 2018): SpectralNormalizeResult(y, u, v, sigma).
     Derivatives hold u and v."""
-    a, u, v, attributes = _iteration_arguments(a, u, v, iterations, gap_policy)
+    a, u, v, attributes = _iteration_arguments(a, u, v, iterations, gap_policy, batch_invariant)
     *values, info = _spectral_normalize_body(a, u, v, attributes, _raises(errors))
-    return _finish(SpectralNormalizeResult, values, errors, info, _report_on(a, gap_policy) if report else None)
+    further = _report_on(a, gap_policy, batch_invariant) if report else None
+    return _finish(SpectralNormalizeResult, values, errors, info, further)
 
 
 def export_checks():

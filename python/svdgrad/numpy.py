@@ -11,9 +11,10 @@ Options of all functions:
                   0 fine, 1 not converged, 2 NaN or infinity in the input, 3 a result overflows.
   gap_policy      what gradients do where singular values are close: "default", "exact", "noise_floor", ("mask", x),
                   ("lorentz", x).  Without effect on a forward pass but for `report`.
-  report          True: one more field `report`, see Report.  Norms, determinants and iterations report on the whole SVD; their own
-                  gradients meet no gap.
-  batch_invariant True promises that a matrix gives the same bits whatever the batch.  It does so today in any case.
+  report          True: one more field `report`, see Report.  Norms, determinants and iterations report on the whole
+                  SVD; their own gradients meet no gap.
+  batch_invariant True: a matrix gives the same bits whatever the size of the batch.  False: on the CPU one to a few
+                  matrices take the path that is fastest for them, so that their last bits may differ.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from .options import (
     check_rank,
     describe_failures,
     function_attributes,
-    gap_attributes,
+    shared_attributes,
 )
 
 __all__ = [
@@ -193,7 +194,7 @@ def svd(a, full_matrices=True, compute_uv=True, *, rank=None, errors="nan", gap_
     if rank is not None:
         rank = check_rank(rank, *a.shape[-2:])
         full_matrices = False
-    attributes = Attributes(rank or 0, 1 if full_matrices and compute_uv else 0)
+    attributes = Attributes(rank or 0, 1 if full_matrices and compute_uv else 0, batch_invariant=int(batch_invariant))
     if errors != "nan":
         check_errors(errors)
     if not compute_uv:
@@ -205,28 +206,32 @@ def svd(a, full_matrices=True, compute_uv=True, *, rank=None, errors="nan", gap_
         if errors == "nan":
             return SVDResult(U, S, Vh)
         return _finish("svd", SVDResult, (U, S, Vh), errors, infos, info)
-    return _finish("svd", SVDResult, (U, S, Vh), errors, infos, info, _gaps_of(a, U, S, Vh, attributes, gap_policy))
+    further = _gaps_of(a, U, S, Vh, attributes, gap_policy, batch_invariant)
+    return _finish("svd", SVDResult, (U, S, Vh), errors, infos, info, further)
 
 
-def _gaps_of(a, U, S, Vh, attributes, gap_policy):
+def _gaps_of(a, U, S, Vh, attributes, gap_policy, batch_invariant):
     """The report of a tangent that turns every pair of singular vectors: E = U^H dA V has ones everywhere."""
     r = S.shape[-1]
     dA = U[..., :r].sum(-1)[..., :, None] * Vh[..., :r, :].sum(-2)[..., None, :]
-    attributes = attributes._replace(**gap_attributes(gap_policy))
+    attributes = attributes._replace(**shared_attributes(gap_policy, batch_invariant))
     return _report_of(_call("svd_jvp", attributes, 8, a, S, U, Vh, dA, None, None, None, None)[3])
 
 
-def _report_on(a, gap_policy):
+def _report_on(a, gap_policy, batch_invariant):
     """The report on the whole SVD of what is differentiated without its vectors: norms, determinants, iterations."""
-    return svd(a, full_matrices=False, gap_policy=gap_policy, report=True).report
+    return svd(a, full_matrices=False, gap_policy=gap_policy, batch_invariant=batch_invariant, report=True).report
 
 
 def svdvals(a, *, rank=None, errors="nan", gap_policy="default", report=False, batch_invariant=False, out=None):
     """Singular values of each matrix, (..., k), in descending order.  Less work than svd()."""
     a = _matrices(a)
-    attributes = Attributes(check_rank(rank, *a.shape[-2:]))
+    attributes = Attributes(check_rank(rank, *a.shape[-2:]), batch_invariant=int(batch_invariant))
     S, _, _, info, infos = _call("svd", attributes, 0, a, out, None, None, None)
-    further = svd(a, rank=min(S.shape[-1], *a.shape[-2:]) or None, gap_policy=gap_policy, report=True).report if report else None
+    further = None
+    if report:
+        rank = min(S.shape[-1], *a.shape[-2:]) or None
+        further = svd(a, rank=rank, gap_policy=gap_policy, batch_invariant=batch_invariant, report=True).report
     return _finish("svdvals", None, (S,), check_errors(errors), infos, info, further)
 
 
@@ -239,7 +244,7 @@ def svd_vjp(U, S, Vh, gU=None, gS=None, gVh=None, a=None, *, gap_policy="default
     Wan and Zhang, arXiv:1909.02659; at ties the singular term is dropped and reported (`gap_policy`).
     """
     U, S, Vh = _array(U, "U"), _array(S, "S"), _array(Vh, "Vh")
-    attributes = _factor_attributes(U, S, Vh, a)._replace(**gap_attributes(gap_policy))
+    attributes = _factor_attributes(U, S, Vh, a)._replace(**shared_attributes(gap_policy, batch_invariant))
     gU, gS, gVh = (None if g is None else _array(g, name).astype(like.dtype, copy=False)
                    for g, name, like in ((gU, "gU", U), (gS, "gS", S), (gVh, "gVh", Vh)))  # fmt: skip
     a = None if a is None or not attributes.rank else _matrices(a)
@@ -253,7 +258,7 @@ def svd_jvp(U, S, Vh, dA, a=None, *, gap_policy="default", report=False, batch_i
     With a rank below min(m, n), `a` is needed.
     """
     U, S, Vh = _array(U, "U"), _array(S, "S"), _array(Vh, "Vh")
-    attributes = _factor_attributes(U, S, Vh, a)._replace(**gap_attributes(gap_policy))
+    attributes = _factor_attributes(U, S, Vh, a)._replace(**shared_attributes(gap_policy, batch_invariant))
     dA = _matrices(dA, "dA").astype(U.dtype, copy=False)
     a = None if a is None or not attributes.rank else _matrices(a)
     dS, dU, dVh, raw, _ = _call("svd_jvp", attributes, 7 + 8 * bool(report), a, S, U, Vh, dA, None, None, None, None)
@@ -278,17 +283,19 @@ def _factor_attributes(U, S, Vh, a):
 # ---- functions of the singular values
 
 
-def _factors(a):
-    S, U, Vh, info, infos = _call("svd", Attributes(), _ALL, a, None, None, None, None)
+def _factors(a, batch_invariant):
+    factors = Attributes(batch_invariant=int(batch_invariant))
+    S, U, Vh, info, infos = _call("svd", factors, _ALL, a, None, None, None, None)
     return S, U, Vh, info, infos
 
 
-def _function(name, a, value, relative, errors, gap_policy, report, out):
+def _function(name, a, value, relative, errors, gap_policy, batch_invariant, report, out):
     a = _matrices(a)
-    attributes = Attributes(**function_attributes(name, *a.shape[-2:], value, relative), **gap_attributes(gap_policy))
+    shared = shared_attributes(gap_policy, batch_invariant)
+    attributes = Attributes(**function_attributes(name, *a.shape[-2:], value, relative), **shared)
     check_errors(errors)
     adjoint = FUNCTIONS[name].adjoint
-    S, U, Vh, info, infos = _factors(a)
+    S, U, Vh, info, infos = _factors(a, batch_invariant)
     target = out.swapaxes(-1, -2) if adjoint and out is not None and not np.iscomplexobj(a) else None if adjoint else out
     Y, _ = _call("function", attributes, _ALL, S, U, Vh, None, None, target)
     if adjoint:
@@ -306,68 +313,69 @@ def _function(name, a, value, relative, errors, gap_policy, report, out):
 
 def low_rank(a, rank, *, errors="nan", gap_policy="default", report=False, batch_invariant=False, out=None):
     """The nearest matrix of rank at most `rank` (Eckart and Young): the leading triplets alone.  (..., m, n)"""
-    return _function("low_rank", a, rank, False, errors, gap_policy, report, out)
+    return _function("low_rank", a, rank, False, errors, gap_policy, batch_invariant, report, out)
 
 
 def polar(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False, out=None):
     """U @ Vh: the nearest matrix with orthonormal columns (rows, where m < n).  (..., m, n)"""
-    return _function("polar", a, None, False, errors, gap_policy, report, out)
+    return _function("polar", a, None, False, errors, gap_policy, batch_invariant, report, out)
 
 
 def nearest_rotation(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False, out=None):
     """The nearest rotation (determinant 1), for complex types the nearest special unitary matrix.  (..., n, n)"""
-    return _function("nearest_rotation", a, None, False, errors, gap_policy, report, out)
+    return _function("nearest_rotation", a, None, False, errors, gap_policy, batch_invariant, report, out)
 
 
 def soft_threshold(a, t, *, relative=False, errors="nan", gap_policy="default", report=False, batch_invariant=False,
                    out=None):  # fmt: skip
     """Singular values max(s - t, 0): the proximal map of the nuclear norm.  `relative`: t is in units of s_1.  (..., m, n)"""
-    return _function("soft_threshold", a, t, relative, errors, gap_policy, report, out)
+    return _function("soft_threshold", a, t, relative, errors, gap_policy, batch_invariant, report, out)
 
 
 def hard_threshold(a, t, *, relative=False, errors="nan", gap_policy="default", report=False, batch_invariant=False,
                    out=None):  # fmt: skip
     """Singular values s where s > t, else 0.  `relative`: t is in units of s_1.  (..., m, n)"""
-    return _function("hard_threshold", a, t, relative, errors, gap_policy, report, out)
+    return _function("hard_threshold", a, t, relative, errors, gap_policy, batch_invariant, report, out)
 
 
 def clip(a, t, *, relative=False, errors="nan", gap_policy="default", report=False, batch_invariant=False, out=None):
     """Singular values min(s, t): the projection on the ball of the spectral norm.  `relative`: t is in units of s_1."""
-    return _function("clip", a, t, relative, errors, gap_policy, report, out)
+    return _function("clip", a, t, relative, errors, gap_policy, batch_invariant, report, out)
 
 
 def power(a, p, *, errors="nan", gap_policy="default", report=False, batch_invariant=False, out=None):
     """Singular values s^p.  For p < 0, values of rounding noise give 0.  (..., m, n)"""
-    return _function("power", a, p, False, errors, gap_policy, report, out)
+    return _function("power", a, p, False, errors, gap_policy, batch_invariant, report, out)
 
 
 def pinv(a, rcond=None, *, errors="nan", gap_policy="default", report=False, batch_invariant=False, out=None):
     """Pseudo-inverse, (..., n, m): 1/s where s > rcond s_1.  None: max(m, n) eps, at most sqrt(eps)."""
-    return _function("pinv", a, rcond, False, errors, gap_policy, report, out)
+    return _function("pinv", a, rcond, False, errors, gap_policy, batch_invariant, report, out)
 
 
 def whitening(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False, out=None):
     """(A^H A)^(-1/2), (..., n, n), zero on the null space: a @ whitening(a) has orthonormal columns."""
-    return _function("whitening", a, None, False, errors, gap_policy, report, out)
+    return _function("whitening", a, None, False, errors, gap_policy, batch_invariant, report, out)
 
 
 def sqrtm_gram(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False, out=None):
     """(A^H A)^(1/2), (..., n, n): the Hermitian factor of the polar decomposition."""
-    return _function("sqrtm_gram", a, None, False, errors, gap_policy, report, out)
+    return _function("sqrtm_gram", a, None, False, errors, gap_policy, batch_invariant, report, out)
 
 
-def function_vjp(name, a, gY, value=None, *, relative=False, gap_policy="default", report=False):
+def function_vjp(name, a, gY, value=None, *, relative=False, gap_policy="default", report=False, batch_invariant=False):
     """Gradient with respect to `a` of the function `name` ("polar", "low_rank", ...; `value` is its parameter) from that
     with respect to its result, exact where singular values are equal.
 
     Formula: Daleckii and Krein's divided differences; Noferini, SIAM J. Matrix Anal. Appl. 38, 2017.
     """
     a = _matrices(a)
-    attributes = Attributes(**function_attributes(name, *a.shape[-2:], value, relative), **gap_attributes(gap_policy))
+    shared = shared_attributes(gap_policy, batch_invariant)
+    attributes = Attributes(**function_attributes(name, *a.shape[-2:], value, relative), **shared)
     gY = _matrices(gY, "gY").astype(a.dtype, copy=False)
     if FUNCTIONS[name].adjoint:
         gY = gY.swapaxes(-1, -2).conj()
-    S, U, Vh, _, _ = _factors(a)
+    S, U, Vh, _, _ = _factors(a, batch_invariant)
     gA, raw, _ = _call("function_backward", attributes, _ALL if report else 0, S, U, Vh, gY, None, None, None, None)
     return (gA, _report_of(raw)) if report else gA
 
@@ -375,44 +383,45 @@ def function_vjp(name, a, gY, value=None, *, relative=False, gap_policy="default
 # ---- norms and determinants
 
 
-def _norm(name, kind, a, p, errors, gap_policy, report, out):
+def _norm(name, kind, a, p, errors, gap_policy, batch_invariant, report, out):
     a = _matrices(a)
-    value, _, info, infos = _call("norm", Attributes(kind=kind, param=p), 0, a, None, out, None, None)
-    further = _report_on(a, gap_policy) if report else None
+    attributes = Attributes(kind=kind, param=p, batch_invariant=int(batch_invariant))
+    value, _, info, infos = _call("norm", attributes, 0, a, None, out, None, None)
+    further = _report_on(a, gap_policy, batch_invariant) if report else None
     return _finish(name, None, (value[()],), check_errors(errors), infos, info, further)
 
 
 def nuclear_norm(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False, out=None):
     """Sum of the singular values, (...), real."""
-    return _norm("nuclear_norm", NUCLEAR, a, 1.0, errors, gap_policy, report, out)
+    return _norm("nuclear_norm", NUCLEAR, a, 1.0, errors, gap_policy, batch_invariant, report, out)
 
 
 def spectral_norm(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False, out=None):
     """Largest singular value, (...), real."""
-    return _norm("spectral_norm", SPECTRAL, a, 1.0, errors, gap_policy, report, out)
+    return _norm("spectral_norm", SPECTRAL, a, 1.0, errors, gap_policy, batch_invariant, report, out)
 
 
 def schatten_norm(a, p, *, errors="nan", gap_policy="default", report=False, batch_invariant=False, out=None):
     """(sum of s_i^p)^(1/p), p > 0: (...), real.  p = 1 is the nuclear norm, 2 the Frobenius norm, infinity the spectral."""
     if p == np.inf:
-        return _norm("schatten_norm", SPECTRAL, a, 1.0, errors, gap_policy, report, out)
+        return _norm("schatten_norm", SPECTRAL, a, 1.0, errors, gap_policy, batch_invariant, report, out)
     p = check_number("schatten_norm: p", p)
     if p <= 0:
         raise ValueError(f"schatten_norm: p is {p}, must be > 0")
-    return _norm("schatten_norm", SCHATTEN, a, p, errors, gap_policy, report, out)
+    return _norm("schatten_norm", SCHATTEN, a, p, errors, gap_policy, batch_invariant, report, out)
 
 
 def logabsdet(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False, out=None):
     """Sum of the logarithms of the singular values, (...): log |det A| where m = n; -inf for a singular matrix."""
-    return _norm("logabsdet", LOG_DETERMINANT, a, 1.0, errors, gap_policy, report, out)
+    return _norm("logabsdet", LOG_DETERMINANT, a, 1.0, errors, gap_policy, batch_invariant, report, out)
 
 
-def norm_vjp(name, a, g=None, p=1.0, *, gap_policy="default"):
+def norm_vjp(name, a, g=None, p=1.0, *, gap_policy="default", batch_invariant=False):
     """Gradient with respect to `a`, (..., m, n), of a norm ("nuclear_norm", "spectral_norm", "schatten_norm",
     "logabsdet"), times g (...).  At a kink: the subgradient of least norm."""
     kinds = {"nuclear_norm": NUCLEAR, "spectral_norm": SPECTRAL, "schatten_norm": SCHATTEN, "logabsdet": LOG_DETERMINANT}
     a = _matrices(a)
-    attributes = Attributes(kind=kinds[name], param=float(p), **gap_attributes(gap_policy))
+    attributes = Attributes(kind=kinds[name], param=float(p), **shared_attributes(gap_policy, batch_invariant))
     g = None if g is None else np.asarray(g, _real(a.dtype))
     return _call("norm", attributes, _ALL, a, g, None, None, None)[1]
 
@@ -427,17 +436,18 @@ def _square(a, name):
 def slogdet(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Sign (of the element type) and log |det| of each matrix, SlogdetResult; 0 and -inf for a singular matrix."""
     a = _square(a, "slogdet")
-    _, sign, log_abs, _, info, infos = _call("determinant", Attributes(), 6, a, *[None] * 8)
-    further = _report_on(a, gap_policy) if report else None
+    attributes = Attributes(batch_invariant=int(batch_invariant))
+    _, sign, log_abs, _, info, infos = _call("determinant", attributes, 6, a, *[None] * 8)
+    further = _report_on(a, gap_policy, batch_invariant) if report else None
     return _finish("slogdet", SlogdetResult, (sign[()], log_abs[()]), check_errors(errors), infos, info, further)
 
 
-def slogdet_vjp(a, g_sign=None, g_logabsdet=None, *, gap_policy="default"):
+def slogdet_vjp(a, g_sign=None, g_logabsdet=None, *, gap_policy="default", batch_invariant=False):
     """Gradient with respect to `a`, (..., n, n), from those with respect to the sign (complex types) and log |det|."""
     a = _square(a, "slogdet")
     g_sign = None if g_sign is None else np.asarray(g_sign, a.dtype)
     g_logabsdet = None if g_logabsdet is None else np.asarray(g_logabsdet, _real(a.dtype))
-    attributes = Attributes(**gap_attributes(gap_policy))
+    attributes = Attributes(**shared_attributes(gap_policy, batch_invariant))
     return _call("determinant", attributes, 8, a, None, g_sign, g_logabsdet, None, None, None, None, None)[3]
 
 
@@ -459,7 +469,7 @@ def power_iteration(a, u, v=None, iterations=1, *, errors="nan", gap_policy="def
     attributes = Attributes(iterations=check_iterations(iterations))
     u, v, sigma, residual, info, infos = _call("power_iteration", attributes, _ALL, a, *_start(a, u, v), *[None] * 5)
     values = u, v, sigma[()], residual[()]
-    further = _report_on(a, gap_policy) if report else None
+    further = _report_on(a, gap_policy, batch_invariant) if report else None
     return _finish("power_iteration", PowerIterationResult, values, check_errors(errors), infos, info, further)
 
 
@@ -470,7 +480,7 @@ def spectral_normalize(a, u, v=None, iterations=1, *, errors="nan", gap_policy="
     attributes = Attributes(iterations=check_iterations(iterations))
     u, v, sigma, _, y, info, infos = _call("spectral_normalize", attributes, 0, a, *_start(a, u, v), *[None] * 6)
     values = y, u, v, sigma[()]
-    further = _report_on(a, gap_policy) if report else None
+    further = _report_on(a, gap_policy, batch_invariant) if report else None
     return _finish("spectral_normalize", SpectralNormalizeResult, values, check_errors(errors), infos, info, further)
 
 

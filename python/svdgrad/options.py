@@ -23,7 +23,7 @@ SMALLEST = 1e-300  # stands for a cutoff of 0, where 0 means the default
 
 
 class Attributes(NamedTuple):
-    """Attributes of an operation in the order of csrc/common.h: eight integers, three real numbers."""
+    """Attributes of an operation in the order of csrc/common.h: nine integers, three real numbers."""
 
     rank: int = 0
     full_matrices: int = 0
@@ -33,19 +33,24 @@ class Attributes(NamedTuple):
     form: int = 0
     relative: int = 0
     iterations: int = 0
+    batch_invariant: int = 0
     gap_param: float = 0.0
     param: float = 0.0
     null_value: float = 0.0
 
+    def shared(self) -> Attributes:
+        """Those alone that every operation has."""
+        return Attributes(gap_policy=self.gap_policy, gap_param=self.gap_param, batch_invariant=self.batch_invariant)
+
     def integers(self) -> tuple[int, ...]:
-        return self[:8]
+        return self[:9]
 
     def reals(self) -> tuple[float, ...]:
-        return self[8:]
+        return self[9:]
 
     def packed(self) -> bytes:
         """As struct attributes of csrc/common.h."""
-        return struct.pack("8q3d", *self)
+        return struct.pack("9q3d", *self)
 
 
 class Function(NamedTuple):
@@ -71,15 +76,16 @@ FUNCTIONS = {
 }
 
 
-def gap_attributes(gap_policy) -> dict:
-    """`gap_policy` is "default", "exact", "noise_floor", ("mask", x) or ("lorentz", x); x is relative to s_1."""
+def shared_attributes(gap_policy, batch_invariant) -> dict:
+    """Attributes that every operation has.  `gap_policy` is "default", "exact", "noise_floor", ("mask", x) or
+    ("lorentz", x); x is relative to s_1."""
     name, value = (gap_policy, 0.0) if isinstance(gap_policy, str) else gap_policy
     if name not in GAP_POLICIES:
         raise ValueError(f"gap_policy is {name!r}, must be one of {', '.join(map(repr, GAP_POLICIES))}")
     value = float(value)
     if not (math.isfinite(value) and value >= 0):
         raise ValueError(f"gap_policy: the parameter is {value}, must be finite and >= 0")
-    return {"gap_policy": GAP_POLICIES[name], "gap_param": value}
+    return {"gap_policy": GAP_POLICIES[name], "gap_param": value, "batch_invariant": int(bool(batch_invariant))}
 
 
 def check_errors(errors) -> str:

@@ -19,7 +19,8 @@ Options of all functions:
   gap_policy      what gradients do where singular values are close: "default", "exact", "noise_floor", ("mask", x),
                   ("lorentz", x).
   report          True: one more field `report`, see Report.
-  batch_invariant True promises that a matrix gives the same bits whatever the batch.  It does so today in any case.
+  batch_invariant True: a matrix gives the same bits whatever the size of the batch.  False: on the CPU one to a few
+                  matrices take the path that is fastest for them, so that their last bits may differ.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from .options import (
     check_number,
     check_rank,
     function_attributes,
-    gap_attributes,
+    shared_attributes,
 )
 
 __all__ = [
@@ -114,8 +115,8 @@ def _raise_as(errors, name):
 
 
 @lru_cache(maxsize=1024)
-def _svd_attributes(full_matrices, rank, gap_policy):
-    return Attributes(rank=rank, full_matrices=int(full_matrices), **gap_attributes(gap_policy))
+def _svd_attributes(full_matrices, rank, gap_policy, batch_invariant):
+    return Attributes(rank=rank, full_matrices=int(full_matrices), **shared_attributes(gap_policy, batch_invariant))
 
 
 def svd(a, full_matrices=True, compute_uv=True, *, rank=None, errors="nan", gap_policy="default", report=False,
@@ -132,11 +133,11 @@ def svd(a, full_matrices=True, compute_uv=True, *, rank=None, errors="nan", gap_
     finite at ties (`gap_policy`).
     """
     if not compute_uv:
-        return svdvals(a, rank=rank, errors=errors, gap_policy=gap_policy, report=report)
+        return svdvals(a, rank=rank, errors=errors, gap_policy=gap_policy, batch_invariant=batch_invariant, report=report)
     a, narrow = _wide(a)
     if rank is not None:
         rank, full_matrices = check_rank(rank, *_extents(a)), False
-    attributes = _svd_attributes(bool(full_matrices), rank or 0, gap_policy)
+    attributes = _svd_attributes(bool(full_matrices), rank or 0, gap_policy, batch_invariant)
     S, U, Vh, info = ops.svd(a, attributes, False, _raise_as(errors, "svd"))
     if errors == "nan" and narrow is None and not report:
         return SVDResult(U, S, Vh)
@@ -153,9 +154,11 @@ def _gaps_of(a, S, U, Vh, attributes):
 def svdvals(a, *, rank=None, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Singular values of each matrix, (..., k), in descending order.  Less work than svd()."""
     wide, narrow = _wide(a)
-    attributes = _svd_attributes(False, 0 if rank is None else check_rank(rank, *_extents(wide)), gap_policy)
+    attributes = _svd_attributes(False, 0 if rank is None else check_rank(rank, *_extents(wide)), gap_policy, batch_invariant)
     S, _, _, info = ops.svd(wide, attributes, True, _raise_as(errors, "svdvals"))
-    further = svd(wide, False, rank=rank, gap_policy=gap_policy, report=True).report if report else None
+    further = None
+    if report:
+        further = svd(wide, False, rank=rank, gap_policy=gap_policy, batch_invariant=batch_invariant, report=True).report
     return _finish(None, (S,), narrow, errors, info, further)
 
 
@@ -175,14 +178,14 @@ def tf_svd(tensor, full_matrices=False, compute_uv=True, name=None):
 
 
 @lru_cache(maxsize=4096)
-def _function_attributes(name, m, n, value, relative, gap_policy):
-    return Attributes(**function_attributes(name, m, n, value, relative), **gap_attributes(gap_policy))
+def _function_attributes(name, m, n, value, relative, gap_policy, batch_invariant):
+    return Attributes(**function_attributes(name, m, n, value, relative), **shared_attributes(gap_policy, batch_invariant))
 
 
-def _function(name, a, value, relative, errors, gap_policy, report):
+def _function(name, a, value, relative, errors, gap_policy, batch_invariant, report):
     a, narrow = _wide(a)
-    attributes = _function_attributes(name, *_extents(a), value, relative, gap_policy)
-    S, U, Vh, info = ops.svd(a, _svd_attributes(False, 0, gap_policy), raise_as=_raise_as(errors, name))
+    attributes = _function_attributes(name, *_extents(a), value, relative, gap_policy, batch_invariant)
+    S, U, Vh, info = ops.svd(a, _svd_attributes(False, 0, gap_policy, batch_invariant), raise_as=_raise_as(errors, name))
     Y = ops.function(a, S, U, Vh, attributes)
     if FUNCTIONS[name].adjoint:
         Y = tf.linalg.adjoint(Y)
@@ -196,89 +199,89 @@ def _function(name, a, value, relative, errors, gap_policy, report):
 
 def low_rank(a, rank, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """The nearest matrix of rank at most `rank` (Eckart and Young): the leading triplets alone.  (..., m, n)"""
-    return _function("low_rank", a, rank, False, errors, gap_policy, report)
+    return _function("low_rank", a, rank, False, errors, gap_policy, batch_invariant, report)
 
 
 def polar(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """U @ Vh: the nearest matrix with orthonormal columns (rows, where m < n).  (..., m, n)"""
-    return _function("polar", a, None, False, errors, gap_policy, report)
+    return _function("polar", a, None, False, errors, gap_policy, batch_invariant, report)
 
 
 def nearest_rotation(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """The nearest rotation (determinant 1), for complex types the nearest special unitary matrix.  (..., n, n)"""
-    return _function("nearest_rotation", a, None, False, errors, gap_policy, report)
+    return _function("nearest_rotation", a, None, False, errors, gap_policy, batch_invariant, report)
 
 
 def soft_threshold(a, t, *, relative=False, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Singular values max(s - t, 0), (..., m, n): the proximal map of the nuclear norm.  `relative`: t is times s_1."""
-    return _function("soft_threshold", a, t, relative, errors, gap_policy, report)
+    return _function("soft_threshold", a, t, relative, errors, gap_policy, batch_invariant, report)
 
 
 def hard_threshold(a, t, *, relative=False, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Singular values s where s > t, else 0.  `relative`: t is in units of s_1.  (..., m, n)"""
-    return _function("hard_threshold", a, t, relative, errors, gap_policy, report)
+    return _function("hard_threshold", a, t, relative, errors, gap_policy, batch_invariant, report)
 
 
 def clip(a, t, *, relative=False, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Singular values min(s, t): the projection on the ball of the spectral norm.  `relative`: t is in units of s_1."""
-    return _function("clip", a, t, relative, errors, gap_policy, report)
+    return _function("clip", a, t, relative, errors, gap_policy, batch_invariant, report)
 
 
 def power(a, p, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Singular values s^p.  For p < 0, values of rounding noise give 0.  (..., m, n)"""
-    return _function("power", a, p, False, errors, gap_policy, report)
+    return _function("power", a, p, False, errors, gap_policy, batch_invariant, report)
 
 
 def pinv(a, rcond=None, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Pseudo-inverse, (..., n, m): 1/s where s > rcond s_1.  None: max(m, n) eps, at most sqrt(eps)."""
-    return _function("pinv", a, rcond, False, errors, gap_policy, report)
+    return _function("pinv", a, rcond, False, errors, gap_policy, batch_invariant, report)
 
 
 def whitening(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """(A^H A)^(-1/2), (..., n, n), zero on the null space: a @ whitening(a) has orthonormal columns."""
-    return _function("whitening", a, None, False, errors, gap_policy, report)
+    return _function("whitening", a, None, False, errors, gap_policy, batch_invariant, report)
 
 
 def sqrtm_gram(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """(A^H A)^(1/2), (..., n, n): the Hermitian factor of the polar decomposition."""
-    return _function("sqrtm_gram", a, None, False, errors, gap_policy, report)
+    return _function("sqrtm_gram", a, None, False, errors, gap_policy, batch_invariant, report)
 
 
 # ---- norms and determinants
 
 
-def _norm(name, kind, a, p, errors, gap_policy, report):
+def _norm(name, kind, a, p, errors, gap_policy, batch_invariant, report):
     """Under a tape the gradient is computed together with the value."""
     a, narrow = _wide(a)
-    attributes = Attributes(kind=kind, param=p, **gap_attributes(gap_policy))
+    attributes = Attributes(kind=kind, param=p, **shared_attributes(gap_policy, batch_invariant))
     value, _, info = ops.norm(a, None, attributes, ops.may_be_differentiated(), _raise_as(errors, name))
-    further = svd(a, False, gap_policy=gap_policy, report=True).report if report else None
+    further = svd(a, False, gap_policy=gap_policy, batch_invariant=batch_invariant, report=True).report if report else None
     return _finish(None, (value,), narrow, errors, info, further)
 
 
 def nuclear_norm(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Sum of the singular values, (...), real."""
-    return _norm("nuclear_norm", NUCLEAR, a, 1.0, errors, gap_policy, report)
+    return _norm("nuclear_norm", NUCLEAR, a, 1.0, errors, gap_policy, batch_invariant, report)
 
 
 def spectral_norm(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Largest singular value, (...), real."""
-    return _norm("spectral_norm", SPECTRAL, a, 1.0, errors, gap_policy, report)
+    return _norm("spectral_norm", SPECTRAL, a, 1.0, errors, gap_policy, batch_invariant, report)
 
 
 def schatten_norm(a, p, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """(sum of s_i^p)^(1/p), p > 0: (...), real.  p = 1: the nuclear norm, 2: Frobenius', inf: the spectral norm."""
     if p == np.inf:
-        return _norm("schatten_norm", SPECTRAL, a, 1.0, errors, gap_policy, report)
+        return _norm("schatten_norm", SPECTRAL, a, 1.0, errors, gap_policy, batch_invariant, report)
     p = check_number("schatten_norm: p", p)
     if p <= 0:
         raise ValueError(f"schatten_norm: p is {p}, must be > 0")
-    return _norm("schatten_norm", SCHATTEN, a, p, errors, gap_policy, report)
+    return _norm("schatten_norm", SCHATTEN, a, p, errors, gap_policy, batch_invariant, report)
 
 
 def logabsdet(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Sum of the logarithms of the singular values, (...): log |det A| where m = n; -inf for a singular matrix."""
-    return _norm("logabsdet", LOG_DETERMINANT, a, 1.0, errors, gap_policy, report)
+    return _norm("logabsdet", LOG_DETERMINANT, a, 1.0, errors, gap_policy, batch_invariant, report)
 
 
 def slogdet(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
@@ -287,9 +290,9 @@ def slogdet(a, *, errors="nan", gap_policy="default", report=False, batch_invari
     m, n = _extents(a)
     if m != n:
         raise ValueError(f"slogdet: the matrices are {m}-by-{n}, must be square")
-    attributes = Attributes(**gap_attributes(gap_policy))
+    attributes = Attributes(**shared_attributes(gap_policy, batch_invariant))
     sign, log_abs, info = ops.slogdet(a, attributes, _raise_as(errors, "slogdet"))
-    further = svd(a, False, gap_policy=gap_policy, report=True).report if report else None
+    further = svd(a, False, gap_policy=gap_policy, batch_invariant=batch_invariant, report=True).report if report else None
     return _finish(SlogdetResult, (sign, log_abs), narrow, errors, info, further)
 
 
@@ -318,7 +321,7 @@ def power_iteration(
     u, v, sigma, residual, info = ops.power_iteration(
         a, *_start(a, u, v), attributes, _raise_as(errors, "power_iteration")
     )
-    further = svd(a, False, gap_policy=gap_policy, report=True).report if report else None
+    further = svd(a, False, gap_policy=gap_policy, batch_invariant=batch_invariant, report=True).report if report else None
     return _finish(PowerIterationResult, (u, v, sigma, residual), narrow, errors, info, further)
 
 
@@ -329,5 +332,5 @@ def spectral_normalize(a, u, v=None, iterations=1, *, errors="nan", gap_policy="
     attributes = Attributes(iterations=check_iterations(iterations))
     start = _start(a, u, v)
     u, v, sigma, y, info = ops.spectral_normalize(a, *start, attributes, _raise_as(errors, "spectral_normalize"))
-    further = svd(a, False, gap_policy=gap_policy, report=True).report if report else None
+    further = svd(a, False, gap_policy=gap_policy, batch_invariant=batch_invariant, report=True).report if report else None
     return _finish(SpectralNormalizeResult, (y, u, v, sigma), narrow, errors, info, further)

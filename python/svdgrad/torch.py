@@ -18,7 +18,8 @@ Options of all functions:
   gap_policy      what gradients do where singular values are close: "default", "exact", "noise_floor", ("mask", x),
                   ("lorentz", x).  Without effect on a forward pass but for `report`.
   report          True: one more field `report`, see Report.
-  batch_invariant True promises that a matrix gives the same bits whatever the batch.  It does so today in any case.
+  batch_invariant True: a matrix gives the same bits whatever the size of the batch.  False: on the CPU one to a few
+                  matrices take the path that is fastest for them, so that their last bits may differ.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ from .options import (
     check_rank,
     describe_failures,
     function_attributes,
-    gap_attributes,
+    shared_attributes,
 )
 
 __all__ = [
@@ -201,8 +202,8 @@ def svd(a, full_matrices=True, compute_uv=True, *, rank=None, errors="nan", gap_
     if errors != "nan":
         check_errors(errors)
     if not compute_uv:
-        return _values("svd", a, low_type, rank or 0, errors, gap_policy, report)
-    rule = svd_rule(rank or 0, 1 if full_matrices else 0, gap_policy)
+        return _values("svd", a, low_type, rank or 0, errors, gap_policy, batch_invariant, report)
+    rule = svd_rule(rank or 0, 1 if full_matrices else 0, gap_policy, batch_invariant)
     outputs = apply(rule, a, with_info=errors != "nan")
     if errors == "nan" and not report and low_type is None:
         return SVDResult(outputs[1], outputs[0], outputs[2])
@@ -210,8 +211,8 @@ def svd(a, full_matrices=True, compute_uv=True, *, rank=None, errors="nan", gap_
     return _finish("svd", SVDResult, (U, S, Vh), errors, outputs[-1], _report(rule, a) if report else None)
 
 
-def _values(name, a, low_type, rank, errors, gap_policy, report):
-    rule = values_rule(rank, gap_policy)
+def _values(name, a, low_type, rank, errors, gap_policy, batch_invariant, report):
+    rule = values_rule(rank, gap_policy, batch_invariant)
     if _needs_derivative(a):
         outputs = apply(rule, a, with_info=errors != "nan")
         if errors == "nan" and not report and low_type is None:
@@ -226,23 +227,24 @@ def svdvals(a, *, rank=None, errors="nan", gap_policy="default", report=False, b
     """Singular values of each matrix, (..., k), in descending order.  Less work than svd() where no gradient is wanted."""
     a, low_type = _matrices(a)
     rank = 0 if rank is None else check_rank(rank, *a.shape[-2:])
-    return _values("svdvals", a, low_type, rank, check_errors(errors), gap_policy, report)
+    return _values("svdvals", a, low_type, rank, check_errors(errors), gap_policy, batch_invariant, report)
 
 
 # ---- functions of the singular values
 
 
 @cached
-def _function_rule_of(name, m, n, value, relative, gap_policy):
-    return function_rule(Attributes(**function_attributes(name, m, n, value, relative), **gap_attributes(gap_policy)))
+def _function_rule_of(name, m, n, value, relative, gap_policy, batch_invariant):
+    shared = shared_attributes(gap_policy, batch_invariant)
+    return function_rule(Attributes(**function_attributes(name, m, n, value, relative), **shared))
 
 
-def _function(name, a, value, relative, errors, gap_policy, report):
+def _function(name, a, value, relative, errors, gap_policy, batch_invariant, report):
     a, low_type = _matrices(a)
     check_errors(errors)
     if isinstance(value, Tensor):
         value = value.item()
-    rule = _function_rule_of(name, *a.shape[-2:], value, relative, gap_policy)
+    rule = _function_rule_of(name, *a.shape[-2:], value, relative, gap_policy, batch_invariant)
     outputs = apply(rule, a, with_info=errors != "nan")
     Y = outputs[0].mH if FUNCTIONS[name].adjoint else outputs[0]
     return _finish(name, None, _back((Y,), low_type), errors, outputs[-1], _report(rule, a) if report else None)
@@ -250,67 +252,67 @@ def _function(name, a, value, relative, errors, gap_policy, report):
 
 def low_rank(a, rank, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """The nearest matrix of rank at most `rank` (Eckart and Young): the leading triplets alone.  (..., m, n)"""
-    return _function("low_rank", a, rank, False, errors, gap_policy, report)
+    return _function("low_rank", a, rank, False, errors, gap_policy, batch_invariant, report)
 
 
 def polar(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """U @ Vh: the nearest matrix with orthonormal columns (rows, where m < n).  (..., m, n)"""
-    return _function("polar", a, None, False, errors, gap_policy, report)
+    return _function("polar", a, None, False, errors, gap_policy, batch_invariant, report)
 
 
 def nearest_rotation(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """The nearest rotation (determinant 1), for complex types the nearest special unitary matrix.  (..., n, n)"""
-    return _function("nearest_rotation", a, None, False, errors, gap_policy, report)
+    return _function("nearest_rotation", a, None, False, errors, gap_policy, batch_invariant, report)
 
 
 def soft_threshold(a, t, *, relative=False, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Singular values max(s - t, 0): the proximal map of the nuclear norm.  `relative`: t is in units of s_1.  (..., m, n)"""
-    return _function("soft_threshold", a, t, relative, errors, gap_policy, report)
+    return _function("soft_threshold", a, t, relative, errors, gap_policy, batch_invariant, report)
 
 
 def hard_threshold(a, t, *, relative=False, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Singular values s where s > t, else 0.  `relative`: t is in units of s_1.  (..., m, n)"""
-    return _function("hard_threshold", a, t, relative, errors, gap_policy, report)
+    return _function("hard_threshold", a, t, relative, errors, gap_policy, batch_invariant, report)
 
 
 def clip(a, t, *, relative=False, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Singular values min(s, t): the projection on the ball of the spectral norm.  `relative`: t is in units of s_1."""
-    return _function("clip", a, t, relative, errors, gap_policy, report)
+    return _function("clip", a, t, relative, errors, gap_policy, batch_invariant, report)
 
 
 def power(a, p, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Singular values s^p.  For p < 0, values of rounding noise give 0.  (..., m, n)"""
-    return _function("power", a, p, False, errors, gap_policy, report)
+    return _function("power", a, p, False, errors, gap_policy, batch_invariant, report)
 
 
 def pinv(a, rcond=None, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Pseudo-inverse, (..., n, m): 1/s where s > rcond s_1.  None: max(m, n) eps, at most sqrt(eps)."""
-    return _function("pinv", a, rcond, False, errors, gap_policy, report)
+    return _function("pinv", a, rcond, False, errors, gap_policy, batch_invariant, report)
 
 
 def whitening(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """(A^H A)^(-1/2), (..., n, n), zero on the null space: a @ whitening(a) has orthonormal columns."""
-    return _function("whitening", a, None, False, errors, gap_policy, report)
+    return _function("whitening", a, None, False, errors, gap_policy, batch_invariant, report)
 
 
 def sqrtm_gram(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """(A^H A)^(1/2), (..., n, n): the Hermitian factor of the polar decomposition."""
-    return _function("sqrtm_gram", a, None, False, errors, gap_policy, report)
+    return _function("sqrtm_gram", a, None, False, errors, gap_policy, batch_invariant, report)
 
 
 # ---- norms and determinants
 
 
-def _norm(name, kind, a, p, errors, gap_policy, report):
+def _norm(name, kind, a, p, errors, gap_policy, batch_invariant, report):
     a, low_type = _matrices(a)
     check_errors(errors)
-    rule = norm_rule(name, kind, p, gap_policy)
+    rule = norm_rule(name, kind, p, gap_policy, batch_invariant)
     if _needs_derivative(a):
         outputs = apply(rule, a, with_info=errors != "nan")
     else:
         operators = PUBLIC if torch.compiler.is_compiling() else FAST
         outputs = operators.norm(a, absent(a), 0, *rule.arguments)
-    further = _report(svd_rule(0, 0, gap_policy), a) if report else None
+    further = _report(svd_rule(0, 0, gap_policy, batch_invariant), a) if report else None
     return _finish(name, None, _back(outputs[:1], low_type), errors, outputs[-1], further)
 
 
@@ -320,27 +322,27 @@ def _needs_derivative(a):
 
 def nuclear_norm(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Sum of the singular values, (...), real.  At a kink the gradient is the subgradient of least norm."""
-    return _norm("nuclear_norm", NUCLEAR, a, 1.0, errors, gap_policy, report)
+    return _norm("nuclear_norm", NUCLEAR, a, 1.0, errors, gap_policy, batch_invariant, report)
 
 
 def spectral_norm(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Largest singular value, (...), real.  At a kink the gradient is the subgradient of least norm."""
-    return _norm("spectral_norm", SPECTRAL, a, 1.0, errors, gap_policy, report)
+    return _norm("spectral_norm", SPECTRAL, a, 1.0, errors, gap_policy, batch_invariant, report)
 
 
 def schatten_norm(a, p, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """(sum of s_i^p)^(1/p), p > 0: (...), real.  p = 1 is the nuclear norm, 2 the Frobenius norm, infinity the spectral."""
     if p == math.inf:
-        return _norm("spectral_norm", SPECTRAL, a, 1.0, errors, gap_policy, report)
+        return _norm("spectral_norm", SPECTRAL, a, 1.0, errors, gap_policy, batch_invariant, report)
     p = check_number("schatten_norm: p", p)
     if p <= 0:
         raise ValueError(f"schatten_norm: p is {p}, must be > 0")
-    return _norm("schatten_norm", SCHATTEN, a, p, errors, gap_policy, report)
+    return _norm("schatten_norm", SCHATTEN, a, p, errors, gap_policy, batch_invariant, report)
 
 
 def logabsdet(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
     """Sum of the logarithms of the singular values, (...): log |det A| where m = n; -inf for a singular matrix."""
-    return _norm("logabsdet", LOG_DETERMINANT, a, 1.0, errors, gap_policy, report)
+    return _norm("logabsdet", LOG_DETERMINANT, a, 1.0, errors, gap_policy, batch_invariant, report)
 
 
 def slogdet(a, *, errors="nan", gap_policy="default", report=False, batch_invariant=False):
@@ -348,8 +350,8 @@ def slogdet(a, *, errors="nan", gap_policy="default", report=False, batch_invari
     a, low_type = _matrices(a)
     if a.shape[-1] != a.shape[-2]:
         raise ValueError(f"slogdet: the matrices are {a.shape[-2]}-by-{a.shape[-1]}, must be square")
-    outputs = apply(determinant_rule(gap_policy), a, with_info=errors != "nan")
-    further = _report(svd_rule(0, 0, gap_policy), a) if report else None
+    outputs = apply(determinant_rule(gap_policy, batch_invariant), a, with_info=errors != "nan")
+    further = _report(svd_rule(0, 0, gap_policy, batch_invariant), a) if report else None
     return _finish("slogdet", SlogdetResult, _back(outputs[:2], low_type), check_errors(errors), outputs[-1], further)
 
 
@@ -373,7 +375,7 @@ def power_iteration(a, u, v=None, iterations=1, *, errors="nan", gap_policy="def
     rule = PowerIteration(Attributes(iterations=check_iterations(iterations)))
     outputs = apply(rule, a, *_start(a, u, v), with_info=errors != "nan")
     sigma, u, v, residual = _back(outputs[:4], low_type)
-    further = _report(svd_rule(0, 0, gap_policy), a) if report else None
+    further = _report(svd_rule(0, 0, gap_policy, batch_invariant), a) if report else None
     return _finish("power_iteration", PowerIterationResult, (u, v, sigma, residual), check_errors(errors), outputs[-1], further)
 
 
@@ -387,5 +389,5 @@ def spectral_normalize(a, u, v=None, iterations=1, *, errors="nan", gap_policy="
     rule = SpectralNormalize(Attributes(iterations=check_iterations(iterations)))
     outputs = apply(rule, a, *_start(a, u, v), with_info=errors != "nan")
     y, sigma, u, v = _back(outputs[:4], low_type)
-    further = _report(svd_rule(0, 0, gap_policy), a) if report else None
+    further = _report(svd_rule(0, 0, gap_policy, batch_invariant), a) if report else None
     return _finish("spectral_normalize", SpectralNormalizeResult, (y, u, v, sigma), check_errors(errors), outputs[-1], further)
