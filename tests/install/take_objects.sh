@@ -9,14 +9,15 @@ shift
 object='' source='' last=''
 for argument in "$@"; do
   [ "$last" != -o ] || object=$argument
-  case $argument in */inst_*.cu | */src/cpu/simd/*.c) source=$argument ;; esac
+  case $argument in */inst_*.cu) source=$argument ;; esac
   last=$argument
 done
-case $source in
-*.cu) taken=$build/cuda_kernels/$(basename "$source").o ;;
-*) taken=$build/CMakeFiles/${object#*CMakeFiles/} ;;
+taken=''
+case $source,$object in
+*.cu,*.o) taken=$build/cuda_kernels/$(basename "$source").o ;;
+*/svdgrad_lanes_*.o) taken=$build/CMakeFiles/${object#*CMakeFiles/} ;;
 esac
-[ -n "$object" ] && [ -n "$source" ] && [ -f "$taken" ] || exec "$@"
+[ -f "$taken" ] || exec "$@"
 for argument in "$@"; do # the same ones, but that only the list of headers is made
   shift
   case $argument in
