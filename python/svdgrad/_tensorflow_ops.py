@@ -16,7 +16,17 @@ import numpy as np
 import tensorflow as tf
 
 from .gradients import POWER, function_jvp_formula, norm_gradient_formula, svd_vjp_formula
-from .options import LOG_DETERMINANT, NUCLEAR, REPORT_BYTES, SCHATTEN, SPECTRAL, UVH, Attributes
+from .options import (
+    INTEGER_NAMES,
+    LOG_DETERMINANT,
+    NUCLEAR,
+    REAL_NAMES,
+    REPORT_BYTES,
+    SCHATTEN,
+    SPECTRAL,
+    UVH,
+    Attributes,
+)
 
 
 def _load():
@@ -47,14 +57,13 @@ _ROWS = {
 _LIBRARY = _load()
 REAL = {tf.float32: tf.float32, tf.float64: tf.float64, tf.complex64: tf.float32, tf.complex128: tf.float64}
 _OPS = {name: getattr(_LIBRARY, "svdgrad_" + name) for name in _ROWS}
-_INTEGERS, _REALS = Attributes._fields[:8], Attributes._fields[8:]
 
 
 @lru_cache(maxsize=4096)
 def _options(attributes, absent_inputs, absent_outputs, raise_as, gives_v=0):
     """The attribute `options` of an op, see csrc/tf_ops.c."""
-    values = [f"{name}={value}" for name, value in zip(_INTEGERS, attributes.integers()) if value]
-    for name, value in zip(_REALS, attributes.reals()):
+    values = [f"{name}={value}" for name, value in zip(INTEGER_NAMES, attributes.integers()) if value]
+    for name, value in zip(REAL_NAMES, attributes.reals()):
         fraction, exponent = math.frexp(value)
         if value:
             values.append(f"{name}={int(fraction * 2**53)}*2^{exponent - 53}")

@@ -16,7 +16,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import batching, mlir
 from jax.sharding import PartitionSpec
 
-from .options import REPORT_BYTES, UVH, Attributes
+from .options import INTEGER_NAMES, REPORT_BYTES, UVH, Attributes
 
 ir = mlir.ir
 
@@ -24,7 +24,6 @@ ir = mlir.ir
 A, S, U, VH, Y, LEFT, RIGHT, REAL, NUMBER, INFO, REPORT = range(11)
 _MOST_OPERANDS = 14  # MOST_INPUTS + MOST_OUTPUTS
 _TYPES = {np.dtype(t): i for i, t in enumerate("fdFD")}
-_INTEGERS = Attributes._fields[:9]
 
 
 def _open():
@@ -178,7 +177,7 @@ def _backend_config(attributes, inputs, outputs, raises, function):
     config = {"inputs": ir.IntegerAttr.get(i64, inputs), "outputs": ir.IntegerAttr.get(i64, outputs)}
     for name, value in attributes._asdict().items():
         if value:
-            config[name] = ir.IntegerAttr.get(i64, value) if name in _INTEGERS else ir.FloatAttr.get(f64, value)
+            config[name] = ir.IntegerAttr.get(i64, value) if name in INTEGER_NAMES else ir.FloatAttr.get(f64, value)
     if raises:
         config["raise"] = ir.IntegerAttr.get(i64, 1)
         config["function"] = ir.StringAttr.get(function)

@@ -43,14 +43,18 @@ class Attributes(NamedTuple):
         return Attributes(gap_policy=self.gap_policy, gap_param=self.gap_param, batch_invariant=self.batch_invariant)
 
     def integers(self) -> tuple[int, ...]:
-        return self[:9]
+        return self[:INTEGERS]
 
     def reals(self) -> tuple[float, ...]:
-        return self[9:]
+        return self[INTEGERS:]
 
     def packed(self) -> bytes:
         """As struct attributes of csrc/common.h."""
         return struct.pack("9q3d", *self)
+
+
+INTEGERS = 9  # fields of Attributes that are integers, the first ones
+INTEGER_NAMES, REAL_NAMES = Attributes._fields[:INTEGERS], Attributes._fields[INTEGERS:]
 
 
 class Function(NamedTuple):
