@@ -170,7 +170,7 @@ def tf_svd(tensor, full_matrices=False, compute_uv=True, name=None):
     if not compute_uv:
         return svdvals(tensor)
     a, narrow = _wide(tensor, "tensor")
-    s, u, v = ops.svd_with_v(a, _svd_attributes(bool(full_matrices), 0, "default"))
+    s, u, v = ops.svd_with_v(a, _svd_attributes(bool(full_matrices), 0, "default", False))
     return (s, u, v) if narrow is None else tuple(tf.cast(x, narrow) for x in (s, u, v))
 
 
