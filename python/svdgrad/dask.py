@@ -6,8 +6,8 @@ results are Dask arrays and named tuples of them, and nothing is computed before
 (..., m, n); the last two dimensions are merged into one chunk where they have several.  Chunks of the batch are
 independent: no worker sends anything to another.
 
-A matrix gives the same bits in any chunk where `batch_invariant` is True.  A worker of several threads runs several
-chunks at a time, each with the threads of SVDGRAD_NUM_THREADS: set it to 1 there (`nthreads` workers' threads do the rest).
+A matrix gives the same bits in chunks of any size where `batch_invariant` is True.  A Dask worker with several threads
+computes several chunks at a time, and each of them takes SVDGRAD_NUM_THREADS threads of the library: set that to 1 there.
 
 Options of all functions: see svdgrad.numpy.  errors="raise": the error comes from compute() and names the matrix by its
 place in its chunk.
