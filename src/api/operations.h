@@ -21,8 +21,8 @@ extern const int operation_count;
 /* What a call with this batch needs; SIZE_MAX if too many. */
 size_t operation_bytes(const context_t *context, svdgrad_op_t op, const problem_t *p);
 
-/* What svdgrad_workspace_size() says: enough for every smaller batch too, also where AUTO takes other algorithms for it.  At most a constant plus a fixed
- * number for each matrix. */
+/* What svdgrad_workspace_size() says: enough for every smaller batch too, also where AUTO takes other algorithms for it.
+ * At most a constant plus a fixed number for each matrix. */
 size_t operation_workspace(const context_t *context, svdgrad_op_t op, const problem_t *p);
 
 #endif
