@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad as _forward_ad
 
-from ._torch_ops import FAST, PUBLIC, RAW
+from ._torch_ops import FAST, PUBLIC, RAW, arguments_of
 
 # ---- rules of differentiation
 #
@@ -24,7 +24,12 @@ class Operation:
     """A function of the matrices tensors[0]; the other tensors have no derivative."""
 
     has_info = True
+    has_second = False  # a second derivative by an operation of its own
     report = None
+
+    def __init__(self, attributes):
+        self.attributes = attributes
+        self.arguments = arguments_of(attributes)  # of the operators
 
     def pull(self, saved, grads):
         if is_plain() and not torch.is_grad_enabled():

@@ -9,7 +9,7 @@ import torch
 
 from . import gradients
 from ._torch_autograd import Operation, apply
-from ._torch_ops import ALL, FAST, RAW, ROWS, absent, arguments_of, given, real_type
+from ._torch_ops import ALL, FAST, RAW, ROWS, absent, given, real_type
 from .options import Attributes, shared_attributes
 
 # ---- torch's operations for the formulas of gradients.py
@@ -46,8 +46,7 @@ class _Svd(Operation):
     count = shown = 3
 
     def __init__(self, attributes):
-        self.attributes = attributes
-        self.arguments = arguments_of(attributes)
+        super().__init__(attributes)
         self.has_second = not attributes.rank and not attributes.full_matrices
 
     def run(self, op, a):
@@ -125,11 +124,9 @@ class _Function(Operation):
     """A -> Y, S, U, Vh, info."""
 
     count = shown = 1
-    has_second = False
 
     def __init__(self, attributes):
-        self.attributes = attributes
-        self.arguments = arguments_of(attributes)
+        super().__init__(attributes)
         self.is_self_adjoint = not attributes.form and not attributes.relative
 
     def run(self, op, a):
@@ -176,11 +173,10 @@ class _Norm(Operation):
     """A -> value, gradient, info."""
 
     count = shown = 1
-    has_second = False
 
     def __init__(self, name, attributes):
-        self.name, self.attributes = name, attributes
-        self.arguments = arguments_of(attributes)
+        super().__init__(attributes)
+        self.name = name
 
     def run(self, op, a):
         return op.norm(a, absent(a), ALL, *self.arguments)
@@ -213,11 +209,6 @@ class _Determinant(Operation):
     """A -> sign, log |det A|, info."""
 
     count = shown = 2
-    has_second = False
-
-    def __init__(self, attributes):
-        self.attributes = attributes
-        self.arguments = arguments_of(attributes)
 
     def run(self, op, a):
         nothing = absent(a)
@@ -263,11 +254,6 @@ class PowerIteration(Operation):
     """A, u, v -> sigma, u, v, residual, info; u and v are held in the derivative."""
 
     count, shown = 1, 4
-    has_second = False
-
-    def __init__(self, attributes):
-        self.attributes = attributes
-        self.arguments = arguments_of(attributes)
 
     def run(self, op, a, u, v):
         u, v, sigma, residual, info = op.power_iteration(a, u, v, ALL, *self.arguments)
@@ -294,11 +280,6 @@ class SpectralNormalize(Operation):
     """A, u, v -> y, sigma, u, v, info; u and v are held in the derivative."""
 
     count, shown = 2, 4
-    has_second = False
-
-    def __init__(self, attributes):
-        self.attributes = attributes
-        self.arguments = arguments_of(attributes)
 
     def run(self, op, a, u, v):
         u, v, sigma, _, y, info = op.spectral_normalize(a, u, v, 0, *self.arguments)
