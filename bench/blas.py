@@ -108,7 +108,7 @@ KINDS = {"blas": OpenBlas, "libmkl_rt": Mkl, "libtorch_cpu": Mkl, "libblis": Bli
 
 
 def loaded(part):
-    """Those in this process whose path has that part; of "" all but NumPy's own, which is in every process of the bench."""
+    """Those in this process whose path has that part; of "" all but NumPy's own, which every process has."""
     with open("/proc/self/maps", encoding="utf-8") as file:
         paths = sorted({line.split()[-1] for line in file if ".so" in line})
     found = []

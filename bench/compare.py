@@ -4,8 +4,8 @@
 
 Every peer is a process of its own (peers.py) and gets the same matrices.  One repetition is one run of every peer, so
 that a disturbance meets all of them; medians are printed.  A peer that needs more than the limit for one repetition
-gets a smaller batch (column batch); one that is missing, or whose BLAS picked kernels for other processors (blas.py), is
-named on standard error and left out.
+gets a smaller batch (column batch); one that is missing, or whose BLAS picked kernels for other processors (blas.py),
+is named on standard error and left out.
 """
 import argparse
 import contextlib
@@ -38,8 +38,8 @@ SHAPES = [(100000, 3, 3), (10000, 8, 8), (10000, 9, 9), (4096, 16, 16), (2048, 3
 FUNCTION_SHAPES = [(100000, 3, 3), (10000, 8, 8), (2048, 32, 32), (64, 128, 100)]
 NORMALIZE_SHAPES = [(10000, 16, 16), (1, 1024, 1024), (1, 4096, 4096)]
 SQUARES = [2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256]
-FEW_SHAPES = [(10000, 3), (3, 10000), (2000, 16), (16, 2000), (500, 64), (64, 500), (96, 96), (64, 64), (32, 32), (16, 16),
-              (8, 8), (3, 3)]
+FEW_SHAPES = [(10000, 3), (3, 10000), (2000, 16), (16, 2000), (500, 64), (64, 500), (96, 96), (64, 64), (32, 32),
+              (16, 16), (8, 8), (3, 3)]
 FEW_BATCHES = [1, 2, 4, 8, 16]
 ALL = list(peers.PEERS)
 OTHERS = [name for name in ALL if not name.startswith("svdgrad")]
@@ -297,8 +297,8 @@ def sweep(options):
     yield ["svdgrad", "svdgrad-vendor"], 1, cases, ["svd", "svdvals"]
 
 
-SUITES = {"shapes": shapes, "few": few, "squares": squares, "batches": batches, "threads": threads, "functions": functions,
-          "sweep": sweep}
+SUITES = {"shapes": shapes, "few": few, "squares": squares, "batches": batches, "threads": threads,
+          "functions": functions, "sweep": sweep}
 
 
 def run_suite(name, options, out):

@@ -9,7 +9,7 @@ peers_python.py) with:
   version              words for the results
   load(A, G)           takes the batch
   run(op)              what is timed; returns the results
-  repeat(op, calls)    if there is one, the same many times, which a loop in C does without the cost of a call from Python
+  repeat(op, calls)    if there is one, the same many times, by a loop in C: without the cost of a call from Python
   arrays(results)      if they are no arrays yet
   set_threads(count)   of its BLAS, if that is not what blas.py finds; asked for where choose_blas_threads is true
   blas                 part of the path of its BLAS, if it has one ("": what svdgrad was built with)

@@ -114,8 +114,8 @@ class AoclLoop(Loop):
 
 class MklBatched(MklLoop):
     """gesvda_batch_strided with the full rank, on threads of MKL; it computes vectors.  It is right for rows >= columns:
-    wide matrices are transposed, by taking a row-major one for a column-major one.  It wants U as far apart as if they
-    were square; the memory between them is never touched."""
+    wide matrices are transposed, by taking row-major ones for column-major ones.  It wants each U as far from the next
+    as if they were square; the memory between them is never touched."""
 
     name, ops = "mkl-batched", ("svd",)
 

@@ -228,7 +228,7 @@ class Faer:
         from rstsr_faer import api
 
         self.api = api
-        self.version = f"faer through rstsr-faer-py {version('rstsr-faer-py')}, kernels: chosen by pulp, cannot be asked"
+        self.version = f"faer through rstsr-faer-py {version('rstsr-faer-py')}, kernels: cannot be asked"
 
     def load(self, A, G):
         self.A = self.api.from_dlpack(numpy.array(A))

@@ -181,7 +181,8 @@ def functions(directory):
             axes.plot(*zip(*points) if points else ([], []), dash, color=f"C{ops.index(op)}", marker="o", markersize=4,
                       label=op if dash == "-" else None)
         axes.plot([], [], "--", color="grey", label="composed")
-        axes.set(yscale="log", title=f"value and gradient, {dtype}, one thread", ylabel="times as fast as the fastest other")
+        axes.set(yscale="log", title=f"value and gradient, {dtype}, one thread",
+                 ylabel="times as fast as the fastest other")
         axes.set_xticks(range(len(shapes)), [f"{m}x{n}" for m, n in shapes])
         plain_ticks(axes)
     save(figure, directory, "cpu_functions.png", comments, pair[0])

@@ -93,8 +93,8 @@ def times(rows, op, threads):
         lines.append([f"{max(r['batch'] for r in here)} x {m} x {n}"] +
                      [pairs([row for row in here if row["peer"] == name], cell) for name in names] +
                      [" / ".join(fastest_text([r for r in here if r["dtype"] == dtype]) for dtype in ("f32", "f64"))])
-    table(f"{op}, {threads_text(threads)}: µs per matrix, f32 / f64, the fastest in bold; the fastest of the others, and "
-          "its time over ours", ["batch x m x n", *names, "fastest other"], lines)
+    table(f"{op}, {threads_text(threads)}: µs per matrix, f32 / f64, the fastest in bold; the fastest of the others, "
+          "and its time over ours", ["batch x m x n", *names, "fastest other"], lines)
 
 
 def accuracies(rows):
@@ -164,8 +164,8 @@ def few(rows):
         lines = [[f"{batch} x {m} x {n}"] + [cell for dtype in ("f32", "f64")
                                              for cell in few_cells(found.get((op, count, m, n, batch, dtype), []))]
                  for m, n, batch in dict.fromkeys((row["m"], row["n"], row["batch"]) for row in rows)]
-        table(f"A few matrices: {op}, {threads_text(count)}: µs per matrix; the fastest of the others, and its time over "
-              "ours", ["batch x m x n", *heads], lines)
+        table(f"A few matrices: {op}, {threads_text(count)}: µs per matrix; the fastest of the others, and its time "
+              "over ours", ["batch x m x n", *heads], lines)
     lost(found)
 
 
@@ -182,8 +182,8 @@ def lost(found):
         print(f"\nIn all {len(found)} rows nobody is faster than svdgrad by more than a tenth.")
         return
     table(f"Rows in which another is faster by more than a tenth: {len(losses)} of {len(found)}",
-          ["operation", "threads", "element type", "batch x m x n", "fastest", "its time over ours", "ours, µs", "its, µs",
-           "its error over eps"],
+          ["operation", "threads", "element type", "batch x m x n", "fastest", "its time over ours", "ours, µs",
+           "its, µs", "its error over eps"],
           [line for _, line in sorted(losses, key=lambda loss: loss[0])])
 
 
@@ -194,7 +194,8 @@ def small_accuracy(rows):
         here = [row for row in rows if (row["batch"], row["threads"]) == (batch, count)]
         table(f"svd of {batch} x 3 x 3, f32, {threads_text(count)}: worst error of the factors beside the time",
               ["peer", "µs per matrix", "error over eps (a good one is of order 1)"],
-              [[row["peer"], number(row["us"]), f"{row['accuracy']:.3g}"] for row in sorted(here, key=lambda r: r["us"])])
+              [[row["peer"], number(row["us"]), f"{row['accuracy']:.3g}"]
+               for row in sorted(here, key=lambda r: r["us"])])
 
 
 def slower(rows):
