@@ -70,7 +70,7 @@ class Process:
             environment[variable] = str(threads)
         environment["OPENBLAS_NUM_THREADS"] = "1"  # what would rather have more says so in its class
         environment.update(getattr(peers.PEERS[name], "environment", {}), **variables)
-        command = [sys.executable, peers.__file__, name, options.build, str(threads)]
+        command = [sys.executable, peers.__file__, name, options.build, str(threads), options.clock]
         # Some libraries count the cores, whatever they are told.
         one_core = functools.partial(os.sched_setaffinity, 0, {max(os.sched_getaffinity(0))})
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -337,6 +337,8 @@ def comments(options):
     yield time.strftime("date: %Y-%m-%d %H:%M UTC", time.gmtime())
     yield f"machine: {processor()}, {options.cores} cores, {simd}, {platform.system()} {platform.machine()}"
     yield f"load when it began: {os.getloadavg()[0]:.2f}"
+    if options.clock != "perf_counter":
+        yield f"clock: {options.clock}"
     if options.note:
         yield f"note: {options.note}"
     yield f"command: compare.py {' '.join(sys.argv[1:])}"
@@ -375,6 +377,9 @@ def arguments():
     parser.add_argument("--reps", type=int, help="repetitions of which the median is printed; default 5")
     parser.add_argument("--limit", type=float, help="seconds of one repetition; default 0.15")
     parser.add_argument("--output", help="directory of the CSV files; default bench/results")
+    parser.add_argument("--clock", choices=["perf_counter", "process_time"], default="perf_counter",
+                        help="of Python's time; process_time is the time that a peer had the processor, for one thread on "
+                             "a loaded machine")
     parser.add_argument("--note", help="a remark that goes into the results: what else the machine did")
     parser.add_argument("--build", default=os.path.join(ROOT, "build", "release"), help="where svdgrad was built")
     options = parser.parse_args()

@@ -65,7 +65,8 @@ def memory(field):
 
 
 class Worker:
-    def __init__(self, name, build, threads):
+    def __init__(self, name, build, threads, clock):
+        self.clock = getattr(time, clock)
         self.peer = PEERS[name](build, threads)
         part = getattr(self.peer, "blas", None)
         self.libraries = [] if part is None else blas.loaded(part)
@@ -95,13 +96,13 @@ class Worker:
         self.set_threads(blas_threads)
         if calls > 1:
             self.peer.run(op)  # the peers before have left their matrices in the caches: not timed where it would show
-        start = time.perf_counter()
+        start = self.clock()
         if hasattr(self.peer, "repeat"):
             self.peer.repeat(op, calls)
         else:
             for _ in range(calls):
                 self.peer.run(op)
-        return (time.perf_counter() - start) / calls
+        return (self.clock() - start) / calls
 
     def warm(self, op):
         """The first run (where compilers and allocators do their work), its accuracy and the time of a second one."""
@@ -130,11 +131,12 @@ class Worker:
         return {"peak": memory("VmHWM") - before, "operands": known[0], "work": known[1]}
 
 
-def serve(name, build, threads):
+def serve(name, build, threads, clock):
+    """clock: the function of `time` that is read, perf_counter or process_time."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints is no answer
     try:
-        worker = Worker(name, build, threads)
+        worker = Worker(name, build, threads, clock)
     except Exception as error:  # not installed, or not for this machine: said, and compare.py goes on without it
         print(json.dumps({"error": f"{type(error).__name__}: {error}".splitlines()[0]}), file=answers, flush=True)
         return
@@ -149,4 +151,4 @@ def serve(name, build, threads):
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    serve(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])

@@ -113,7 +113,7 @@ class AoclLoop(Loop):
 
 
 class MklBatched(MklLoop):
-    """gesvda_batch_strided with the full rank, on threads of MKL; it computes vectors.  It is right for rows >= columns:
+    """gesvda_batch_strided with the full rank, on threads of MKL; with vectors.  It is right for rows >= columns:
     wide matrices are transposed, by taking row-major ones for column-major ones.  It wants each U as far from the next
     as if they were square; the memory between them is never touched."""
 
