@@ -15,6 +15,7 @@ GRADIENT_TARGETS = {3: 20, 8: 20, 9: 20, 16: 8, 32: 5, 64: 2}
 NUMBERS = {"us_per_matrix": "us", "us_spread": "spread", "speedup_vs_gesdd_loop": "speedup",
            "speedup_vs_vendor": "vendor_speedup", "accuracy_ratio": "accuracy", "over_ours": "over_ours"}
 INACCURATE = 100  # error over eps; LAPACK's are below 10
+DEAR = 2  # times that batch_invariant may take
 LOST = 0.9  # of the fastest peer's time over ours: below, the row is listed
 WHOLE = ("m", "n", "batch", "threads", "operand_bytes", "workspace_bytes", "peak_bytes")
 
@@ -167,6 +168,7 @@ def few(rows):
         table(f"A few matrices: {op}, {threads_text(count)}: µs per matrix; the fastest of the others, and its time "
               "over ours", ["batch x m x n", *heads], lines)
     lost(found)
+    dear(found)
 
 
 def lost(found):
@@ -185,6 +187,20 @@ def lost(found):
           ["operation", "threads", "element type", "batch x m x n", "fastest", "its time over ours", "ours, µs",
            "its, µs", "its error over eps"],
           [line for _, line in sorted(losses, key=lambda loss: loss[0])])
+
+
+def dear(found):
+    """The rows in which batch_invariant takes more than twice the time, the worst first."""
+    rows = [row for here in found.values() for row in here
+            if row["peer"] == "svdgrad-invariant" and row["over_ours"] > DEAR]
+    total = sum(row["peer"] == "svdgrad-invariant" for here in found.values() for row in here)
+    if not rows:
+        print(f"\nIn none of {total} rows batch_invariant takes more than {DEAR} times as long.")
+        return
+    table(f"Rows in which batch_invariant takes more than {DEAR} times as long: {len(rows)} of {total}",
+          ["operation", "threads", "element type", "batch x m x n", "times"],
+          [[row["op"], threads_text(row["threads"]), row["dtype"], f"{row['batch']} x {row['m']} x {row['n']}",
+            f"{row['over_ours']:.2f}"] for row in sorted(rows, key=lambda row: -row["over_ours"])])
 
 
 def small_accuracy(rows):

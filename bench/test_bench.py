@@ -75,10 +75,20 @@ class Fastest(unittest.TestCase):
         self.assertEqual(report.fastest_text(rows), "warp 0.50 (error 4.9e+04)")
         self.assertEqual(report.fastest_text([rows[0], row("warp", 1, accuracy=9)]), "warp 0.50")
 
-    def lost(self, *rows):
+    def printed(self, show, rows):
         with contextlib.redirect_stdout(io.StringIO()) as text:
-            report.lost(report.problems(rows))
+            show(report.problems(rows))
         return text.getvalue()
+
+    def lost(self, *rows):
+        return self.printed(report.lost, rows)
+
+    def test_rows_where_batch_invariant_is_dear(self):
+        text = self.printed(report.dear, [row("svdgrad", 1, 1), row("svdgrad-invariant", 3, 3),
+                                          row("svdgrad-invariant", 1.5, 1.5, batch=8)])
+        self.assertIn("1 of 2", text)
+        self.assertIn("| 3.00 |", text)
+        self.assertIn("In none of 1 rows", self.printed(report.dear, [row("svdgrad-invariant", 2, 2)]))
 
     def test_lost_rows_are_listed_the_worst_first(self):
         text = self.lost(row("svdgrad", 2), row("numpy", 1.7), row("svdgrad", 9, batch=16), row("jax", 3, batch=16),
