@@ -97,8 +97,16 @@ class Fastest(unittest.TestCase):
         self.assertLess(text.index("16 x 3 x 3"), text.index("| 1 x 3 x 3"))
         self.assertNotIn("4 x 3 x 3", text)
 
+    def test_those_that_give_up_accuracy_have_a_table_of_their_own(self):
+        text = self.lost(row("svdgrad", 2), row("mkl-batched", 0.2), row("numpy", 1),
+                         row("svdgrad", 9, batch=16), row("mkl-batched", 10, batch=16, accuracy=1e5))
+        of_lapack, careless = text.split("gives up accuracy")
+        self.assertIn("| numpy | 0.50 |", of_lapack)
+        self.assertNotIn("mkl-batched", of_lapack)
+        self.assertIn("| mkl-batched | 0.10 |", careless)
+
     def test_nothing_lost(self):
-        self.assertIn("nobody is faster", self.lost(row("svdgrad", 1), row("numpy", 0.91)))
+        self.assertIn("nobody of LAPACK's accuracy is faster", self.lost(row("svdgrad", 1), row("numpy", 0.91)))
 
 
 if __name__ == "__main__":
