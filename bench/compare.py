@@ -378,8 +378,8 @@ def arguments():
     parser.add_argument("--limit", type=float, help="seconds of one repetition; default 0.15")
     parser.add_argument("--output", help="directory of the CSV files; default bench/results")
     parser.add_argument("--clock", choices=["perf_counter", "process_time"], default="perf_counter",
-                        help="of Python's time; process_time is the time that a peer had the processor, for one thread on "
-                             "a loaded machine")
+                        help="of Python's time; process_time is the time that a peer had the processor, for one thread "
+                             "on a loaded machine")
     parser.add_argument("--note", help="a remark that goes into the results: what else the machine did")
     parser.add_argument("--build", default=os.path.join(ROOT, "build", "release"), help="where svdgrad was built")
     options = parser.parse_args()

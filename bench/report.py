@@ -195,14 +195,15 @@ def lost(found):
     heads = ["operation", "threads", "element type", "batch x m x n", "fastest", "its time over ours", "ours, µs",
              "its, µs", "its error over eps"]
     if lines:
-        table(f"Rows in which another of LAPACK's accuracy is faster by more than a tenth: {len(lines)} of {len(found)}",
-              heads, lines)
+        table("Rows in which another of LAPACK's accuracy is faster by more than a tenth: "
+              f"{len(lines)} of {len(found)}", heads, lines)
     else:
         print(f"\nIn all {len(found)} rows nobody of LAPACK's accuracy is faster than svdgrad by more than a tenth.")
     theirs = [line for line in all_lines if line[4] in careless]
     if theirs:
-        table(f"Rows in which one that gives up accuracy (errors above {INACCURATE} eps: {', '.join(sorted(careless))}) "
-              f"is: {len(theirs)}", heads, theirs)
+        names = ", ".join(sorted(careless))
+        table(f"Rows in which one that gives up accuracy (errors above {INACCURATE} eps: {names}) is: {len(theirs)}",
+              heads, theirs)
 
 
 def dear(found):
