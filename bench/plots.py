@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Pictures of what compare.py measured: plots.py [directory]; default bench/results.  Needs matplotlib."""
 import itertools
+import math
 import os
 import sys
 
@@ -189,19 +190,22 @@ def functions(directory):
 
 
 def few(directory):
-    """A single matrix and a few: the fastest other's time over ours."""
+    """A single matrix and a few: the time over ours of the fastest other of LAPACK's accuracy, and of all (dotted)."""
     comments, rows = report.read(directory, "few")
     figure, grid = pyplot.subplots(1, 2, figsize=(13, 5), sharey=True)
     shapes = list(dict.fromkeys((row["m"], row["n"]) for row in rows))
     batches = sorted({row["batch"] for row in rows})
+    careless = report.inaccurate(report.problems(rows))
     for dtype, axes in zip(DTYPES, grid):
         here = {key: value for key, value in report.problems(rows).items()
                 if (key[0], key[1], key[5]) == ("svd", 1, dtype)}
-        for batch in batches:
-            found = [(i, report.fastest_other(here[key])) for i, shape in enumerate(shapes)
-                     if (key := ("svd", 1, *shape, batch, dtype)) in here]
-            points = [(i, best[1]) for i, best in found if best]
-            axes.plot(*zip(*points) if points else ([], []), marker="o", markersize=4, label=f"batch {batch}")
+        for (i, batch), (dash, without) in itertools.product(enumerate(batches), (("-", careless), (":", ()))):
+            best = [report.fastest_other([row for row in here.get(("svd", 1, *shape, batch, dtype), [])
+                                          if row["peer"] not in without]) for shape in shapes]
+            axes.plot(range(len(shapes)), [x[1] if x else math.nan for x in best], dash, color=f"C{i}", marker="o",
+                      markersize=4, label=f"batch {batch}" if without or not careless else None)
+        if careless:
+            axes.plot([], [], ":", color="grey", label="with " + ",\n".join(sorted(careless)) + "\n(inaccurate)")
         axes.axhline(1, color="black", linewidth=0.8)
         axes.set(yscale="log", title=f"U, S, Vh of a few matrices, {dtype}, one thread",
                  ylabel="time of the fastest other over ours")
