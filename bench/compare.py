@@ -28,6 +28,7 @@ import numpy
 import blas
 import peers
 import report
+from peers_svdgrad import COMPOSED
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 COLUMNS = ["suite", "op", "dtype", "batch", "m", "n", "threads", "peer", "us_per_matrix", "over_ours", "us_spread",
@@ -281,7 +282,7 @@ def threads(options):
 
 def functions(options):
     """The functions of the SVD with their gradients: fused, composed, and as others have them."""
-    ops = FUNCTION_OPS + [op + peers.COMPOSED for op in FUNCTION_OPS]
+    ops = FUNCTION_OPS + [op + COMPOSED for op in FUNCTION_OPS]
     for count in sorted({1, options.cores}):
         for cases, wanted in ((FUNCTION_SHAPES, ops), (NORMALIZE_SHAPES, ["normalize"])):
             cases = [(max(1, batch // 20), m, n) for batch, m, n in cases[:2]] if options.quick else cases
@@ -392,7 +393,7 @@ def arguments():
 def present(directory):
     """Tables, also to standard output, and pictures of everything in the directory."""
     for name, which in (("cpu.md", []), ("cpu_functions.md", ["functions"])):
-        if which and not os.path.exists(report.path_of(directory, *which)):
+        if which and not report.has_rows(directory, *which):
             continue
         text = subprocess.run([sys.executable, report.__file__, directory, *which], stdout=subprocess.PIPE, text=True,
                               check=True)

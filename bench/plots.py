@@ -219,7 +219,7 @@ def main():
     pictures = {against_n: ["squares"], who_wins: ["shapes"], scaling: ["batches", "threads"], memory: ["memory"],
                 functions: ["functions"], sweep: ["sweep"], few: ["few"]}
     for draw, suites in pictures.items():
-        if all(os.path.exists(report.path_of(directory, suite)) for suite in suites):
+        if all(report.has_rows(directory, suite) for suite in suites):
             draw(directory)
 
 

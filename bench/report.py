@@ -36,6 +36,10 @@ def read(directory, suite):
     return comments, rows
 
 
+def has_rows(directory, suite):
+    return os.path.exists(path_of(directory, suite)) and bool(read(directory, suite)[1])
+
+
 def threads_text(count):
     return "one thread" if count == 1 else f"{count} threads"
 
@@ -274,7 +278,7 @@ def heading(comments):
 
 def suites(directory):
     found = {name: read(directory, name) for name in ("shapes", "few", "squares", "sweep", "memory")
-             if os.path.exists(path_of(directory, name))}
+             if has_rows(directory, name)}
     heading(next(iter(found.values()), ({}, []))[0])
     rows = {name: value[1] for name, value in found.items()}
     if "squares" in rows:
