@@ -17,14 +17,15 @@ version = release
 
 extensions = [
     "myst_parser", "breathe", "sphinx.ext.autodoc", "sphinx_design", "sphinx_copybutton",
-    "repository_pages", "mathml", "docstrings",
+    "repository_pages", "math_as_svg", "docstrings",
 ]  # fmt: skip
 exclude_patterns = ["requirements.txt"]
 
 # Markdown
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 4
-html_math_renderer = "mathml"
+html_math_renderer = "svg"
+smartquotes = False
 
 # The C header
 subprocess.run(["doxygen", "docs/Doxyfile"], cwd=ROOT, check=True)
