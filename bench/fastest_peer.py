@@ -13,7 +13,8 @@ import report
 
 DTYPES = {"f32": ("float32", "#d62728"), "f64": ("float64", "#1f77b4")}
 NAMES = {"jax": "JAX", "torch": "PyTorch", "tensorflow": "TensorFlow", "numpy": "NumPy", "gesdd-loop": "OpenBLAS",
-         "mkl-loop": "MKL", "eigen-jacobi": "Eigen", "eigen-bdc": "Eigen"}
+         "openblas-loop": "OpenBLAS", "mkl-loop": "MKL", "mkl-batched": "MKL", "aocl-loop": "AOCL", "warp": "Warp",
+         "eigen-jacobi": "Eigen", "eigen-bdc": "Eigen"}
 WIDTH, LEFT, RIGHT, ROW, FONT = 640, 170, 150, 25, 15
 
 
@@ -25,7 +26,7 @@ def of_svd(rows):
         for dtype in DTYPES:
             us = {row["peer"]: row["us"] for row in here if row["dtype"] == dtype}
             peer = min((p for p in us if not p.startswith("svdgrad")), key=us.get)
-            found[dtype] = us[peer] / us["svdgrad"], NAMES[peer]
+            found[dtype] = us[peer] / us["svdgrad"], NAMES.get(peer, peer)
         yield (max(row["batch"] for row in here), m, n), found
 
 

@@ -161,7 +161,7 @@ def sweep(directory):
 def functions(directory):
     """Of every function and shape, how many times faster than PyTorch the fused and the composed gradients are."""
     comments, rows = report.read(directory, "functions")
-    figure, pair = pyplot.subplots(1, 2, figsize=(9, 5.5), sharey=True)
+    figure, pair = pyplot.subplots(1, 2, figsize=(12, 5), sharey=True)
     ops = [op for op in dict.fromkeys(row["op"] for row in rows) if not op.endswith("-composed") and op != "normalize"]
     for dtype, axes in zip(DTYPES, pair):
         here = {(row["op"], row["peer"], row["m"], row["n"]): row["us"] for row in rows
