@@ -27,6 +27,10 @@ myst_heading_anchors = 4
 html_math_renderer = "svg"
 smartquotes = False
 
+# Pictures of measurements, from their tables; what is committed is the same unless a table has changed.
+for script in ("fastest_peer.py", "gaps_picture.py"):
+    subprocess.run([sys.executable, script], cwd=ROOT / "bench", check=True, stdout=subprocess.DEVNULL)
+
 # The C header
 subprocess.run(["doxygen", "docs/Doxyfile"], cwd=ROOT, check=True)
 for file in (ROOT / "build/docs/doxygen/xml").glob("*.xml"):  # `@param S,U,Vh` is one line, not S and U as types of Vh
@@ -51,6 +55,7 @@ python_display_short_literal_types = True
 
 # The look
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_title = f"svdgrad {release}"
 html_static_path = ["static"]
 html_css_files = ["svdgrad.css"]
