@@ -20,6 +20,7 @@ STYLE = {  # colour and marker; those that compute gradients are drawn with full
     "eigen-bdc": ("#98df8a", "v"), "numpy": ("#7f7f7f", "x"), "torch": ("#9467bd", "D"), "jax": ("#ff7f0e", "P"),
     "tensorflow": ("#bcbd22", "D"), "faer": ("#aec7e8", "v"), "warp": ("#c5b0d5", "*")}
 DTYPES = ("f32", "f64")
+pyplot.rcParams.update({"font.size": 12, "axes.titlesize": 12, "axes.labelsize": 12})  # to be read on a phone
 
 
 def line(axes, x, y, peer, **options):
@@ -51,10 +52,10 @@ def peers_of(rows):
 def save(figure, directory, name, comments, legend=None):
     if legend:
         handles, labels = legend.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="center right", frameon=False)
+        figure.legend(handles, labels, loc="upper center", ncol=5, frameon=False, fontsize=11)
     machine = " · ".join(comments[key] for key in ("machine", "date") if key in comments)
-    figure.text(0.01, 0.005, machine, fontsize=7, color="grey")
-    figure.tight_layout(rect=(0, 0.02, 0.86 if legend else 1, 1))
+    figure.text(0.01, 0.005, machine, fontsize=9, color="grey")
+    figure.tight_layout(rect=(0, 0.02, 1, 1 - 0.55 / figure.get_figheight() if legend else 1))
     path = os.path.join(directory, name)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
@@ -63,7 +64,7 @@ def save(figure, directory, name, comments, legend=None):
 
 def against_n(directory):
     comments, rows = report.read(directory, "squares")
-    figure, grid = pyplot.subplots(2, 2, figsize=(12, 9), sharex=True)
+    figure, grid = pyplot.subplots(2, 2, figsize=(9, 9), sharex=True)
     titles = {"svd": "U, S, Vh", "fwdbwd-rank": "with gradient, rank n/2"}
     for (op, title), pair in zip(titles.items(), grid):
         for dtype, axes in zip(DTYPES, pair):
@@ -80,7 +81,7 @@ def who_wins(directory):
     """Of every shape, how many times faster than the loop everybody is."""
     comments, rows = report.read(directory, "shapes")
     cores = max(row["threads"] for row in rows)
-    figure, grid = pyplot.subplots(2, 2, figsize=(12, 8), sharex=True)
+    figure, grid = pyplot.subplots(2, 2, figsize=(9, 8.5), sharex=True)
     for count, pair in zip((1, cores), grid):
         for dtype, axes in zip(DTYPES, pair):
             chosen = [row for row in rows if row["threads"] == count and row["dtype"] == dtype and row["op"] == "svd"]
@@ -90,13 +91,13 @@ def who_wins(directory):
                 line(axes, [shapes.index((row["m"], row["n"])) for row in mine], [row["speedup"] for row in mine], peer)
             axes.set(yscale="log", title=f"U, S, Vh, {dtype}, {report.threads_text(count)}",
                      ylabel="times as fast as the gesdd loop")
-            axes.set_xticks(range(len(shapes)), [f"{m}x{n}" for m, n in shapes], rotation=30)
+            axes.set_xticks(range(len(shapes)), [f"{m}x{n}" for m, n in shapes], rotation=60, fontsize=10)
             plain_ticks(axes)
     save(figure, directory, "cpu_speedup.png", comments, grid[0][0])
 
 
 def scaling(directory):
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(12, 5))
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 5))
     comments, rows = report.read(directory, "batches")
     for dash, n in zip(("-", "--", ":"), sorted({row["n"] for row in rows})):
         for peer in peers_of(rows):
@@ -105,7 +106,7 @@ def scaling(directory):
                  label=f"{peer}, n = {n}")
     log_log(left, f"U, S, Vh, {rows[0]['dtype']}, {report.threads_text(rows[0]['threads'])}", "batch", "µs per matrix",
             [10 ** i for i in range(6) if 10 ** i <= max(row["batch"] for row in rows)])
-    left.legend(fontsize=7, ncol=3, loc="lower left")
+    left.legend(fontsize=7, ncol=3, loc="lower left", columnspacing=0.6, handlelength=1.4)
     left.set_ylim(bottom=left.get_ylim()[0] / 6)
 
     comments, rows = report.read(directory, "threads")
@@ -143,7 +144,7 @@ def memory(directory):
 
 def sweep(directory):
     comments, rows = report.read(directory, "sweep")
-    figure, grid = pyplot.subplots(1, 3, figsize=(13, 4.5), sharey=True)
+    figure, grid = pyplot.subplots(1, 3, figsize=(9, 4.5), sharey=True)
     parts = {"square n x n": lambda r: r["m"] == r["n"], "tall (4n+1) x n": lambda r: r["m"] > r["n"],
              "wide n x (4n+1)": lambda r: r["m"] < r["n"]}
     for (title, belongs), axes in zip(parts.items(), grid):

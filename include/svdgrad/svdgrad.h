@@ -7,6 +7,13 @@
  * `rank` triplets), and the derivatives of that map.  Names follow numpy.linalg.svd:
  * `Vh` is returned, never `V`.  `gX` is the gradient (cotangent) of X, `dX` a tangent.
  *
+ * To begin with: svdgrad_create(), svdgrad_desc_t, svdgrad_matrix_t, svdgrad_workspace_size(), svdgrad_svd() and
+ * svdgrad_svd_backward(); or, where the loss is a function or a norm of A, svdgrad_matrix_function() or svdgrad_norm().
+ *
+ * Parameters that all compute functions have: `handle`, of svdgrad_create(); `stream`, see below; `desc`, the problem;
+ * `alpha` and `beta`, factors of the gradient and of what gA held, finite; `work`, memory that the call may overwrite,
+ * of `work_bytes` bytes.  All may return INVALID_ARGUMENT, WORKSPACE_TOO_SMALL, NOT_SUPPORTED or BACKEND_ERROR.
+ *
  * Rules that hold for every compute function:
  *  - A call enqueues its work on `stream`, a `cudaStream_t`, and returns.  It never synchronizes,
  *    allocates, frees, or copies to the host, and can be captured in a CUDA graph unless
@@ -56,18 +63,28 @@ extern "C" {
 
 /** Status of a call.  Values are ABI: never renumber, only append. */
 typedef enum {
-  SVDGRAD_STATUS_SUCCESS = 0,
-  SVDGRAD_STATUS_INVALID_ARGUMENT = 1, /**< a size, stride, pointer or enum is wrong */
-  SVDGRAD_STATUS_NOT_SUPPORTED = 2,    /**< valid, but not with this backend or algorithm */
-  SVDGRAD_STATUS_WORKSPACE_TOO_SMALL = 3,
+  SVDGRAD_STATUS_SUCCESS = 0,             /**< done (CPU), or enqueued (CUDA) */
+  SVDGRAD_STATUS_INVALID_ARGUMENT = 1,    /**< a size, stride, pointer or enum is wrong */
+  SVDGRAD_STATUS_NOT_SUPPORTED = 2,       /**< valid, but not with this backend or algorithm */
+  SVDGRAD_STATUS_WORKSPACE_TOO_SMALL = 3, /**< work_bytes is less than this call needs */
   SVDGRAD_STATUS_OUT_OF_MEMORY = 4,       /**< only from svdgrad_create() */
   SVDGRAD_STATUS_BACKEND_UNAVAILABLE = 5, /**< not compiled in, or no device, or no driver */
   SVDGRAD_STATUS_BACKEND_ERROR = 6        /**< CUDA, cuSOLVER or LAPACK reported an error */
 } svdgrad_status_t;
 
-typedef enum { SVDGRAD_BACKEND_REF = 0, SVDGRAD_BACKEND_CPU = 1, SVDGRAD_BACKEND_CUDA = 2 } svdgrad_backend_t;
+/** What computes, and in which memory the operands lie. */
+typedef enum {
+  SVDGRAD_BACKEND_REF = 0, /**< the reference: slow, one precision wider inside; host memory */
+  SVDGRAD_BACKEND_CPU = 1, /**< host memory */
+  SVDGRAD_BACKEND_CUDA = 2 /**< device memory */
+} svdgrad_backend_t;
 /** Element types; LAPACK s, d, c, z.  S, gS and tolerances are always the real type. */
-typedef enum { SVDGRAD_F32 = 0, SVDGRAD_F64 = 1, SVDGRAD_C64 = 2, SVDGRAD_C128 = 3 } svdgrad_dtype_t;
+typedef enum {
+  SVDGRAD_F32 = 0, /**< float */
+  SVDGRAD_F64 = 1, /**< double */
+  SVDGRAD_C64 = 2, /**< float complex: real and imaginary part, 8 bytes */
+  SVDGRAD_C128 = 3 /**< double complex, 16 bytes */
+} svdgrad_dtype_t;
 /** AUTO chooses by backend, op, dtype, m, n, rank and full_matrices; on the CPU also by batch_count, unless
  *  svdgrad_desc_t.batch_invariant is set.  JACOBI is our own kernels; VENDOR is LAPACK
  *  gesdd on the CPU and cuSOLVER (gesvdjBatched where it applies) on CUDA.  NOT_SUPPORTED on the CPU: max(m, n) >=
@@ -85,6 +102,7 @@ typedef enum {
                                     gauge part is rounding noise: for gauge-invariant losses */
   SVDGRAD_GAP_LORENTZ = 4      /**< 1/x becomes x/(x^2 + (gap_param*s_1)^2): Liao et al., PRX 9, 031041 (2019) */
 } svdgrad_gap_policy_t;
+/** Operations, for svdgrad_workspace_size() and the other questions about a call; each is the function of its name. */
 typedef enum {
   SVDGRAD_OP_SVD = 0,
   SVDGRAD_OP_SVDVALS = 1, /**< svdgrad_svd() with U and Vh NULL */
@@ -112,23 +130,25 @@ typedef enum {
 
 typedef struct svdgrad_context *svdgrad_handle_t; /**< opaque */
 
-/** The thread pool of a framework, used instead of the built-in threads of a CPU backend.  It runs body(first, last,
- *  arg) over [0, count) in disjoint pieces, each of at least `grain` items where as many are left, and returns when
- *  every piece has run.  A piece needs 256 KiB of stack, LAPACK's not counted. */
+/** The thread pool of a framework, used instead of the built-in threads of a CPU backend.  It runs
+ *  body(first, last, arg) over [0, count) in disjoint pieces, each of at least `grain` items where as many are left, and
+ *  returns when every piece has run.  A piece needs 256 KiB of stack, LAPACK's not counted. */
 typedef void (*svdgrad_parallel_for_t)(void *pool, int64_t count, int64_t grain,
                                        void (*body)(int64_t first, int64_t last, void *arg), void *arg);
 
 /** The problem.  Initialize with SVDGRAD_DESC_INIT, then set fields.  Append-only. */
 typedef struct svdgrad_desc {
-  size_t struct_size; /**< sizeof(svdgrad_desc_t) as the caller was compiled */
-  svdgrad_dtype_t dtype;
-  svdgrad_algo_t algo;
-  int64_t m, n, batch_count;
+  size_t struct_size;     /**< sizeof(svdgrad_desc_t) as the caller was compiled */
+  svdgrad_dtype_t dtype;  /**< type of the elements of all matrices */
+  svdgrad_algo_t algo;    /**< AUTO unless there is a reason */
+  int64_t m;              /**< rows of each matrix A, >= 0 */
+  int64_t n;              /**< its columns, >= 0 */
+  int64_t batch_count;    /**< number of matrices, >= 0 */
   int64_t rank;           /**< number of leading triplets; 0 means min(m, n) */
   int32_t full_matrices;  /**< non-zero: U is m-by-m and Vh n-by-n, gU and gVh too (then rank must be 0) */
   int32_t positive_gauge; /**< non-zero: the largest entry (by absolute value) of every column of U is positive */
   int32_t max_sweeps;     /**< Jacobi sweeps after which info says NOT_CONVERGED; 0: default */
-  svdgrad_gap_policy_t gap_policy;
+  svdgrad_gap_policy_t gap_policy;     /**< of gradients and tangents */
   double gap_param;                    /**< of MASK and LORENTZ, relative to s_1; finite and >= 0 */
   svdgrad_parallel_for_t parallel_for; /**< CPU backends: the threads of this call; NULL: those of the handle */
   void *pool;                          /**< first argument of parallel_for */
@@ -149,13 +169,16 @@ typedef struct svdgrad_desc {
  *  `data` still points to element (0,0,0)), or such that elements share memory (sliding windows).  The strides of an
  *  output are positive, and each is at least the span of all smaller ones. */
 typedef struct svdgrad_matrix {
-  void *data;
-  int64_t row_stride, col_stride, batch_stride;
+  void *data;           /**< element (0,0,0), in the backend's memory */
+  int64_t row_stride;   /**< elements from (b,i,j) to (b,i+1,j) */
+  int64_t col_stride;   /**< elements from (b,i,j) to (b,i,j+1) */
+  int64_t batch_stride; /**< elements from matrix b to matrix b+1 */
 } svdgrad_matrix_t;
 /** Strided batch of vectors: element (b,i) is data[b*batch_stride + i*stride]. */
 typedef struct svdgrad_vector {
-  void *data;
-  int64_t stride, batch_stride;
+  void *data;           /**< element (0,0), in the backend's memory */
+  int64_t stride;       /**< elements from (b,i) to (b,i+1) */
+  int64_t batch_stride; /**< elements from vector b to vector b+1 */
 } svdgrad_vector_t;
 
 /** How far one gradient can be trusted; one per matrix, in the backend's memory. */
@@ -171,6 +194,7 @@ typedef struct svdgrad_report {
   int32_t flags;         /**< sum of the SVDGRAD_REPORT_ values below that hold */
 } svdgrad_report_t;
 
+/** Bits of svdgrad_report_t.flags. */
 enum {
   SVDGRAD_REPORT_DROPPED = 1, /**< a term was dropped */
   SVDGRAD_REPORT_GAUGE = 2,   /**< gauge-dependent loss: the gauge residual, or X+Y at a tie, is above rounding noise */
@@ -208,7 +232,9 @@ SVDGRAD_API const char *svdgrad_instruction_set(svdgrad_handle_t handle);
 
 /** Bytes of workspace that `op` needs for `desc`: a pure function of its arguments, at most a constant plus a fixed
  *  number for each matrix, and enough for every smaller batch; a call refuses less than its own batch needs.  `work`
- *  may have any alignment.  @param[out] bytes may be 0 */
+ *  may have any alignment.
+ *  @param[out] bytes  may be 0
+ *  @return INVALID_ARGUMENT, NOT_SUPPORTED (desc->algo on this backend) */
 SVDGRAD_API svdgrad_status_t svdgrad_workspace_size(svdgrad_handle_t handle, svdgrad_op_t op,
                                                     const svdgrad_desc_t *desc, size_t *bytes);
 /** Name of the algorithm that the call takes (AUTO: the chosen one), e.g. "jacobi-lanes", "bidiagonal", "lapack-gesdd",
@@ -247,8 +273,10 @@ SVDGRAD_API svdgrad_status_t svdgrad_svd(svdgrad_handle_t handle, void *stream, 
 /** gA = alpha * (gradient of the loss with respect to A) + beta * gA.
  *
  *  With X = U^H gU - gU^H U, Y = V^H gV - gV^H V and
- *    M_ij = ((X+Y)_ij / (s_j - s_i) + (X-Y)_ij / (s_i + s_j)) / 2 + delta_ij gS_i   (no first term for i = j),
- *    gA = U M Vh + (I - U U^H) gU S^-1 Vh + U S^-1 gV^H (I - V V^H),
+ *
+ *      M_ij = ((X+Y)_ij / (s_j - s_i) + (X-Y)_ij / (s_i + s_j)) / 2 + delta_ij gS_i   (no first term for i = j),
+ *      gA = U M Vh + (I - U U^H) gU S^-1 Vh + U S^-1 gV^H (I - V V^H),
+ *
  *  the formula of Townsend (2016) and of Wan and Zhang (arXiv:1909.02659), with the only singular factor in one term
  *  and without s^2.  For rank < min(m, n) the last two terms also take account of the discarded singular values,
  *  exactly (Francuz, Schuch, Vanhecke, Phys. Rev. Research 7, 013237).
@@ -273,8 +301,10 @@ SVDGRAD_API svdgrad_status_t svdgrad_svd_backward(svdgrad_handle_t handle, void 
 /* ---- derivatives of the SVD beyond the first backward pass ------------------------------------------------------ */
 
 /** Tangents of the factors: with E = U^H dA V and Dm_ij = 1/(s_j - s_i) (0 for i = j), Dp_ij = 1/(s_i + s_j),
- *    dS = Re diag(E),  dU = U (herm(E) Dm + skew(E) Dp) + (I - U U^H) dA V S^-1,
- *                      dV = V (herm(E) Dm - skew(E) Dp) + (I - V V^H) dA^H U S^-1    (Dm, Dp elementwise),
+ *
+ *      dS = Re diag(E),  dU = U (herm(E) Dm + skew(E) Dp) + (I - U U^H) dA V S^-1,
+ *                        dV = V (herm(E) Dm - skew(E) Dp) + (I - V V^H) dA^H U S^-1    (Dm, Dp elementwise),
+ *
  *  the adjoint of svdgrad_svd_backward() under the same gap policy; NOISE_FLOOR acts as DEFAULT, since there are no
  *  cotangents.  For rank < min(m, n) the last terms also take account of the discarded singular values, exactly.  With
  *  full_matrices the further columns move only as far as orthogonality requires.
@@ -333,6 +363,7 @@ typedef enum {
                                             of the polar decomposition, zero on the null space of A */
 } svdgrad_function_kind_t;
 
+/** What svdgrad_matrix_function() makes of f(S). */
 typedef enum {
   SVDGRAD_FORM_UVH = 0, /**< Y = U f(S) Vh, m-by-n */
   SVDGRAD_FORM_VVH = 1  /**< Y = V f(S) Vh, n-by-n: a function of A^H A, such as its square root (POWER, t = 1) or
@@ -342,17 +373,18 @@ typedef enum {
 
 /** A function.  Initialize with SVDGRAD_FUNCTION_INIT, then set fields.  Append-only. */
 typedef struct svdgrad_function {
-  size_t struct_size; /**< sizeof(svdgrad_function_t) as the caller was compiled */
-  svdgrad_function_kind_t kind;
-  svdgrad_form_t form;
-  double param;
-  svdgrad_vector_t f, df; /**< CUSTOM: f(s_i) and f'(s_i), length k, real, in the backend's memory; only the backward
-                               pass needs df.  f should be smooth where values come close to each other */
-  double null_value;      /**< form VVH: f(0), for the space orthogonal to the leading k rows of Vh: Y = V f(S) Vh +
+  size_t struct_size;           /**< sizeof(svdgrad_function_t) as the caller was compiled */
+  svdgrad_function_kind_t kind; /**< f */
+  svdgrad_form_t form;          /**< what is made of f(S) */
+  double param;                 /**< t of the kind */
+  svdgrad_vector_t f;           /**< CUSTOM: f(s_i), length k, real, in the backend's memory.  It should be smooth where
+                               values come close to each other */
+  svdgrad_vector_t df;          /**< CUSTOM: f'(s_i), as f; only the backward pass needs it */
+  double null_value; /**< form VVH: f(0), for the space orthogonal to the leading k rows of Vh: Y = V f(S) Vh +
                                null_value (I - V Vh); finite, 0 for the form UVH.  Whitening of N rows with epsilon
                                (ZCA), (A^H A / N + epsilon I)^(-1/2), is CUSTOM with
                                f = (s^2 / N + epsilon)^(-1/2), f' = -s f^3 / N and null_value = epsilon^(-1/2) */
-  int32_t relative; /**< non-zero: t of SOFT_THRESHOLD, HARD_THRESHOLD and CLIP is in units of s_1, and varies with s_1
+  int32_t relative;  /**< non-zero: t of SOFT_THRESHOLD, HARD_THRESHOLD and CLIP is in units of s_1, and varies with s_1
                                in the gradient.  t of INVERSE and SIGN is always in units of s_1; 0 for other kinds */
 } svdgrad_function_t;
 #define SVDGRAD_FUNCTION_INIT                                                                                          \
@@ -368,12 +400,16 @@ SVDGRAD_API svdgrad_status_t svdgrad_matrix_function(svdgrad_handle_t handle, vo
                                                      const svdgrad_matrix_t *Y, void *work, size_t work_bytes);
 
 /** gA = alpha * (gradient of the loss with respect to A) + beta * gA.  For the form UVH, with P = U^H gY V,
- *    f1_ij = (f(s_i) - f(s_j)) / (s_i - s_j)  (f'(s_i) at a tie),  f2_ij = (f(s_i) + f(s_j)) / (s_i + s_j),
- *    gA = U (f1 herm(P) + f2 skew(P)) Vh + (I - U U^H) gY V (f(S)/S) Vh + U (f(S)/S) U^H gY (I - V V^H)
+ *
+ *      f1_ij = (f(s_i) - f(s_j)) / (s_i - s_j)  (f'(s_i) at a tie),  f2_ij = (f(s_i) + f(s_j)) / (s_i + s_j),
+ *      gA = U (f1 herm(P) + f2 skew(P)) Vh + (I - U U^H) gY V (f(S)/S) Vh + U (f(S)/S) U^H gY (I - V V^H)
+ *
  *  (Daleckii and Krein's divided differences on the Hermitian dilation of A; Noferini, SIAM J. Matrix Anal. Appl. 38,
  *  2017).  The map gY -> gA is self-adjoint: the same call turns a tangent dA into dY, and with f = F' into the product
  *  of the Hessian of sum F(s_i) with dA.  For the form VVH, with G = herm(gY), P = V^H G V:
- *    gA = 2 U (s_i f1_ij / (s_i + s_j) P) Vh + 2 U ((f(S) - null_value)/S) V^H G (I - V V^H).
+ *
+ *      gA = 2 U (s_i f1_ij / (s_i + s_j) P) Vh + 2 U ((f(S) - null_value)/S) V^H G (I - V V^H).
+ *
  *  A threshold t = tau s_1 (`relative`) varies with s_1, and gA has the additional term gs_1 u_1 v_1^H.  gs_1 is the
  *  sum of Re P_ii over the values above t, times -tau (SOFT_THRESHOLD) or +tau (CLIP); it is shared equally among
  *  values within 4 eps s_1 of s_1.  The map is then not self-adjoint.
@@ -391,6 +427,7 @@ SVDGRAD_API svdgrad_status_t svdgrad_matrix_function_backward(
     const svdgrad_vector_t *S, const svdgrad_matrix_t *U, const svdgrad_matrix_t *Vh, const svdgrad_matrix_t *gY,
     double alpha, double beta, const svdgrad_matrix_t *gA, svdgrad_report_t *report, void *work, size_t work_bytes);
 
+/** The norm of svdgrad_norm(). */
 typedef enum {
   SVDGRAD_NORM_NUCLEAR = 0,        /**< sum of s_i */
   SVDGRAD_NORM_SPECTRAL = 1,       /**< s_1 */
@@ -431,8 +468,10 @@ SVDGRAD_API svdgrad_status_t svdgrad_norm(svdgrad_handle_t handle, void *stream,
  *
  *  With A = U S Vh and d = det(U) det(Vh), |d| = 1: det = d s_1 ... s_n, sign = d (+-1 for real types), log_abs =
  *  sum log s_i.  Where a singular value is exactly 0, det and sign are 0 and log_abs is -Inf.  For n = 0: 1, 1 and 0.
- *    gA = alpha * U diag(w) Vh + beta * gA,
- *    w_i = g_det conj(d) prod_{j != i} s_j + (g_log_abs + i Im(conj(sign) g_sign)) / s_i.
+ *
+ *      gA = alpha * U diag(w) Vh + beta * gA,
+ *      w_i = g_det conj(d) prod_{j != i} s_j + (g_log_abs + i Im(conj(sign) g_sign)) / s_i.
+ *
  *  The first term is g_det times the conjugate transpose of the adjugate.  It is exact at singular matrices too, where
  *  it has rank 1 or is 0; no intermediate product over- or underflows.  The second term is dropped where s_i <= 4 eps
  *  s_1, except under the gap policy EXACT (a zero numerator gives 0 under any policy).  The errors of gA are some eps

@@ -93,6 +93,19 @@ run_consumer "find_package" "$tmp/package/consumer" "$kind"
 run_consumer "find_package, static" "$tmp/static/consumer" static
 run_consumer "add_subdirectory" "$tmp/subdirectory/consumer" static # BUILD_SHARED_LIBS is not set
 
+# The lines for CMake of the documentation, as they stand there.
+mkdir "$tmp/documented"
+{
+  echo 'cmake_minimum_required(VERSION 3.24)
+project(documented LANGUAGES C)'
+  echo "add_executable(program \"$source/tests/install/main.c\")"
+  sed -n '/^```cmake$/,/^```$/p' "$source/docs/embedding.md" | grep -v '^```'
+} >"$tmp/documented/CMakeLists.txt"
+step "documented: configure" "$cmake" -S "$tmp/documented" -B "$tmp/documented/build" -DCMAKE_PREFIX_PATH="$prefix" \
+  -DCMAKE_C_COMPILER="$cc" -DCMAKE_BUILD_TYPE=Release
+step "documented: build" "$cmake" --build "$tmp/documented/build"
+run_consumer "documented" "$tmp/documented/build/program" "$kind"
+
 # pkg-config consumers.
 if command -v pkg-config >/dev/null; then
   PKG_CONFIG_PATH=$prefix/$libdir/pkgconfig
