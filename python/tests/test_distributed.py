@@ -15,7 +15,10 @@ FOLDER = pathlib.Path(__file__).parent / "distributed"
 PROGRAMS = {  # what must be installed, and variables of the environment
     "torch_training": (("torch",), {}),
     "jax_training": (("jax",), {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}),
-    "keras_training": (("keras", "jax"), {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "KERAS_BACKEND": "jax"}),
+    "keras_training": (
+        ("keras", "jax"),
+        {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "KERAS_BACKEND": "jax"},
+    ),
 }
 
 

@@ -40,7 +40,9 @@ def test_page(page):
         pytest.skip(f"{missing[0]} is not installed")
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "-1",
                    "XLA_FLAGS": "--xla_force_host_platform_device_count=8"}  # fmt: skip
-    found = subprocess.run([sys.executable, __file__, page], capture_output=True, text=True, env=environment, timeout=300)
+    found = subprocess.run(
+        [sys.executable, __file__, page], capture_output=True, text=True, env=environment, timeout=300
+    )
     assert found.returncode == 0, found.stdout[-3000:] + found.stderr[-3000:]
 
 

@@ -54,7 +54,9 @@ LAYOUTS = ["whole", "rows", "columns", "rows over both axes"]
 def layout_of(name):
     from jax.sharding import PartitionSpec as P
 
-    return {"whole": P(), "rows": P("x", None), "columns": P(None, "x"), "rows over both axes": P(("x", "y"), None)}[name]
+    return {"whole": P(), "rows": P("x", None), "columns": P(None, "x"), "rows over both axes": P(("x", "y"), None)}[
+        name
+    ]
 
 
 def one_by_one(weights, vectors, iterations):
@@ -194,7 +196,9 @@ def test_torch_spectral_normalization_is_that_of_each_matrix():
         taken[key] += 1
         expected = s.spectral_normalize(matrix, u, v, 2).y.reshape(weight.shape)
         assert torch.allclose(normal[name], expected, rtol=1e-13, atol=1e-13)
-        found, like = (torch.autograd.grad((y**3).sum(), weight, retain_graph=True)[0] for y in (normal[name], expected))
+        found, like = (
+            torch.autograd.grad((y**3).sum(), weight, retain_graph=True)[0] for y in (normal[name], expected)
+        )
         assert torch.allclose(found, like, rtol=1e-12, atol=1e-13)
     normal, _ = w.spectral_normalize(weights, after, 500)
     assert all(abs(torch.linalg.matrix_norm(x.flatten(1), 2) - 1) < 1e-8 for x in normal.values() if x.ndim > 1)

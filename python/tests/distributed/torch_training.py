@@ -52,9 +52,11 @@ class Net(nn.Module):
 
 def loss_of(prediction, y):
     """A mean over the samples, so that the mean over processes is the whole one."""
-    return ((s.low_rank(prediction, 2) - y) ** 2).mean() + 0.1 * s.nuclear_norm(prediction).mean() + (
-        (s.polar(prediction) - y) ** 3
-    ).mean()
+    return (
+        ((s.low_rank(prediction, 2) - y) ** 2).mean()
+        + 0.1 * s.nuclear_norm(prediction).mean()
+        + ((s.polar(prediction) - y) ** 3).mean()
+    )
 
 
 def train_beside_one_process(name, share):
@@ -113,7 +115,9 @@ def normalize_all_weights(mesh):
     whole = {f"layers.{i}.weight": matrices(8, 6, seed=i) for i in range(3)} | {"bias": matrices(8)}
     whole |= {"conv": matrices(6, 2, 3, 3), "out": matrices(5, 8)}
     for d in (0, 1):
-        cut = {name: distribute_tensor(x, mesh, [Shard(min(d, x.ndim - 1))]).requires_grad_() for name, x in whole.items()}
+        cut = {
+            name: distribute_tensor(x, mesh, [Shard(min(d, x.ndim - 1))]).requires_grad_() for name, x in whole.items()
+        }
         vectors, found = [], []
         for weights in ({name: x.clone().requires_grad_() for name, x in whole.items()}, cut):
             start = w.start_vectors(weights, 1)
