@@ -6,8 +6,8 @@ Three engines share a batch among workers: `threads` of the library in one proce
 and `dask` processes of a LocalCluster that read a file; `copy` processes that copy memory show what the machine's memory
 gives.  A worker is one thread.  All teams of workers are started first and then take turns, one task of each per round;
 the least time of the rounds counts.  Beside the time on the clock stands the processor time of the worker that took most of
-it, which other programs on the machine disturb little: it says what the sharing itself costs.  Writes scaling.csv, and a picture where matplotlib is installed (--draw: the
-picture alone, from the file).
+it, which other programs on the machine disturb little: it says what the sharing itself costs.  Writes
+scaling.csv, the tables of docs/distributed.md, and its picture where matplotlib is installed (--draw: from the file).
 """
 
 import argparse
@@ -254,6 +254,56 @@ TITLES = {
 }
 
 
+MEMORY, NETWORK = 300, 12.5  # GB/s: eight channels of DDR5-4800, and 100 Gbit/s
+
+
+def markdown(heads, lines):
+    return "\n".join("| " + " | ".join(line) + " |" for line in (heads, ["---"] * len(heads), *lines))
+
+
+def measured_table(notes, rows):
+    most = max(int(row["workers"]) for row in rows)
+    chosen = {(row["engine"], row["op"], row["n"]): row for row in rows if int(row["workers"]) == most and row["engine"] in TITLES}
+    sizes = [str(n) for _, _, n in SHAPES]
+    lines = [
+        [TITLES[engine], op, *(f"{float(x['times_as_fast']):.2f}, {float(x['times_as_fast_by_processor']):.2f}"
+                               for x in (chosen[engine, op, n] for n in sizes))]
+        for engine, op in dict.fromkeys(key[:2] for key in chosen)
+    ]  # fmt: skip
+    heads = [f"{most} workers", "", *(f"{batch} x {m} x {n}" for batch, m, n in SHAPES)]
+    copies = {row["workers"]: row for row in rows if row["engine"] == "copy"}
+    text = f"Times as fast as one worker, by the clock and by processor time ({notes['machine']}, load {notes['load at the end']}, {notes['date']}):"
+    if copies:
+        total = sum(float(copies[str(most)][key]) for key in ("gb_per_s_and_worker",)) * most
+        text += f"\n\n{markdown(heads, lines)}\n\nCopying memory, one worker moves {float(copies['1']['gb_per_s_and_worker']):.1f} GB/s, "
+        return text + f"and {most} together {total:.1f}, by their processor time."
+    return f"{text}\n\n{markdown(heads, lines)}"
+
+
+def reasoned_table(rows):
+    lines = []
+    for row in rows:
+        if (row["engine"], row["op"], row["workers"]) == ("threads", "svd", "1"):
+            rate = float(row["gb_per_s_and_worker"])
+            lines.append([f"{row['m']} x {row['n']}", row["us_per_matrix_and_worker"], row["bytes_per_matrix"], f"{rate:.2f}",
+                          f"{MEMORY / rate:.0f}", f"{NETWORK / rate:.0f}"])  # fmt: skip
+    return markdown(["U, S, Vh", "us per matrix (measured)", "bytes in and out", "GB/s of a worker",
+                     f"workers that memory of {MEMORY} GB/s feeds", f"workers that a network of {NETWORK} GB/s feeds"], lines)  # fmt: skip
+
+
+def write_page(path, page):
+    """The tables between the marks of the page."""
+    notes, rows = read(path)
+    with open(page, encoding="utf-8") as file:
+        text = file.read()
+    for name, table in (("measured", measured_table(notes, rows)), ("reasoned", reasoned_table(rows))):
+        mark = f"<!-- {name} by bench/scaling.py -->\n"
+        before, _, after = text.partition(mark)
+        text = before + mark + "\n" + table + "\n\n" + after[after.index("<!-- end -->") :]
+    with open(page, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
 def draw(path, picture, by_processor):
     try:
         import matplotlib
@@ -296,6 +346,7 @@ def arguments():
     parser.add_argument("--counts", type=lambda text: [int(x) for x in text.split(",")], help="numbers of workers, 1 first")
     parser.add_argument("--output", default=os.path.join(ROOT, "bench", "results", "scaling.csv"))
     parser.add_argument("--picture", default=os.path.join(ROOT, "docs", "img", "scaling.png"))
+    parser.add_argument("--page", default=os.path.join(ROOT, "docs", "distributed.md"), help="whose tables are written")
     parser.add_argument("--by-processor", action="store_true", help="draw the processor time: on a machine that is not idle")
     parser.add_argument("--draw", action="store_true", help="draw what was measured before")
     for name, kind in (("worker", str), ("workers", int), ("rank", int), ("port", int), ("folder", str)):
@@ -321,6 +372,7 @@ def main():
                 np.save(os.path.join(folder, "x".join(map(str, shape)) + ".npy"), matrices(*shape))
             least = measure(options, folder)
         save(options.output, least, options)
+    write_page(options.output, options.page)
     draw(options.output, options.picture, options.by_processor)
 
 

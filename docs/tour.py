@@ -228,13 +228,15 @@ def singular_values():
          lambda layer: layer.layer.kernel, THEIRS, "-"),
         ("svdgrad SpectralNormalization", lambda: sk.SpectralNormalization(plain()()),
          lambda layer: layer.normalized_kernel(), OURS, ":"),
+        ("the same, 3 iterations", lambda: sk.SpectralNormalization(plain()(), iterations=3),
+         lambda layer: layer.normalized_kernel(), OURS, "--"),
         ("svdgrad SpectralNorm", plain(sk.SpectralNorm()), lambda layer: layer.kernel, OURS, "-"),
     ]  # fmt: skip
     figure, axes = pyplot.subplots(figsize=(8, 4.5))
     for label, make, kernel_of, colour, dash in curves:
         found = singular_value_curve(make, kernel_of)
         print(label, f"{found[0]:.4f} {found[-1]:.4f} {min(found):.6f} {max(found):.6f}")
-        axes.plot(found, dash, color=colour, label=label, linewidth=2 if colour == OURS else 1.2)
+        axes.plot(found, dash, color=colour, label=label, linewidth=1.8 if colour == OURS else 1.2)
     axes.set(xlabel="step", ylabel="largest singular value of the kernel")
     axes.grid(True, alpha=0.3)
     axes.set_ylim(0.9, 2.6)

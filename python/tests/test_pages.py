@@ -57,7 +57,7 @@ def run_page(page):
         printed = io.StringIO()
         try:
             with contextlib.redirect_stdout(printed):
-                exec(compile(program, f"{page}.md", "exec"), names)
+                exec(compile(program, f"<{page}>", "exec"), names)
         except ModuleNotFoundError as error:
             if (error.name or "").split(".")[0] != "torch":
                 raise
