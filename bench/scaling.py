@@ -6,7 +6,7 @@ Three engines share a batch among workers: `threads` of the library in one proce
 and `dask` processes of a LocalCluster that read a file; `copy` processes that copy memory show what the machine's memory
 gives.  A worker is one thread.  All teams of workers are started first and then take turns, one task of each per round;
 the least time of the rounds counts.  Beside the time on the clock stands the processor time of the worker that took most of
-it, which other programs on the machine disturb little: it says what the sharing itself costs.  Writes
+it, the median of the rounds, which other programs on the machine disturb less.  Writes
 scaling.csv, the tables of docs/distributed.md, and its picture where matplotlib is installed (--draw: from the file).
 """
 
@@ -15,6 +15,7 @@ import csv
 import json
 import os
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -60,8 +61,9 @@ def threads_worker(options):
         rank = min(a.shape[-2:]) // 2
         return s.function_vjp("low_rank", a, 3 * np.square(s.low_rank(a, rank)), rank)
 
-    calls = {"svd": lambda a: s.svd(a, False), "gradient": gradient}
-    return lambda op, shape: calls[op](data[shape])
+    results = {shape: tuple(s.svd(a, False)) for shape, a in data.items()}
+    calls = {"svd": lambda shape: s.svd(data[shape], False, out=results[shape]), "gradient": lambda shape: gradient(data[shape])}
+    return lambda op, shape: calls[op](shape)
 
 
 def jax_worker(options):
@@ -185,14 +187,14 @@ class Team:
 
 
 def measure(options, folder):
-    """{(engine, op, shape, workers): least seconds on the clock, and of the processor}"""
+    """{(engine, op, shape, workers): least seconds on the clock, median of those of the processor}"""
     teams = []
     for engine in options.engines.split(","):
         try:
             teams += [Team(engine, workers, folder) for workers in options.counts]
         except SystemExit as error:  # the engine is not installed
             print(error, file=sys.stderr)
-    least = {}
+    all_found = {}
     for i in range(options.rounds + 1):  # the first compiles
         for op, shape in [(op, shape) for op in OPS for shape in SHAPES] + [("copy", (1, 1, 1))]:
             for team in teams:
@@ -200,11 +202,12 @@ def measure(options, folder):
                     key = team.engine, op, shape, team.workers
                     found = team.seconds(op, shape)
                     if i:
-                        least[key] = tuple(map(min, found, least.get(key, found)))
+                        all_found.setdefault(key, []).append(found)
         print(f"round {i} of {options.rounds}", file=sys.stderr, flush=True)
     for team in teams:
         team.stop()
-    return least
+    columns = {key: list(zip(*found)) for key, found in all_found.items()}
+    return {key: (min(clock), statistics.median(processor)) for key, (clock, processor) in columns.items()}
 
 
 # ---- results
