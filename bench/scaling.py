@@ -62,8 +62,11 @@ def threads_worker(options):
         return s.function_vjp("low_rank", a, 3 * np.square(s.low_rank(a, rank)), rank)
 
     results = {shape: tuple(s.svd(a, False)) for shape, a in data.items()}
-    calls = {"svd": lambda shape: s.svd(data[shape], False, out=results[shape]), "gradient": lambda shape: gradient(data[shape])}
-    return lambda op, shape: calls[op](shape)
+
+    def call(op, shape):
+        return gradient(data[shape]) if op == "gradient" else s.svd(data[shape], False, out=results[shape])
+
+    return call
 
 
 def jax_worker(options):
@@ -234,8 +237,13 @@ def rows_of(least):
 
 def save(path, least, options):
     loads = " ".join(f"{x:.1f}" for x in os.getloadavg())
-    notes = [time.strftime("date: %Y-%m-%d %H:%M UTC", time.gmtime()), f"machine: {processor()}, {os.cpu_count()} processors",
-             f"command: ./run bench --suites scaling --rounds {options.rounds}", f"load at the end: {loads}"]  # fmt: skip
+    further = " --by-processor" if options.by_processor else ""
+    notes = [
+        time.strftime("date: %Y-%m-%d %H:%M UTC", time.gmtime()),
+        f"machine: {processor()}, {os.cpu_count()} processors",
+        f"command: ./run bench --suites scaling --rounds {options.rounds}{further}",
+        f"load at the end: {loads}",
+    ]
     with open(path, "w", encoding="utf-8", newline="") as file:
         file.writelines(f"# {note}\n" for note in notes)
         writer = csv.writer(file, lineterminator="\n")
@@ -266,32 +274,36 @@ def markdown(heads, lines):
 
 def measured_table(notes, rows):
     most = max(int(row["workers"]) for row in rows)
-    chosen = {(row["engine"], row["op"], row["n"]): row for row in rows if int(row["workers"]) == most and row["engine"] in TITLES}
-    sizes = [str(n) for _, _, n in SHAPES]
-    lines = [
-        [TITLES[engine], op, *(f"{float(x['times_as_fast']):.2f}, {float(x['times_as_fast_by_processor']):.2f}"
-                               for x in (chosen[engine, op, n] for n in sizes))]
-        for engine, op in dict.fromkeys(key[:2] for key in chosen)
-    ]  # fmt: skip
+    chosen = {(row["engine"], row["op"], row["n"]): row for row in rows if int(row["workers"]) == most}
+    lines = []
+    for engine, op in dict.fromkeys(key[:2] for key in chosen if key[0] in TITLES):
+        found = (chosen[engine, op, str(n)] for _, _, n in SHAPES)
+        pairs = (f"{float(x['times_as_fast']):.2f}, {float(x['times_as_fast_by_processor']):.2f}" for x in found)
+        lines.append([TITLES[engine], op, *pairs])
     heads = [f"{most} workers", "", *(f"{batch} x {m} x {n}" for batch, m, n in SHAPES)]
-    copies = {row["workers"]: row for row in rows if row["engine"] == "copy"}
-    text = f"Times as fast as one worker, by the clock and by processor time ({notes['machine']}, load {notes['load at the end']}, {notes['date']}):"
+    load = notes["load at the end"]
+    text = f"{notes['machine']}, {notes['date']}, `{notes['command']}`, load {load}.\n"
+    if float(load.split()[0]) > 2 * most:
+        text += "The machine was busy: the clock says little then, and values above the number of workers are no gain but\n"
+        text += "show how far processor time is off, too.\n"
+    text += f"\n{markdown(heads, lines)}"
+    copies = {int(row["workers"]): float(row["gb_per_s_and_worker"]) for row in rows if row["engine"] == "copy"}
     if copies:
-        total = sum(float(copies[str(most)][key]) for key in ("gb_per_s_and_worker",)) * most
-        text += f"\n\n{markdown(heads, lines)}\n\nCopying memory, one worker moves {float(copies['1']['gb_per_s_and_worker']):.1f} GB/s, "
-        return text + f"and {most} together {total:.1f}, by their processor time."
-    return f"{text}\n\n{markdown(heads, lines)}"
+        text += f"\n\nCopying memory, one worker moves {copies[1]:.1f} GB/s and {most} together {copies[most] * most:.1f}, by "
+        text += "their processor time."
+    return text
 
 
 def reasoned_table(rows):
+    heads = ["U, S, Vh", "us per matrix (measured)", "bytes in and out", "GB/s of a worker",
+             f"workers that memory of {MEMORY} GB/s feeds", f"workers that a network of {NETWORK} GB/s feeds"]  # fmt: skip
     lines = []
     for row in rows:
         if (row["engine"], row["op"], row["workers"]) == ("threads", "svd", "1"):
-            rate = float(row["gb_per_s_and_worker"])
-            lines.append([f"{row['m']} x {row['n']}", row["us_per_matrix_and_worker"], row["bytes_per_matrix"], f"{rate:.2f}",
-                          f"{MEMORY / rate:.0f}", f"{NETWORK / rate:.0f}"])  # fmt: skip
-    return markdown(["U, S, Vh", "us per matrix (measured)", "bytes in and out", "GB/s of a worker",
-                     f"workers that memory of {MEMORY} GB/s feeds", f"workers that a network of {NETWORK} GB/s feeds"], lines)  # fmt: skip
+            each, rate = float(row["us_per_matrix_and_worker"]), float(row["gb_per_s_and_worker"])
+            size, feeds = f"{row['m']} x {row['n']}", (f"{MEMORY / rate:.0f}", f"{NETWORK / rate:.0f}")
+            lines.append([size, f"{each:.2f}" if each < 100 else f"{each:.0f}", row["bytes_per_matrix"], f"{rate:.2f}", *feeds])
+    return markdown(heads, lines)
 
 
 def write_page(path, page):
