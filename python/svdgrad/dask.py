@@ -15,6 +15,7 @@ place in its chunk.
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 
 import dask.array as da
@@ -24,8 +25,25 @@ from . import numpy as _numpy
 
 __all__ = [
     "svd", "svdvals", "low_rank", "polar", "nearest_rotation", "soft_threshold", "hard_threshold", "clip", "power", "pinv",
-    "whitening", "sqrtm_gram", "nuclear_norm", "spectral_norm", "schatten_norm", "logabsdet", "slogdet",
+    "whitening", "sqrtm_gram", "nuclear_norm", "spectral_norm", "schatten_norm", "logabsdet", "slogdet", "from_npy",
 ]  # fmt: skip
+
+
+def _part_of_file(path, block_info=None):
+    location = block_info[None]["array-location"]
+    return np.array(np.load(path, mmap_mode="r")[tuple(slice(*ends) for ends in location)])
+
+
+def from_npy(path, chunks):
+    """The Dask array of a file that numpy.save() wrote, in chunks (dask.array.from_array says how to give them).
+
+    Each worker opens the file, under this path, and reads the chunks that it computes: nothing of it goes through the
+    scheduler, as the whole file would with da.from_array(numpy.load(path, mmap_mode="r")) and workers in processes.
+    """
+    path = os.path.abspath(path)
+    a = np.load(path, mmap_mode="r")
+    chunks = da.core.normalize_chunks(chunks, a.shape, dtype=a.dtype)
+    return da.map_blocks(_part_of_file, path, chunks=chunks, dtype=a.dtype, meta=np.empty((0,) * a.ndim, a.dtype))
 
 
 def _leaves(result):

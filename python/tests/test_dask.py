@@ -7,6 +7,7 @@ import pytest
 import svdgrad
 
 da = pytest.importorskip("dask.array")
+cloudpickle = pytest.importorskip("cloudpickle")  # Dask needs it
 sd = pytest.importorskip("svdgrad.dask")
 
 CALLS = {
@@ -17,6 +18,7 @@ CALLS = {
     "sqrtm_gram": [((), {})], "nuclear_norm": [((), {}), ((), {"report": True})], "spectral_norm": [((), {})],
     "schatten_norm": [((3.0,), {})], "logabsdet": [((), {})], "slogdet": [((), {})],
 }  # fmt: skip
+FUNCTIONS = [name for name in sd.__all__ if name != "from_npy"]
 SQUARE = ("nearest_rotation", "slogdet")
 
 
@@ -26,10 +28,10 @@ def matrices(*shape, dtype="float64"):
 
 
 def test_every_function_is_called():
-    assert set(CALLS) == set(sd.__all__)
+    assert set(CALLS) == set(FUNCTIONS)
 
 
-@pytest.mark.parametrize("name", sd.__all__)
+@pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.parametrize("dtype", ["float32", "complex128"])
 def test_chunks_give_what_the_whole_gives(name, dtype):
     whole = matrices(7, 3, 5, 3, dtype=dtype)[..., : 3 if name in SQUARE else 5, :]
@@ -61,6 +63,18 @@ def test_one_bad_matrix_and_errors():
         sd.low_rank(chunked, 9)
 
 
+def test_a_file_does_not_travel_with_the_graph(tmp_path, monkeypatch):
+    whole = matrices(4000, 3, 5, 4)
+    np.save(tmp_path / "a.npy", whole)
+    monkeypatch.chdir(tmp_path)
+    for chunks in ((1000, -1, -1, -1), (1500, 2, 3, 4), "auto"):
+        chunked = sd.from_npy("a.npy", chunks)
+        assert chunked.shape == whole.shape and chunked.dtype == whole.dtype
+        assert len(cloudpickle.dumps(chunked.__dask_graph__())) < 100_000 < whole.nbytes
+        assert np.array_equal(chunked.compute(), whole)
+        assert np.array_equal(chunked[7:1600:3].compute(), whole[7:1600:3])
+
+
 def test_on_processes_from_a_file(tmp_path):
     distributed = pytest.importorskip("distributed")
     file = np.lib.format.open_memmap(tmp_path / "a.npy", mode="w+", dtype="float32", shape=(4000, 6, 4))
@@ -68,7 +82,7 @@ def test_on_processes_from_a_file(tmp_path):
     file.flush()
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
         with distributed.Client(cluster):
-            chunked = da.from_array(np.load(tmp_path / "a.npy", mmap_mode="r"), chunks=(500, 6, 4))
+            chunked = sd.from_npy(tmp_path / "a.npy", chunks=(500, 6, 4))
             S = sd.svdvals(chunked, batch_invariant=True).persist()
             distributed.progress(S, notebook=False)
             assert np.array_equal(S.compute(), svdgrad.svdvals(np.asarray(file), batch_invariant=True))
