@@ -27,6 +27,7 @@ typedef enum family {
   KAHAN,
   COMPANION,
   RANK_ONE,
+  PERMUTED, /* diagonal, half of it zero */
   NORMAL,
   ZERO,
   FAMILIES
@@ -55,6 +56,7 @@ static long double entry(family_t family, int64_t i, int64_t j, int64_t n, rando
   case NEARLY_IDENTITY: return (i == j) + 1e-12L * random_normal(random);
   case KAHAN: return i > j || i >= n ? 0 : powl(s, (long double)i) * (i == j ? 1 : -c);
   case COMPANION: return i == j + 1 ? 1 : j == n - 1 ? (long double)(i % 5 - 2) : 0;
+  case PERMUTED: return j >= n / 2 && (i + j) % n == 0 ? powl(2, (long double)(j - n)) : 0;
   case RANK_ONE: return (long double)(i + 1) / (long double)(j + 1);
   case NORMAL: return random_normal(random);
   default: return i == j ? bidiagonal_entry(family, i, n, 0) : j == i + 1 ? bidiagonal_entry(family, i, n, 1) : 0;

@@ -73,19 +73,21 @@ typedef struct qd_swept {
 /* Index k of a window that has begun and does not end here, or, not `inside`, of any.  The results of lanes where it has
  * ended are of no use. */
 INLINE void qd_step(const dqds_t *w, const qd_window_t *s, qd_chain_t *c, int64_t k, int inside, M begun, M is_last) {
-  const V zero = {0}, e = load_real(w->e + k * LANES), next = load_real(w->q + (k + 1) * LANES);
-  const V sum = c->d + e, inverse = 1 / larger(sum, broadcast(SMALLEST_DIVISOR));
-  const V t = e * (next * inverse), e_new = inside ? t : choose_real(is_last, zero, t), weight = c->e * inverse;
+  const V zero = {0}, smallest = broadcast(SMALLEST_DIVISOR), d = c->d;
+  const V e = load_real(w->e + k * LANES), next = load_real(w->q + (k + 1) * LANES), sum = d + e;
+  const M apart = (M)(sum <= smallest); /* q'_k = 0: the next index begins anew */
+  const V inverse = 1 / larger(sum, smallest), weight = c->e * inverse;
+  const V t = choose_real(apart, zero, e) * (next * inverse), e_new = inside ? t : choose_real(is_last, zero, t);
   store_real(w->q + k * LANES, inside ? sum : choose_real(begun, sum, c->q));
   store_real(w->e + k * LANES, inside ? e_new : choose_real(begun, e_new, e));
-  c->least_d = smaller(c->d, c->least_d);
+  c->least_d = smaller(d, c->least_d);
   c->least_e = smaller(c->e, c->least_e);
   c->h = weight * fmadd(c->g, c->g, c->h);
   c->g = fmadd(weight, c->g, inverse);
   c->sum_g += c->g;
   c->sum_g2 = fmadd(c->g, c->g, c->sum_g2);
   c->sum_h += c->h;
-  c->d = fmadd(c->d * next, inverse, -s->tau);
+  c->d = fmadd(choose_real(apart, smallest, d) * next, inverse, -s->tau);
   c->e = e_new;
   c->q = next;
 }
@@ -219,6 +221,8 @@ NOINLINE void qd_find_split(const dqds_t *w, const qd_window_t *s, M wanted, qd_
     split = choose_real(cut, index, split);
     one = choose_real(cut, zero, one);
     two = choose_real(cut, zero, two);
+    g = choose_real(cut, zero, g);
+    h = choose_real(cut, zero, h);
     e_before = choose_real(cut, zero, e_before);
   }
   r->split = choose_real(wanted, split, r->split);
