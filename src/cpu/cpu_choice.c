@@ -68,9 +68,10 @@ static int64_t lanes_limit(svdgrad_op_t op, svdgrad_dtype_t dtype) {
   return op == SVDGRAD_OP_SVDVALS ? values[dtype] : with_vectors[dtype];
 }
 
-/* Smallest min(m, n) of values alone by the qd algorithm.  Time of Jacobi in lanes over its time, full groups, AVX-512 of
- * Sapphire Rapids, 2026-11-30: f32 and f64 0.6 at 4, 1.0 to 1.5 at 5 and 6, 1.4 to 1.7 at 8, 3 at 16, 5 at 32, 6 at 64,
- * 7 at 96.  Below 8 columns the gain is not worth the digits of small values of graded columns, which Jacobi keeps. */
+/* Smallest min(m, n) of values alone by the qd algorithm.  Time of Jacobi in lanes over its time, full groups, m = n,
+ * AVX-512 of Sapphire Rapids, 2026-11-30: f32 and f64 0.6 at 4, 1.0 to 1.5 at 5 and 6, 1.5 at 8, 2.5 at 16, 4.2 at 32, 5 at
+ * 96; complex types 2.1 at 8, 3.6 at 16, 5.3 at 32, 6 at 64; 1.2 to 1.4 at 160 x 16.  Below 8 columns the gain is not worth
+ * the digits of small values of graded columns, which Jacobi keeps. */
 enum { QD_LEAST_COLUMNS = 8 };
 
 static int is_by_qd(svdgrad_op_t op, const problem_t *p) {
