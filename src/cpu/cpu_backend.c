@@ -55,14 +55,18 @@ static int cpu_is_capturable(const context_t *context, svdgrad_op_t op, const pr
   return 0;
 }
 
-static batch_t lanes_batch(const context_t *context, svdgrad_op_t op, const problem_t *p, const cpu_lanes_svd_t *plan) {
+static const svd_ops_t *lanes_svd_ops(const context_t *context, cpu_algorithm_t algorithm, const problem_t *p) {
   const lane_kernels_t *kernels = lanes_of(context, p);
+  return algorithm == CPU_VALUE_LANES ? kernels->values : algorithm == CPU_LANES ? kernels->svd : NULL;
+}
+
+static batch_t lanes_batch(svdgrad_op_t op, const problem_t *p, const cpu_lanes_svd_t *plan) {
   return (batch_t){.task = cpu_lanes_svd,
                    .call = plan,
                    .batch_count = p->batch_count,
-                   .group = kernels->lanes,
+                   .group = plan->ops->matrices(p),
                    .matrix_cost = cpu_cost(p, 20, 1),
-                   .scratch = cpu_lanes_svd_scratch(kernels, p, op == SVDGRAD_OP_SVD)};
+                   .scratch = cpu_lanes_svd_scratch(plan->ops, p, op == SVDGRAD_OP_SVD)};
 }
 
 static cpu_svd_plan_t plan_svd(const context_t *context, svdgrad_op_t op, const problem_t *p, const svd_call_t *call) {
@@ -114,8 +118,9 @@ static size_t cpu_workspace_size(const context_t *context, svdgrad_op_t op, cons
     const problem_t by_program = program_problem(p);
     return svd_backward_workspace(context, &by_program);
   }
-  if (algorithm == CPU_LANES) {
-    const batch_t batch = lanes_batch(context, op, p, NULL);
+  const cpu_lanes_svd_t in_lanes = {lanes_svd_ops(context, algorithm, p), NULL};
+  if (in_lanes.ops) {
+    const batch_t batch = lanes_batch(op, p, &in_lanes);
     return batch_workspace(&batch);
   }
   const cpu_svd_plan_t plan = plan_svd(context, op, p, NULL);
@@ -126,11 +131,11 @@ static size_t cpu_workspace_size(const context_t *context, svdgrad_op_t op, cons
 static svdgrad_status_t cpu_svd(const context_t *context, const svd_call_t *call) {
   const problem_t *p = &call->p;
   const svdgrad_op_t op = call->U.data || call->Vh.data ? SVDGRAD_OP_SVD : SVDGRAD_OP_SVDVALS;
+  const cpu_lanes_svd_t in_lanes = {lanes_svd_ops(context, choose(context, op, p), p), call};
   if (p->mn == 0) {
     empty_svd(call);
-  } else if (choose(context, op, p) == CPU_LANES) {
-    const cpu_lanes_svd_t plan = {lanes_of(context, p), call};
-    batch_t batch = lanes_batch(context, op, p, &plan);
+  } else if (in_lanes.ops) {
+    batch_t batch = lanes_batch(op, p, &in_lanes);
     batch.work = call->work;
     batch_run(&context->parallel, batch);
   } else {

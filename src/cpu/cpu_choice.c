@@ -38,30 +38,44 @@ static int fits_svd(svdgrad_op_t op, const problem_t *p) {
 /* Largest min(m, n) for which AUTO computes in lanes: the crossover in the table, or less where a batch of fewer than
  * about six matrices would lose with batch_invariant, since a group with one matrix takes as long as a full one.
  *
- * The table: time of the other algorithm divided by the time in lanes; one thread, full groups, m = n, row-major, best
- * of 7, AVX-512 of Zen 5, OpenBLAS 0.3.21, 2026-11-28.  The other algorithm is gesdd up to 8, and from 16 the
- * bidiagonal path, which takes 0.7 to 0.9 of gesdd's time there, 0.45 to 0.7 for values alone (every size: ./run bench
- * --suites sweep).  In brackets: Zen 4, whose vector units are half as wide, 2026-11-23.
+ * The table: time of the other algorithm divided by the time in lanes; one thread, full groups, m = n, row-major.  With
+ * vectors: best of 7, AVX-512 of Zen 5, OpenBLAS 0.3.21, 2026-11-28; in brackets: Zen 4, whose vector units are half as
+ * wide, 2026-11-23.  The other algorithm is gesdd up to 8, and from 16 the bidiagonal path, which takes 0.7 to 0.9 of
+ * gesdd's time there, 0.45 to 0.7 for values alone (every size: ./run bench --suites sweep).  Values alone from 8 columns
+ * on: the qd algorithm in lanes against the bidiagonal path, Sapphire Rapids, OpenBLAS with its kernels for AVX-512,
+ * 2026-11-30.
  *
- *           with vectors                                   values alone
- *    n   f32        f64        c64        c128          f32        f64        c64        c128
- *    2   111 (92)    66 (49)   141 (102)   74 (54)       87 (74)    51 (39)   101 (87)    58 (47)
- *    4    79 (52)    36 (26)    66 (34)    30 (15)       66 (49)    29 (23)    63 (35)    25 (18)
- *    8    33 (20)    17 (11)    23 (12)    12 (6.6)      23 (17)    10 (8.4)   17 (10)   8.7 (5.4)
- *   16    17 (9.9)  9.6 (5.7)  8.9 (5.1)  5.1 (3.0)     7.1 (5.2)  3.7 (2.5)  3.8 (2.4)  1.9 (1.2)
- *   24    12 (8.0)  7.3 (4.8)  6.2 (4.1)  3.9 (2.6)     4.5 (3.1)  2.4 (1.7)  2.4 (1.6)  1.2 (0.8)
- *   32   6.9 (4.8)  4.4 (3.2)  3.9 (2.6)  2.7 (1.9)     3.1 (2.2)  1.7 (1.2)  1.6 (1.0)  0.9 (0.7)
- *   40   5.9 (4.3)  3.8 (2.7)  3.4 (2.1)  2.3 (1.5)     2.4 (1.8)  1.3 (1.0)  1.3 (0.9)
- *   48   5.0 (3.6)  3.6 (2.3)  2.7 (1.7)  1.9 (1.3)     2.0 (1.5)  1.1 (0.8)  1.0 (0.7)
- *   56   3.7 (2.8)  2.6 (1.9)  2.1 (1.6)  1.6 (1.2)     1.7 (1.3)  0.9
- *   64   2.9 (2.0)  2.2 (1.8)  1.8 (1.3)  1.5 (1.1)     1.4 (0.9)
- *   80   2.3        1.9        1.5        1.2           1.1
- *   96   2.1        1.6                                 0.9
+ *           with vectors                                     values alone
+ *    n   f32        f64        c64        c128           f32   f64   c64  c128
+ *    2   111 (92)    66 (49)   141 (102)   74 (54)        87    51   101    58
+ *    4    79 (52)    36 (26)    66 (34)    30 (15)        66    29    63    25
+ *    8    33 (20)    17 (11)    23 (12)    12 (6.6)         21    11    22    10
+ *   16    17 (9.9)  9.6 (5.7)  8.9 (5.1)  5.1 (3.0)         20   9.0    15   7.5
+ *   24    12 (8.0)  7.3 (4.8)  6.2 (4.1)  3.9 (2.6)         15   8.1    12   6.0
+ *   32   6.9 (4.8)  4.4 (3.2)  3.9 (2.6)  2.7 (1.9)         12   6.8   9.2   5.0
+ *   40   5.9 (4.3)  3.8 (2.7)  3.4 (2.1)  2.3 (1.5)        9.0   4.9   8.8   4.5
+ *   48   5.0 (3.6)  3.6 (2.3)  2.7 (1.7)  1.9 (1.3)        8.9   5.0   7.6   4.2
+ *   56   3.7 (2.8)  2.6 (1.9)  2.1 (1.6)  1.6 (1.2)        8.4   4.6   7.6   4.1
+ *   64   2.9 (2.0)  2.2 (1.8)  1.8 (1.3)  1.5 (1.1)        7.0   3.9   7.6   4.1
+ *   80   2.3        1.9        1.5        1.2              8.2   4.8   5.3   3.1
+ *   96   2.1        1.6                                    6.8   4.0   3.8
+ *  128                                                     4.1   2.6
  *
- * With AVX2 on the same Zen 5: 1.7 and 1.3 at 80, f32 and f64, 1.5 and 1.1 at 96, 0.9 and 0.7 at 72, c64 and c128. */
+ * With AVX2 on the same Zen 5, with vectors: 1.7 and 1.3 at 80, f32 and f64, 1.5 and 1.1 at 96, 0.9 and 0.7 at 72, c64 and
+ * c128. */
 static int64_t lanes_limit(svdgrad_op_t op, svdgrad_dtype_t dtype) {
-  static const int64_t with_vectors[] = {80, 96, 64, 64}, values[] = {60, 40, 32, 20}; /* by svdgrad_dtype_t */
+  static const int64_t with_vectors[] = {80, 96, 64, 64}, values[] = {128, 128, 96, 96}; /* by svdgrad_dtype_t */
   return op == SVDGRAD_OP_SVDVALS ? values[dtype] : with_vectors[dtype];
+}
+
+/* Smallest min(m, n) of values alone by the qd algorithm.  Time of Jacobi in lanes over its time, full groups, m = n,
+ * AVX-512 of Sapphire Rapids, 2026-11-30: f32 and f64 0.6 at 4, 1.0 to 1.5 at 5 and 6, 1.5 at 8, 2.5 at 16, 4.2 at 32, 5 at
+ * 96; complex types 2.1 at 8, 3.6 at 16, 5.3 at 32, 6 at 64; 1.2 to 1.4 at 160 x 16.  Below 8 columns the gain is not worth
+ * the digits of small values of graded columns, which Jacobi keeps. */
+enum { QD_LEAST_COLUMNS = 8 };
+
+static int is_by_qd(svdgrad_op_t op, const problem_t *p) {
+  return op == SVDGRAD_OP_SVDVALS && p->algo == SVDGRAD_ALGO_AUTO && p->mn >= QD_LEAST_COLUMNS;
 }
 
 /* For matrices that are not computed in lanes.  The bidiagonal path takes 0.4 to 0.96 of gesdd's time from 65 columns
@@ -87,12 +101,16 @@ static int is_few(cpu_few_t what, const problem_t *p, int lanes) {
   return p->chosen_for < lanes && p->chosen_for <= cpu_few_limit(what, p, lanes);
 }
 
-static cpu_few_t few_of(svdgrad_op_t op) { return op == SVDGRAD_OP_SVDVALS ? CPU_FEW_VALUES : CPU_FEW_SVD; }
+static cpu_few_t few_of(svdgrad_op_t op, const problem_t *p) {
+  return is_by_qd(op, p) ? CPU_FEW_QD_VALUES : op == SVDGRAD_OP_SVDVALS ? CPU_FEW_VALUES : CPU_FEW_SVD;
+}
 
 static cpu_algorithm_t choose_auto(svdgrad_op_t op, const problem_t *p, int lanes) {
   if (p->mn > lanes_limit(op, p->dtype) || !fits_lanes(p))
     return choose_large(op, p);
-  return is_few(few_of(op), p, lanes) && fits_svd(op, p) ? CPU_BIDIAGONAL : CPU_LANES;
+  if (is_few(few_of(op, p), p, lanes) && fits_svd(op, p))
+    return CPU_BIDIAGONAL;
+  return is_by_qd(op, p) ? CPU_VALUE_LANES : CPU_LANES;
 }
 
 static cpu_algorithm_t choose_svd(svdgrad_op_t op, const problem_t *p, int lanes) {
@@ -150,9 +168,9 @@ static unsigned choices_of(svdgrad_op_t op, const problem_t *p) {
   enum { COMPOSED = 1 << CPU_FEW_SVD | 1 << CPU_FEW_PROGRAMS };
   switch (op) {
   case SVDGRAD_OP_SVD:
-  case SVDGRAD_OP_SVDVALS: return 1u << few_of(op);
+  case SVDGRAD_OP_SVDVALS: return 1u << few_of(op, p);
   case SVDGRAD_OP_SVD_BACKWARD: return is_thin(p) ? 1 << CPU_FEW_GRADIENTS : COMPOSED;
-  case SVDGRAD_OP_NORM: return COMPOSED | 1 << CPU_FEW_VALUES;
+  case SVDGRAD_OP_NORM: return COMPOSED | 1u << few_of(SVDGRAD_OP_SVDVALS, p);
   case SVDGRAD_OP_POWER_ITERATION:
   case SVDGRAD_OP_SPECTRAL_NORMALIZE:
   case SVDGRAD_OP_SPECTRAL_NORMALIZE_BACKWARD: return 0;
@@ -188,6 +206,7 @@ const char *cpu_algorithm_string(cpu_algorithm_t algorithm) {
   case CPU_GESDD: return "lapack-gesdd";
   case CPU_BIDIAGONAL: return "bidiagonal";
   case CPU_LANES: return "jacobi-lanes";
+  case CPU_VALUE_LANES: return "dqds-lanes";
   case CPU_LANES_BACKWARD: return "lanes-backward";
   case CPU_PROGRAM: return "blas-program";
   case CPU_PROGRAM_LANES: return "lanes-program";

@@ -5,8 +5,8 @@
 #define SVDGRAD_CPU_FEW_H
 #include "calls.h"
 
-/* What has lanes of its own; operations but the first three are programs (functions/machine.h). */
-typedef enum cpu_few { CPU_FEW_SVD, CPU_FEW_VALUES, CPU_FEW_GRADIENTS, CPU_FEW_PROGRAMS } cpu_few_t;
+/* What has lanes of its own, values alone by Jacobi or by qd; all other operations are programs (functions/machine.h). */
+typedef enum cpu_few { CPU_FEW_SVD, CPU_FEW_VALUES, CPU_FEW_QD_VALUES, CPU_FEW_GRADIENTS, CPU_FEW_PROGRAMS } cpu_few_t;
 
 /* Largest number of matrices; 0: lanes are the faster from one matrix on.  Less than `lanes`: a full group never waits. */
 int64_t cpu_few_limit(cpu_few_t what, const problem_t *problem, int lanes);

@@ -5,8 +5,8 @@
 #include "ref/ref_kernels.h"
 #include "cpu_kernels.h"
 
-size_t cpu_lanes_svd_scratch(const lane_kernels_t *kernels, const problem_t *p, int vectors) {
-  const size_t lanes = kernels->svd->scratch(p, vectors), one = ref_kernels[p->dtype]->svd_scratch(p);
+size_t cpu_lanes_svd_scratch(const svd_ops_t *ops, const problem_t *p, int vectors) {
+  const size_t lanes = ops->scratch(p, vectors), one = ref_kernels[p->dtype]->svd_scratch(p);
   return lanes > one ? lanes : one;
 }
 
@@ -14,7 +14,7 @@ void cpu_lanes_svd(const void *argument, int64_t first, int64_t count, arena_t s
   const cpu_lanes_svd_t *plan = argument;
   const svd_call_t *call = plan->call;
   const svdgrad_dtype_t dtype = call->p.dtype;
-  plan->kernels->svd->group(call, first, count, scratch);
+  plan->ops->group(call, first, count, scratch);
   for (int64_t b = first; b < first + count; b++)
     if (call->info[b] != SVDGRAD_INFO_NONFINITE && cpu_kernels[dtype]->lost_values(call, b))
       ref_kernels[dtype]->svd(call, b, 1, scratch);

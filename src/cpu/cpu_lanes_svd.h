@@ -7,12 +7,12 @@
 
 /* The call of the task. */
 typedef struct cpu_lanes_svd {
-  const lane_kernels_t *kernels;
+  const svd_ops_t *ops; /* of one instruction set and type */
   const svd_call_t *call;
 } cpu_lanes_svd_t;
 
 /* Bytes for one group. */
-size_t cpu_lanes_svd_scratch(const lane_kernels_t *kernels, const problem_t *p, int vectors);
+size_t cpu_lanes_svd_scratch(const svd_ops_t *ops, const problem_t *p, int vectors);
 
 /* A batch_task_t. */
 void cpu_lanes_svd(const void *argument, int64_t first, int64_t count, arena_t scratch);

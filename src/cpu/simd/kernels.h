@@ -15,6 +15,7 @@ enum { LANES_MOST_COLUMNS = 128 };
 
 typedef struct svd_ops {
   size_t (*scratch)(const problem_t *p, int vectors); /* bytes for a group, however few matrices it has */
+  int (*matrices)(const problem_t *p);                /* in a full group */
   batch_task_t group;                                 /* the call is the svd_call_t */
 } svd_ops_t;
 
@@ -25,8 +26,8 @@ typedef struct backward_ops {
 } backward_ops_t;
 
 typedef struct lane_kernels {
-  int lanes; /* matrices in a full group */
-  const svd_ops_t *svd;
+  int lanes;                     /* matrices in a full group */
+  const svd_ops_t *svd, *values; /* values alone: by qd, for large matrices (cpu_choice.c) */
   const backward_ops_t *backward;
   const group_ops_t *group; /* of programs */
   const power_ops_t *power;

@@ -30,4 +30,9 @@ static size_t svd_scratch(const problem_t *p, int vectors) {
   return arena.used;
 }
 
-const svd_ops_t EXPORTED(svdgrad_svd_ops) = {svd_scratch, svd};
+static int matrices(const problem_t *p) {
+  (void)p;
+  return LANES;
+}
+
+const svd_ops_t EXPORTED(svdgrad_svd_ops) = {svd_scratch, matrices, svd};
