@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BOUND 2.0
+#define BOUND 8.0
 
 void dbdsqr_(const char *uplo, const int *n, const int *ncvt, const int *nru, const int *ncc, double *d, double *e,
              double *vt, const int *ldvt, double *u, const int *ldu, double *c, const int *ldc, double *work, int *info,
@@ -258,8 +258,8 @@ static double value_error(const matrix_t *m, const result_t *r, double scale) {
   for (int64_t i = 0; i < n; i++) {
     const double error = fabs(d[i] - r->S[i] * scale);
     worst = error <= worst ? worst : error;
-    cr_expect(r->S[i] >= 0 && (i == 0 || r->S[i] <= r->S[i - 1]), "value %lld of %s, n = %lld: %g", (long long)i, m->name,
-              (long long)n, r->S[i]);
+    cr_expect(r->S[i] >= 0 && (i == 0 || r->S[i] <= r->S[i - 1]), "value %lld of %s, n = %lld: %g", (long long)i,
+              m->name, (long long)n, r->S[i]);
   }
   free(d), free(e), free(work);
   return worst;

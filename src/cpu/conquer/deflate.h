@@ -13,7 +13,7 @@ enum { IN_UPPER_ROWS, IN_ALL_ROWS, IN_LOWER_ROWS };
  * 0 of the secular equation), those of the lower block. */
 typedef struct merge {
   const block_t *block;
-  int64_t above;    /* rows of the upper block */
+  int64_t above; /* rows of the upper block */
   R tolerance;
   int64_t kept;     /* size of the secular equation; c->columns names its columns */
   int64_t deflated; /* c->deflated names them */

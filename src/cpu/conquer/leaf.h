@@ -16,6 +16,17 @@ static void set_identity(int64_t n, R *X, int64_t stride) {
   }
 }
 
+static void sort_leaf(const conquer_t *c, const block_t *b) {
+  const R *d = c->d + b->first;
+  int64_t *order = c->order + b->first;
+  for (int64_t i = 0; i < b->n; i++) {
+    int64_t j = i;
+    for (; j > 0 && d[order[j - 1]] > d[i]; j--)
+      order[j] = order[j - 1];
+    order[j] = i;
+  }
+}
+
 /* Returns 0 if it did not converge. */
 static int solve_leaf(const conquer_t *c, const block_t *b) {
   const int n = (int)b->n, columns = n + b->extra, stride = (int)c->stride, none = 0, one = 1;
@@ -29,8 +40,7 @@ static int solve_leaf(const conquer_t *c, const block_t *b) {
   for (int64_t j = 0; j < columns; j++)
     for (int64_t i = 0; i < columns; i++)
       v_column(c, b, j)[i] = c->leaf_V[i * columns + j];
-  for (int64_t j = 0; j < n; j++)
-    c->order[b->first + j] = n - 1 - j;
+  sort_leaf(c, b);
   return info == 0;
 }
 

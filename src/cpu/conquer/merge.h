@@ -6,17 +6,6 @@
 #define SVDGRAD_CONQUER_MERGE_H
 #include "multiply.h"
 
-/* A power of two as two factors, since it may be out of range itself. */
-typedef struct power {
-  R half, rest;
-} power_t;
-
-static power_t power_of(int exponent) {
-  return (power_t){(R)ldexp(1, exponent / 2), (R)ldexp(1, exponent - exponent / 2)};
-}
-
-static R larger_of(R x, R y) { return x > y ? x : y; }
-
 /* The largest number of the merge. */
 static R merge_largest(const conquer_t *c, const block_t *b) {
   const R *d = c->d + b->first, *e = c->e + b->first;
@@ -41,12 +30,12 @@ static void merge_lists(const R *values, const int64_t *x, int64_t x_count, cons
 static void sort_merge(const conquer_t *c, const merge_t *m, power_t down) {
   const block_t *b = m->block, lower = lower_block(b);
   const R *d = c->d + b->first;
-  const R alpha = d[m->above] * down.half * down.rest, beta = c->e[b->first + m->above] * down.half * down.rest;
+  const R alpha = scaled_by(d[m->above], down), beta = scaled_by(c->e[b->first + m->above], down);
   merge_lists(d, c->order + b->first, m->above, c->order + lower.first, lower.n, m->above + 1, c->merged + 1);
   for (int64_t i = 1; i < b->n; i++) {
     const int64_t column = c->merged[i], is_upper = column < m->above;
     const R *v = v_column(c, b, column);
-    c->d_sorted[i] = d[column] * down.half * down.rest;
+    c->d_sorted[i] = scaled_by(d[column], down);
     c->z_sorted[i] = is_upper ? alpha * v[m->above] : beta * v[m->above + 1];
     c->kind[column] = is_upper ? IN_UPPER_ROWS : IN_LOWER_ROWS;
   }
@@ -56,8 +45,8 @@ static void sort_merge(const conquer_t *c, const merge_t *m, power_t down) {
  * block has a column more than rows, one of their combinations has no part in the middle row. */
 static void prepare_column_zero(const conquer_t *c, merge_t *m, power_t down) {
   const block_t *b = m->block;
-  const R alpha = c->d[b->first + m->above] * down.half * down.rest;
-  const R beta = c->e[b->first + m->above] * down.half * down.rest;
+  const R alpha = scaled_by(c->d[b->first + m->above], down);
+  const R beta = scaled_by(c->e[b->first + m->above], down);
   R *v = v_column(c, b, m->above), z = alpha * v[m->above];
   if (b->extra) {
     R *other = v_column(c, b, b->n);
@@ -130,7 +119,7 @@ static void store_merged(const conquer_t *c, const merge_t *m, power_t up) {
     c->d_sorted[i] = d[c->deflated[i]];
   memcpy(d + m->kept, c->d_sorted, (size_t)m->deflated * sizeof(R));
   for (int64_t i = 0; i < m->kept; i++) {
-    d[m->kept - 1 - i] = (origin[i] + offset[i]) * up.half * up.rest;
+    d[m->kept - 1 - i] = scaled_by(origin[i] + offset[i], up);
     c->merged[i] = m->kept - 1 - i;
   }
   for (int64_t i = 0; i < m->deflated; i++)

@@ -54,6 +54,19 @@ static R *v_column(const conquer_t *c, const block_t *b, int64_t j) {
 /* An odd number of registers, so that neighbouring columns do not map to the same cache sets. */
 static int64_t conquer_stride(int64_t n, int lanes) { return ((n + lanes - 1) / lanes | 1) * lanes; }
 
+/* A power of two as two factors, since it may be out of range itself. */
+typedef struct power {
+  R half, rest;
+} power_t;
+
+static power_t power_of(int exponent) {
+  return (power_t){(R)ldexp(1, exponent / 2), (R)ldexp(1, exponent - exponent / 2)};
+}
+
+static R scaled_by(R x, power_t p) { return x * p.half * p.rest; }
+
+static R larger_of(R x, R y) { return x > y ? x : y; }
+
 static R *take_reals(arena_t *arena, int64_t n) { return arena_take(arena, n, sizeof(R)); }
 
 static secular_t secular_take(arena_t *arena, int64_t n, int lanes) {

@@ -21,14 +21,14 @@ enum { SECULAR_ROOM = 16 };
 
 typedef struct secular {
   int64_t n;
-  void *d, *z;              /* n */
-  void *squares;            /* n: z_j^2 */
-  void *origin, *offset;    /* n, of each root: d_k, and s_i - d_k */
-  void *weights;            /* n: see weigh */
-  const int64_t *place;     /* n: the row of the vectors where entry j goes */
+  void *d, *z;               /* n */
+  void *squares;             /* n: z_j^2 */
+  void *origin, *offset;     /* n, of each root: d_k, and s_i - d_k */
+  void *weights;             /* n: see weigh */
+  const int64_t *place;      /* n: the row of the vectors where entry j goes */
   void *placed_d, *placed_z; /* n: d and weights at their places */
-  void *left, *right;       /* n-by-n: the vectors of s_(n-1), .., s_0, in columns `stride` reals apart */
-  int64_t stride;           /* a multiple of the lanes */
+  void *left, *right;        /* n-by-n: the vectors of s_(n-1), .., s_0, in columns `stride` reals apart */
+  int64_t stride;            /* a multiple of the lanes */
 } secular_t;
 
 typedef struct secular_ops {
