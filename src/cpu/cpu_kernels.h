@@ -13,6 +13,7 @@ typedef struct cpu_svd_plan {
   int vectors;                       /* U or Vh is wanted */
   int lwork;                         /* elements of LAPACK's workspace */
   const reflector_ops_t *bidiagonal; /* for the bidiagonal path; NULL: gesdd */
+  const secular_ops_t *secular;      /* for the bidiagonal path */
   const reflector_ops_t *tall;       /* for a QR factorization first: too many rows for LAPACK; NULL: none */
 } cpu_svd_plan_t;
 

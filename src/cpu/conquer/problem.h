@@ -13,7 +13,7 @@
 #include <string.h>
 
 /* Blocks of up to so many rows are solved by QR iteration. */
-enum { LEAF_ROWS = 20 };
+enum { LEAF_ROWS = 6 };
 
 typedef struct conquer {
   const secular_ops_t *ops;
