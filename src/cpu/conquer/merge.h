@@ -71,7 +71,7 @@ static int solve_equation(const conquer_t *c, const merge_t *m) {
   R *d = s.d, *z = s.z;
   s.n = m->kept, s.place = c->place, s.stride = conquer_stride(m->kept, c->ops->lanes);
   if (s.n == 1) {
-    ((R *)s.origin)[0] = 0, ((R *)s.offset)[0] = (R)fabs(z[0]);
+    ((R *)s.origin)[0] = 0, ((R *)s.distance)[0] = (R)fabs(z[0]);
     ((R *)s.left)[0] = 1, ((R *)s.right)[0] = z[0] < 0 ? -1 : 1;
     return 1;
   }
@@ -113,13 +113,13 @@ static void make_columns(const conquer_t *c, const merge_t *m) {
 /* c->d and c->order of the block. */
 static void store_merged(const conquer_t *c, const merge_t *m, power_t up) {
   const block_t *b = m->block;
-  const R *origin = c->secular.origin, *offset = c->secular.offset;
+  const R *origin = c->secular.origin, *distance = c->secular.distance;
   R *d = c->d + b->first;
   for (int64_t i = 0; i < m->deflated; i++)
     c->d_sorted[i] = d[c->deflated[i]];
   memcpy(d + m->kept, c->d_sorted, (size_t)m->deflated * sizeof(R));
   for (int64_t i = 0; i < m->kept; i++) {
-    d[m->kept - 1 - i] = scaled_by(origin[i] + offset[i], up);
+    d[m->kept - 1 - i] = scaled_by(origin[i] + distance[i], up);
     c->merged[i] = m->kept - 1 - i;
   }
   for (int64_t i = 0; i < m->deflated; i++)

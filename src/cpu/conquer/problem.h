@@ -75,6 +75,7 @@ static secular_t secular_take(arena_t *arena, int64_t n, int lanes) {
   s.d = take_reals(arena, entries), s.z = take_reals(arena, entries);
   s.squares = take_reals(arena, entries), s.weights = take_reals(arena, entries);
   s.origin = take_reals(arena, entries), s.offset = take_reals(arena, entries);
+  s.distance = take_reals(arena, entries);
   s.placed_d = take_reals(arena, entries), s.placed_z = take_reals(arena, entries);
   s.left = take_reals(arena, s.stride * n), s.right = take_reals(arena, s.stride * n);
   return s;

@@ -11,7 +11,7 @@
  *
  *   f(s) = 1 + sum_j z_j^2 / (d_j^2 - s^2),      d_i < s_i < d_(i+1).
  *
- * s_i is kept as the pole d_k next to it, and s_i - d_k: differences of s_i from any pole then lose no digits. */
+ * s_i is kept as the pole d_k next to it, and s_i^2 - d_k^2: differences from any pole then lose no digits. */
 #ifndef SVDGRAD_LANES_SECULAR_H
 #define SVDGRAD_LANES_SECULAR_H
 #include <stdint.h>
@@ -23,7 +23,8 @@ typedef struct secular {
   int64_t n;
   void *d, *z;               /* n */
   void *squares;             /* n: z_j^2 */
-  void *origin, *offset;     /* n, of each root: d_k, and s_i - d_k */
+  void *origin, *offset;     /* n, of each root: d_k, and s_i^2 - d_k^2 */
+  void *distance;            /* n: s_i - d_k */
   void *weights;             /* n: see weigh */
   const int64_t *place;      /* n: the row of the vectors where entry j goes */
   void *placed_d, *placed_z; /* n: d and weights at their places */
@@ -33,7 +34,7 @@ typedef struct secular {
 
 typedef struct secular_ops {
   int lanes;
-  /* d and z -> squares, origin, offset; n >= 2.  Returns 0 if a root did not converge. */
+  /* d and z -> squares, origin, offset, distance; n >= 2.  Returns 0 if a root did not converge. */
   int (*solve)(const secular_t *secular);
   /* -> weights: the z, with the signs of the given one, for which the computed roots are the exact ones (K. Loewner's
    * formula).  Vectors computed from these are orthogonal to the last digits, however close roots are. */

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The roots of the secular equation (secular.h), with a lane for each root.  With x = s^2, the sum over the poles on the
- * left of the root is interpolated by r + p / (d_l^2 - x), that over the others by R + P / (d_r^2 - x), values and
- * derivatives, d_l and d_r being the poles next to the root; the next x solves the quadratic equation that results (R.-C.
- * Li, LAPACK Working Note 89, 1993, "the middle way").  The last root has all poles on its left: there d_l and d_r are
- * the last two.
+/* The roots of the secular equation (secular.h), with a lane for each root.  The sum over the poles on the left of the root
+ * is interpolated by r + p / (d_l^2 - x), x = s^2, that over the others by R + P / (d_r^2 - x), values and derivatives, d_l
+ * and d_r being the poles next to the root; the next x solves the quadratic equation that results (R.-C. Li, LAPACK Working
+ * Note 89, 1993, "the middle way").  The last root has all poles on its left: there d_l and d_r are the last two.
  *
- * Derivatives are with respect to x / s: those with respect to x may overflow in single precision. */
+ * The unknown is x - d_k^2, d_k being the nearer one of d_l and d_r: d_j^2 - x is then accurate, since d_j^2 - d_k^2 is
+ * zero or twice as large. */
 #ifndef SVDGRAD_ONE_SECULAR_ROOTS_H
 #define SVDGRAD_ONE_SECULAR_ROOTS_H
 #include "../register.h"
 #include "secular.h"
 
 enum { SECULAR_STEPS = 100 }; /* at most; usual are 3 or 4 */
+enum { GAPS = 4 };            /* inverted at once */
 
 typedef struct root_block {
   int64_t first_split, last_split; /* smallest and largest index of d_l */
@@ -19,8 +20,9 @@ typedef struct root_block {
   V left, right;                   /* d_l, d_r */
   V left_square, right_square;     /* their z^2 */
   V sign;                          /* 1; -1 for the last root */
-  V origin, offset;                /* s = origin + offset */
+  V origin, offset;                /* d_k; x - d_k^2 */
   V low, high;                     /* the offset lies between */
+  V unit;                          /* of x in derivatives */
 } root_block_t;
 
 /* The sums over the poles up to d_l and from d_r on, and their derivatives. */
@@ -30,57 +32,65 @@ typedef struct secular_sum {
 
 typedef enum pole_side { POLES_LEFT, POLES_RIGHT, POLES_OF_BOTH_SIDES } pole_side_t;
 
-/* d^2 - s^2 */
-INLINE V square_gap(V d, V origin, V offset) { return ((d - origin) - offset) * ((d + origin) + offset); }
+/* d^2 - x */
+INLINE V square_gap(V d, V origin, V offset) { return fmadd(d - origin, d + origin, -offset); }
 
-/* Adds two terms, or one where q is zero. */
-INLINE void add_terms(V p, V p_slope, V q, V q_slope, V *sum, V *slope) {
-  *sum += p + q;
-  *slope += p_slope + q_slope;
+/* s of x, and s - d_k. */
+INLINE V distance_of(V origin, V offset) {
+  return offset / (origin + square_root(absolute(fmadd(origin, origin, offset))));
 }
 
-/* Adds poles j and j + 1, whose z^2 / (d^2 - s^2) are p and q. */
-INLINE void add_pair(const root_block_t *b, int64_t j, pole_side_t side, V p, V p_slope, V q, V q_slope,
-                     secular_sum_t *s) {
-  const V zero = {0};
-  if (side == POLES_LEFT) {
-    add_terms(p, p_slope, q, q_slope, &s->left, &s->left_slope);
-  } else if (side == POLES_RIGHT) {
-    add_terms(p, p_slope, q, q_slope, &s->right, &s->right_slope);
-  } else {
-    const M of_p = (M)(b->split >= broadcast((R)j)), of_q = (M)(b->split >= broadcast((R)(j + 1)));
-    add_terms(choose_real(of_p, p, zero), choose_real(of_p, p_slope, zero), choose_real(of_q, q, zero),
-              choose_real(of_q, q_slope, zero), &s->left, &s->left_slope);
-    add_terms(choose_real(of_p, zero, p), choose_real(of_p, zero, p_slope), choose_real(of_q, zero, q),
-              choose_real(of_q, zero, q_slope), &s->right, &s->right_slope);
-  }
-}
-
-/* 1 / p and 1 / q: one division in double precision, where the product has the range. */
-INLINE void two_inverses(V p, V q, V *of_p, V *of_q) {
+/* x_i <- 1 / x_i.  In double precision, with the range for it, one division does for all. */
+INLINE void invert_gaps(V *x) {
 #if IS_DOUBLE
-  const V inverse = 1 / (p * q);
-  *of_p = inverse * q, *of_q = inverse * p;
+  const V p = x[0] * x[1], q = x[2] * x[3], inverse = 1 / (p * q), of_p = inverse * q, of_q = inverse * p;
+  const V first = of_p * x[1], third = of_q * x[3];
+  x[1] = of_p * x[0], x[0] = first;
+  x[3] = of_q * x[2], x[2] = third;
 #else
-  *of_p = 1 / p, *of_q = 1 / q;
+  UNROLL
+  for (int i = 0; i < GAPS; i++)
+    x[i] = 1 / x[i];
 #endif
+}
+
+/* Adds `count` poles from j on, of which t is 1 / (d^2 - x). */
+INLINE void add_terms(const secular_t *s, const root_block_t *b, int64_t j, int count, const V *t, pole_side_t side,
+                      secular_sum_t *sum) {
+  V left = {0}, right = {0}, left_slope = {0}, right_slope = {0};
+  UNROLL
+  for (int i = 0; i < count; i++) {
+    const V term = broadcast(((const R *)s->squares)[j + i]) * t[i], slope = t[i] * b->unit, zero = {0};
+    const M is_left = (M)(b->split >= broadcast((R)(j + i)));
+    if (side == POLES_LEFT)
+      left += term, left_slope = fmadd(term, slope, left_slope);
+    else if (side == POLES_RIGHT)
+      right += term, right_slope = fmadd(term, slope, right_slope);
+    else {
+      const V of_left = choose_real(is_left, term, zero), of_right = choose_real(is_left, zero, term);
+      left += of_left, left_slope = fmadd(of_left, slope, left_slope);
+      right += of_right, right_slope = fmadd(of_right, slope, right_slope);
+    }
+  }
+  sum->left += left, sum->left_slope += left_slope;
+  sum->right += right, sum->right_slope += right_slope;
 }
 
 INLINE void add_poles(const secular_t *s, const root_block_t *b, int64_t from, int64_t to, pole_side_t side,
                       secular_sum_t *sum) {
-  const R *d = s->d, *squares = s->squares;
-  const V root = b->origin + b->offset, zero = {0};
+  const R *d = s->d;
   int64_t j = from;
-  for (; j + 2 <= to; j += 2) {
-    V t, u;
-    two_inverses(square_gap(broadcast(d[j]), b->origin, b->offset),
-                 square_gap(broadcast(d[j + 1]), b->origin, b->offset), &t, &u);
-    const V p = broadcast(squares[j]) * t, q = broadcast(squares[j + 1]) * u;
-    add_pair(b, j, side, p, p * (t * root), q, q * (u * root), sum);
+  for (; j + GAPS <= to; j += GAPS) {
+    V gap[GAPS];
+    UNROLL
+    for (int i = 0; i < GAPS; i++)
+      gap[i] = square_gap(broadcast(d[j + i]), b->origin, b->offset);
+    invert_gaps(gap);
+    add_terms(s, b, j, GAPS, gap, side, sum);
   }
-  if (j < to) {
-    const V t = 1 / square_gap(broadcast(d[j]), b->origin, b->offset), p = broadcast(squares[j]) * t;
-    add_pair(b, j, side, p, p * (t * root), zero, zero, sum);
+  for (; j < to; j++) {
+    const V inverse = 1 / square_gap(broadcast(d[j]), b->origin, b->offset);
+    add_terms(s, b, j, 1, &inverse, side, sum);
   }
 }
 
@@ -122,53 +132,48 @@ INLINE root_block_t take_roots(const secular_t *s, int64_t first) {
                         .sign = load_real(of[5])};
 }
 
-/* Where f is computed first: in the middle between the poles.  `total`: |z|^2, by which the last root is bounded. */
-INLINE V go_to_middle(root_block_t *b, R total) {
-  const M is_last = (M)(b->sign < (V){0});
-  const V squared = broadcast(total), bound = squared / (b->right + square_root(fmadd(b->right, b->right, squared)));
-  const V span = choose_real(is_last, bound * (1 + 4 * EPSILON), b->right - b->left);
-  b->origin = choose_real(is_last, b->right, b->left);
-  b->offset = span * (R)0.5;
-  return span;
-}
-
-/* The first guess: f without the two nearest poles is taken for constant, and these are taken as they are.  The origin
- * becomes the nearer one. */
+/* The first guess: f is computed in the middle between the poles; without the two nearest ones it is then taken for
+ * constant, and these are taken as they are.  The origin becomes the nearer one.  `total`: |z|^2, by which the square of
+ * the last root exceeds that of its pole at most. */
 INLINE void guess_roots(const secular_t *s, root_block_t *b, R total) {
-  const V zero = {0}, span = go_to_middle(b, total), middle = b->offset;
+  const V zero = {0}, width = (b->right - b->left) * (b->right + b->left);
+  const M is_last = (M)(b->sign < zero);
+  const V span = choose_real(is_last, broadcast(total * (1 + 4 * EPSILON)), width), middle = span * (R)0.5;
+  b->origin = choose_real(is_last, b->right, b->left);
+  b->offset = middle;
+  b->unit = broadcast(1);
   const secular_sum_t sum = sum_poles(s, b);
   const V f = 1 + sum.left + sum.right;
   const V c = f - b->left_square / square_gap(b->left, b->origin, b->offset) -
               b->right_square / square_gap(b->right, b->origin, b->offset);
-  const M is_last = (M)(b->sign < zero), is_below = (M)(f > zero), from_left = is_below & ~is_last;
-  const M from_below = ~is_below & ~is_last;
+  const M is_below = (M)(f > zero), from_left = is_below & ~is_last, from_right = ~is_below & ~is_last;
   b->origin = choose_real(from_left, b->left, b->right);
-  b->low = choose_real(from_below, -(span - middle), choose_real(is_last & ~is_below, middle, zero));
-  b->high = choose_real(from_below, zero, choose_real(is_last & ~is_below, span, middle));
-  const V to_left = (b->left - b->origin) * (b->left + b->origin);
-  const V to_right = (b->right - b->origin) * (b->right + b->origin);
-  const V x = quadratic_root(fmadd(c, to_left + to_right, b->left_square + b->right_square),
-                             fmadd(b->left_square, to_right, b->right_square * to_left), c, b->sign);
-  const V guess = x / (b->origin + square_root(absolute(fmadd(b->origin, b->origin, x))));
+  b->low = choose_real(from_right, -middle, choose_real(is_below, zero, middle));
+  b->high = choose_real(from_right, zero, choose_real(is_below, middle, span));
+  const V to_left = choose_real(from_left, zero, -width), to_right = choose_real(from_left, width, zero);
+  const V guess = quadratic_root(fmadd(c, to_left + to_right, b->left_square + b->right_square),
+                                 fmadd(b->left_square, to_right, b->right_square * to_left), c, b->sign);
   const M inside = (M)(guess > b->low) & (M)(guess < b->high);
   b->offset = choose_real(inside, guess, (b->low + b->high) * (R)0.5);
 }
 
 /* One step; returns where no other is needed. */
 INLINE M improve_roots(const secular_t *s, root_block_t *b, M done) {
-  const V zero = {0}, root = b->origin + b->offset;
+  const V zero = {0};
+#if !IS_DOUBLE /* derivatives with respect to x itself may overflow */
+  b->unit = b->origin + distance_of(b->origin, b->offset);
+#endif
   const secular_sum_t sum = sum_poles(s, b);
   const V f = 1 + sum.left + sum.right, slope = sum.left_slope + sum.right_slope;
   const M is_zero = (M)(absolute(f) <= 4 * EPSILON * (1 + sum.right - sum.left)), is_below = (M)(f < zero);
   b->low = choose_real(is_below, b->offset, b->low);
   b->high = choose_real(is_below, b->high, b->offset);
-  const V left = square_gap(b->left, b->origin, b->offset) / root;
-  const V right = square_gap(b->right, b->origin, b->offset) / root;
+  const V left = square_gap(b->left, b->origin, b->offset) / b->unit;
+  const V right = square_gap(b->right, b->origin, b->offset) / b->unit;
   const V product = left * right;
   const V x = quadratic_root(fmadd(left + right, f, -(product * slope)), product * f,
                              f - left * sum.left_slope - right * sum.right_slope, b->sign);
-  const V change = choose_real((M)(x * f < zero), x, -(f / slope));
-  const V next = b->offset + change / (1 + square_root(absolute(1 + change / root)));
+  const V change = choose_real((M)(x * f < zero), x, -(f / slope)) * b->unit, next = b->offset + change;
   const M inside = (M)(next > b->low) & (M)(next < b->high);
   const V offset = choose_real(inside, next, (b->low + b->high) * (R)0.5);
   /* The step after would be shorter by the square of the ratio of this one to the distance from the nearest pole. */
@@ -194,6 +199,7 @@ static int solve_secular(const secular_t *s) {
     converged &= !any_lane(~done);
     store_real((R *)s->origin + first, b.origin);
     store_real((R *)s->offset + first, b.offset);
+    store_real((R *)s->distance + first, distance_of(b.origin, b.offset));
   }
   return converged;
 }

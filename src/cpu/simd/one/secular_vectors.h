@@ -9,9 +9,6 @@
 #define SVDGRAD_ONE_SECULAR_VECTORS_H
 #include "secular_roots.h"
 
-/* Vectors computed at once. */
-enum { SECULAR_PAIR = 2 };
-
 /* d_j^2 minus the square of root k. */
 INLINE V gap_to_root(const secular_t *s, V d, int64_t k) {
   return square_gap(d, broadcast(((const R *)s->origin)[k]), broadcast(((const R *)s->offset)[k]));
@@ -54,20 +51,36 @@ static void weigh_secular(const secular_t *s) {
 /* The root of a column, in lanes. */
 typedef struct vector_scale {
   V origin, offset;
-  V nearest, inverse; /* p and 1 / s */
+  V inverse; /* 1 / s */
 } vector_scale_t;
 
 INLINE vector_scale_t vector_scale(const secular_t *s, int64_t root) {
-  const V origin = broadcast(((const R *)s->origin)[root]), offset = broadcast(((const R *)s->offset)[root]);
-  return (vector_scale_t){origin, offset, square_gap(origin, origin, offset), 1 / (origin + offset)};
+  const R origin = ((const R *)s->origin)[root], distance = ((const R *)s->distance)[root];
+  return (vector_scale_t){broadcast(origin), broadcast(((const R *)s->offset)[root]),
+                          broadcast(1 / (origin + distance))};
 }
 
-/* Columns column .. column + count - 1. */
+/* Divides column c of both sides by its length. */
+INLINE void normalize_vectors(const secular_t *s, int64_t c, const vector_scale_t *scale, V left_square,
+                              V right_square) {
+  const R *d = s->placed_d;
+  R *left = (R *)s->left + c * s->stride, *right = (R *)s->right + c * s->stride;
+  const R first = (scale->offset * scale->inverse)[0]; /* p = -offset */
+  const R factor = 1 / (R)sqrt(sum_lanes(left_square) + first * first);
+  const V of_v = broadcast(1 / (R)sqrt(sum_lanes(right_square))), of_u = factor * scale->inverse;
+  for (int64_t j = 0; j < s->n; j += LANES) {
+    const V v = load_real(right + j);
+    store_real(left + j, load_real(d + j) * v * of_u);
+    store_real(right + j, v * of_v);
+  }
+  left[s->place[0]] = first * factor;
+}
+
+/* Columns column .. column + count - 1; count is GAPS or 1. */
 INLINE void make_vectors(const secular_t *s, int64_t column, int count) {
   const R *d = s->placed_d, *z = s->placed_z;
-  R *left = (R *)s->left + column * s->stride, *right = (R *)s->right + column * s->stride;
-  vector_scale_t scale[SECULAR_PAIR];
-  V left_square[SECULAR_PAIR], right_square[SECULAR_PAIR];
+  vector_scale_t scale[GAPS];
+  V left_square[GAPS], right_square[GAPS];
   UNROLL
   for (int c = 0; c < count; c++) {
     scale[c] = vector_scale(s, s->n - 1 - column - c);
@@ -75,33 +88,25 @@ INLINE void make_vectors(const secular_t *s, int64_t column, int count) {
   }
   for (int64_t j = 0; j < s->n; j += LANES) {
     const V d_j = load_real(d + j), z_j = load_real(z + j);
-    V gap[SECULAR_PAIR], ratio[SECULAR_PAIR];
+    V gap[GAPS];
     UNROLL
     for (int c = 0; c < count; c++)
       gap[c] = square_gap(d_j, scale[c].origin, scale[c].offset);
-    if (count == 2)
-      two_inverses(gap[0], gap[1], &ratio[0], &ratio[1]);
+    if (count == GAPS)
+      invert_gaps(gap);
     else
-      ratio[0] = 1 / gap[0];
+      gap[0] = 1 / gap[0];
     UNROLL
     for (int c = 0; c < count; c++) {
-      const V v = z_j * (scale[c].nearest * ratio[c]), u = d_j * v * scale[c].inverse;
-      store_real(right + c * s->stride + j, v);
+      const V v = -z_j * (scale[c].offset * gap[c]), u = d_j * v * scale[c].inverse;
+      store_real((R *)s->right + (column + c) * s->stride + j, v);
       right_square[c] = fmadd(v, v, right_square[c]);
       left_square[c] = fmadd(u, u, left_square[c]);
     }
   }
-  for (int c = 0; c < count; c++) {
-    const R first = -(scale[c].nearest * scale[c].inverse)[0];
-    const R left_factor = 1 / (R)sqrt(sum_lanes(left_square[c]) + first * first);
-    const V of_v = broadcast(1 / (R)sqrt(sum_lanes(right_square[c]))), of_u = left_factor * scale[c].inverse;
-    for (int64_t j = 0; j < s->n; j += LANES) {
-      const V v = load_real(right + c * s->stride + j);
-      store_real(left + c * s->stride + j, load_real(d + j) * v * of_u);
-      store_real(right + c * s->stride + j, v * of_v);
-    }
-    left[c * s->stride + s->place[0]] = first * left_factor;
-  }
+  UNROLL
+  for (int c = 0; c < count; c++)
+    normalize_vectors(s, column + c, &scale[c], left_square[c], right_square[c]);
 }
 
 static void secular_vectors(const secular_t *s) {
@@ -111,8 +116,8 @@ static void secular_vectors(const secular_t *s) {
   for (int64_t j = s->n; j % LANES; j++)
     d[j] = z[j] = 0;
   int64_t column = 0;
-  for (; column + SECULAR_PAIR <= s->n; column += SECULAR_PAIR)
-    make_vectors(s, column, SECULAR_PAIR);
+  for (; column + GAPS <= s->n; column += GAPS)
+    make_vectors(s, column, GAPS);
   for (; column < s->n; column++)
     make_vectors(s, column, 1);
 }
