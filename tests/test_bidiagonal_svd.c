@@ -199,10 +199,10 @@ static double *widened(int is_f32, int64_t n, void *x) {
   return y;
 }
 
-static int solve(svdgrad_dtype_t dtype, const matrix_t *m, result_t *r) {
+static int solve(svdgrad_dtype_t dtype, const matrix_t *m, int64_t leading, result_t *r) {
   const int is_f32 = dtype == SVDGRAD_F32;
   const int64_t n = m->n;
-  bidiagonal_problem_t p = {.n = n, .ops = lanes_choose()->kernels[dtype]->secular};
+  bidiagonal_problem_t p = {.n = n, .leading = leading, .ops = lanes_choose()->kernels[dtype]->secular};
   void *d = narrowed(is_f32, n, m->d), *e = narrowed(is_f32, n, m->e);
   p.d = d, p.e = e, p.S = reals(n), p.U = reals(n * n), p.Vh = reals(n * n);
   arena_t arena = {NULL, 0};
@@ -289,12 +289,33 @@ static void check(svdgrad_dtype_t dtype, int kind, int64_t n) {
   kinds[kind].fill(&m);
   for (int64_t i = 0; i < n && dtype == SVDGRAD_F32; i++)
     m.d[i] = (float)m.d[i], m.e[i] = (float)m.e[i];
-  cr_expect(solve(dtype, &m, &r), "%s, n = %lld did not converge", m.name, (long long)n);
+  cr_expect(solve(dtype, &m, n, &r), "%s, n = %lld did not converge", m.name, (long long)n);
   const double largest = largest_entry(&m), scale = largest > 0 ? 1 / largest : 1; /* s_1 is between 1 and 2 */
   expect_below(residual(&m, &r, scale), "residual", 0, &m, eps);
   expect_below(fmax(not_orthogonal(n, r.U), not_orthogonal(n, r.Vh)), "orthogonality", 1, &m, eps);
   expect_below(value_error(&m, &r, scale), "values", 2, &m, eps);
   free(m.d), free(m.e), free(r.S), free(r.U), free(r.Vh);
+}
+
+/* The leading vectors and all values have the bits of the whole decomposition, or as good as these where a product of
+ * fewer columns rounds otherwise; signs are the same. */
+static void check_leading(svdgrad_dtype_t dtype, int kind, int64_t n, int64_t leading) {
+  const double eps = dtype == SVDGRAD_F32 ? FLT_EPSILON : DBL_EPSILON;
+  matrix_t m = {kinds[kind].name, n, reals(n), reals(n), random_seed((uint64_t)n)};
+  result_t whole, part;
+  digits = -log2(eps);
+  kinds[kind].fill(&m);
+  cr_assert(solve(dtype, &m, n, &whole) && solve(dtype, &m, leading, &part));
+  cr_expect_arr_eq(part.S, whole.S, (size_t)n * sizeof(double));
+  double worst = 0;
+  for (int64_t j = 0; j < leading; j++)
+    for (int64_t i = 0; i < n; i++) {
+      const double u = fabs(part.U[j * n + i] - whole.U[j * n + i]), v = fabs(part.Vh[i * n + j] - whole.Vh[i * n + j]);
+      worst = fmax(u, v) <= worst ? worst : fmax(u, v);
+    }
+  cr_expect(worst <= 8 * eps, "leading %lld of %s, n = %lld: differ by %g", (long long)leading, m.name, (long long)n,
+            worst);
+  free(m.d), free(m.e), free(whole.S), free(whole.U), free(whole.Vh), free(part.S), free(part.U), free(part.Vh);
 }
 
 static void check_sizes(svdgrad_dtype_t dtype) {
@@ -315,4 +336,14 @@ static void check_sizes(svdgrad_dtype_t dtype) {
 }
 
 Test(bidiagonal_svd, f64) { check_sizes(SVDGRAD_F64); }
+Test(bidiagonal_svd, leading) {
+  for (int kind = 0; kind < KINDS; kind++)
+    for (svdgrad_dtype_t dtype = SVDGRAD_F32; dtype <= SVDGRAD_F64; dtype++) {
+      check_leading(dtype, kind, 5, 2);
+      check_leading(dtype, kind, 67, 1);
+      check_leading(dtype, kind, 67, 40);
+      check_leading(dtype, kind, 130, 129);
+    }
+}
+
 Test(bidiagonal_svd, f32) { check_sizes(SVDGRAD_F32); }

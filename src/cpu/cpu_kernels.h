@@ -19,9 +19,9 @@ typedef struct cpu_svd_plan {
 
 /* B = U diag(S) Vh; B is n-by-n and has d on the diagonal, e above.  All are real numbers of the element type. */
 typedef struct bidiagonal_problem {
-  int64_t n;
+  int64_t n, leading;
   const void *d, *e;
-  void *S, *U, *Vh; /* n; n-by-n, column-major */
+  void *S, *U, *Vh; /* n; n-by-n, column-major, of which the first `leading` columns of U and rows of Vh are written */
   const secular_ops_t *ops;
 } bidiagonal_problem_t;
 

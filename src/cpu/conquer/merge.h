@@ -69,7 +69,8 @@ static void prepare_column_zero(const conquer_t *c, merge_t *m, power_t down) {
 static int solve_equation(const conquer_t *c, const merge_t *m) {
   secular_t s = c->secular;
   R *d = s.d, *z = s.z;
-  s.n = m->kept, s.place = c->place, s.stride = conquer_stride(m->kept, c->ops->lanes);
+  s.n = m->kept, s.columns = made_columns(c, m->block, m->kept), s.place = c->place,
+  s.stride = conquer_stride(m->kept, c->ops->lanes);
   if (s.n == 1) {
     ((R *)s.origin)[0] = 0, ((R *)s.distance)[0] = (R)fabs(z[0]);
     ((R *)s.left)[0] = 1, ((R *)s.right)[0] = z[0] < 0 ? -1 : 1;

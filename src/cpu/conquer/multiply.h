@@ -53,11 +53,12 @@ static void pack_side(const conquer_t *c, const merge_t *m, const side_t *s, R *
 
 static void multiply_side(const conquer_t *c, const merge_t *m, const side_t *s) {
   const int64_t stride = conquer_stride(m->kept, c->ops->lanes), kept = m->kept, rows = s->upper + s->lower;
+  const int64_t made = made_columns(c, m->block, kept);
   R *const upper = c->packed, *const lower = upper + s->upper * s->end_upper;
   R *const deflated = lower + s->lower * (kept - s->first_lower);
   pack_side(c, m, s, upper, lower, deflated);
-  product_of(s->upper, kept, s->end_upper, upper, s->Q, stride, s->X, c->stride);
-  product_of(s->lower, kept, kept - s->first_lower, lower, s->Q + s->first_lower, stride, s->X + s->upper, c->stride);
+  product_of(s->upper, made, s->end_upper, upper, s->Q, stride, s->X, c->stride);
+  product_of(s->lower, made, kept - s->first_lower, lower, s->Q + s->first_lower, stride, s->X + s->upper, c->stride);
   for (int64_t i = 0; i < m->deflated; i++)
     memcpy(s->X + (kept + i) * c->stride, deflated + i * rows, (size_t)rows * sizeof(R));
 }

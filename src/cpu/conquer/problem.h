@@ -18,10 +18,11 @@ enum { LEAF_ROWS = 6 };
 typedef struct conquer {
   const secular_ops_t *ops;
   int64_t n;
-  R *d, *e;       /* the diagonal, replaced by the singular values; the one above */
-  R *U, *V;       /* n-by-n.  A block's vectors lie where the block does */
-  int64_t stride; /* of U and V */
-  int64_t *order; /* n, of each block: its columns by increasing value, counted from the block's first */
+  int64_t leading; /* vectors of so many of the largest values are wanted; columns of others are not written */
+  R *d, *e;        /* the diagonal, replaced by the singular values; the one above */
+  R *U, *V;        /* n-by-n.  A block's vectors lie where the block does */
+  int64_t stride;  /* of U and V */
+  int64_t *order;  /* n, of each block: its columns by increasing value, counted from the block's first */
 
   /* Work arrays of one merge. */
   R *d_sorted, *z_sorted, *packed;
@@ -42,6 +43,11 @@ static block_t upper_block(const block_t *b) { return (block_t){b->first, rows_a
 static block_t lower_block(const block_t *b) {
   const int64_t above = rows_above(b->n);
   return (block_t){b->first + above + 1, b->n - above - 1, b->extra};
+}
+
+/* Columns of roots, the largest first, that a merge makes of `kept`. */
+static int64_t made_columns(const conquer_t *c, const block_t *b, int64_t kept) {
+  return b->n == c->n && c->leading < kept ? c->leading : kept;
 }
 
 static R *u_column(const conquer_t *c, const block_t *b, int64_t j) {
@@ -82,7 +88,7 @@ static secular_t secular_take(arena_t *arena, int64_t n, int lanes) {
 }
 
 static conquer_t conquer_take(arena_t *arena, int64_t n, const secular_ops_t *ops) {
-  conquer_t c = {.ops = ops, .n = n, .stride = conquer_stride(n, ops->lanes)};
+  conquer_t c = {.ops = ops, .n = n, .leading = n, .stride = conquer_stride(n, ops->lanes)};
   c.U = take_reals(arena, c.stride * n), c.V = take_reals(arena, c.stride * n);
   c.order = arena_take(arena, n, sizeof *c.order);
   c.secular = secular_take(arena, n, ops->lanes);

@@ -116,9 +116,9 @@ static void secular_vectors(const secular_t *s) {
   for (int64_t j = s->n; j % LANES; j++)
     d[j] = z[j] = 0;
   int64_t column = 0;
-  for (; column + GAPS <= s->n; column += GAPS)
+  for (; column + GAPS <= s->columns; column += GAPS)
     make_vectors(s, column, GAPS);
-  for (; column < s->n; column++)
+  for (; column < s->columns; column++)
     make_vectors(s, column, 1);
 }
 
