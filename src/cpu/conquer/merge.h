@@ -96,7 +96,7 @@ static void sort_deflated(const conquer_t *c, const merge_t *m) {
   }
 }
 
-/* The vectors of the block: columns of the roots, the largest first, then those deflated. */
+/* The vectors of the block. */
 static void make_columns(const conquer_t *c, const merge_t *m) {
   const block_t *b = m->block;
   int64_t dense = 0;
@@ -118,13 +118,15 @@ static void store_merged(const conquer_t *c, const merge_t *m, power_t up) {
   R *d = c->d + b->first;
   for (int64_t i = 0; i < m->deflated; i++)
     c->d_sorted[i] = d[c->deflated[i]];
-  memcpy(d + m->kept, c->d_sorted, (size_t)m->deflated * sizeof(R));
-  for (int64_t i = 0; i < m->kept; i++) {
-    d[m->kept - 1 - i] = scaled_by(origin[i] + distance[i], up);
-    c->merged[i] = m->kept - 1 - i;
+  for (int64_t i = 0; i < m->deflated; i++) {
+    const int64_t column = deflated_column(c, m, i);
+    d[column] = c->d_sorted[i];
+    c->deflated[i] = column;
   }
-  for (int64_t i = 0; i < m->deflated; i++)
-    c->deflated[i] = m->kept + i;
+  for (int64_t i = 0; i < m->kept; i++) {
+    c->merged[i] = root_column(c, m, m->kept - 1 - i);
+    d[c->merged[i]] = scaled_by(origin[i] + distance[i], up);
+  }
   merge_lists(d, c->merged, m->kept, c->deflated, m->deflated, 0, c->order + b->first);
 }
 

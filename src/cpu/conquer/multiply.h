@@ -32,9 +32,18 @@ static void product_of(int64_t m, int64_t n, int64_t k, const R *A, const R *B, 
     memset(C + j * ldc, 0, (size_t)m * sizeof(R));
 }
 
-/* Copies the columns out of X, which the products overwrite: upper rows, lower rows, columns deflated. */
-static void pack_side(const conquer_t *c, const merge_t *m, const side_t *s, R *upper, R *lower, R *deflated) {
-  const int64_t rows = s->upper + s->lower;
+/* Where half or more of a block's columns are deflated, these stay where they are; those of the roots then go where columns of the
+ * secular equation were.  Else those of the roots come first, so that products write them in place. */
+static int deflated_stay(const merge_t *m) { return m->kept <= m->deflated; }
+static int64_t root_column(const conquer_t *c, const merge_t *m, int64_t i) {
+  return deflated_stay(m) ? c->columns[i] : i;
+}
+static int64_t deflated_column(const conquer_t *c, const merge_t *m, int64_t i) {
+  return deflated_stay(m) ? c->deflated[i] : m->kept + i;
+}
+
+/* Copies the columns of the secular equation out of X. */
+static void pack_kept(const conquer_t *c, const merge_t *m, const side_t *s, R *upper, R *lower) {
   for (int64_t i = 0; i < m->kept; i++) {
     const int64_t at = c->place[i];
     const R *x = s->X + c->columns[i] * c->stride;
@@ -43,24 +52,34 @@ static void pack_side(const conquer_t *c, const merge_t *m, const side_t *s, R *
     if (at >= s->first_lower)
       memcpy(lower + (at - s->first_lower) * s->lower, x + s->upper, (size_t)s->lower * sizeof(R));
   }
+}
+
+/* Copies columns deflated, with their zeros. */
+static void copy_deflated(const conquer_t *c, const merge_t *m, const side_t *s, R *copies) {
+  const int64_t rows = s->upper + s->lower;
   for (int64_t i = 0; i < m->deflated; i++) {
-    const int64_t column = c->deflated[i];
-    R *to = deflated + i * rows;
-    memcpy(to, s->X + column * c->stride, (size_t)rows * sizeof(R));
-    fill_column(to, c->kind[column], s->upper, rows);
+    R *x = s->X + c->deflated[i] * c->stride, *to = copies ? copies + i * rows : x;
+    if (copies)
+      memcpy(to, x, (size_t)rows * sizeof(R));
+    fill_column(to, c->kind[c->deflated[i]], s->upper, rows);
   }
 }
 
 static void multiply_side(const conquer_t *c, const merge_t *m, const side_t *s) {
   const int64_t stride = conquer_stride(m->kept, c->ops->lanes), kept = m->kept, rows = s->upper + s->lower;
   const int64_t made = made_columns(c, m->block, kept);
+  const int stay = deflated_stay(m);
   R *const upper = c->packed, *const lower = upper + s->upper * s->end_upper;
-  R *const deflated = lower + s->lower * (kept - s->first_lower);
-  pack_side(c, m, s, upper, lower, deflated);
-  product_of(s->upper, made, s->end_upper, upper, s->Q, stride, s->X, c->stride);
-  product_of(s->lower, made, kept - s->first_lower, lower, s->Q + s->first_lower, stride, s->X + s->upper, c->stride);
-  for (int64_t i = 0; i < m->deflated; i++)
-    memcpy(s->X + (kept + i) * c->stride, deflated + i * rows, (size_t)rows * sizeof(R));
+  R *const rest = lower + s->lower * (kept - s->first_lower), *const to = stay ? rest : s->X;
+  const int64_t ldc = stay ? rows : c->stride;
+  pack_kept(c, m, s, upper, lower);
+  copy_deflated(c, m, s, stay ? NULL : rest);
+  product_of(s->upper, made, s->end_upper, upper, s->Q, stride, to, ldc);
+  product_of(s->lower, made, kept - s->first_lower, lower, s->Q + s->first_lower, stride, to + s->upper, ldc);
+  for (int64_t i = 0; i < (stay ? made : m->deflated); i++) {
+    const int64_t column = stay ? root_column(c, m, i) : deflated_column(c, m, i);
+    memcpy(s->X + column * c->stride, rest + i * rows, (size_t)rows * sizeof(R));
+  }
 }
 
 /* Orders the columns of the secular equation by their kind: c->place.  Column 0 comes before those of all rows. */
