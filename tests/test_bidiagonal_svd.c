@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Divide and conquer of a real bidiagonal matrix: residual, orthogonality and values of matrices that are hard for it, and
- * of every small size.  Bounds are BOUND n eps s_1, and BOUND n eps for orthogonality. */
+/* Divide and conquer of a real bidiagonal matrix: residual, orthogonality and values of matrices that are hard for it,
+ * and of every small size.  Bounds are BOUND n eps s_1, and BOUND n eps for orthogonality. */
 #include "cpu/cpu_kernels.h"
 #include "cpu/simd/kernels.h"
 #include "fixture.h"

@@ -19,8 +19,8 @@
 static int qr_iteration_fails;              /* gesvd too */
 static atomic_int gesdd_calls, gesvd_calls; /* without queries */
 
-/* In place of bdsdc, which the bidiagonal path calls for values alone, and of lasdq, with which its own divide and conquer
- * solves the smallest parts. */
+/* In place of bdsdc, which the bidiagonal path calls for values alone, and of lasdq, with which its own divide and
+ * conquer solves the smallest parts. */
 #define BDSDC                                                                                                          \
   const char *uplo, const char *compq, const int *n, void *d, void *e, void *U, const int *ldu, void *Vh,              \
       const int *ldvh, void *Q, int *IQ, void *work, int *iwork, int *info, size_t uplo_length, size_t compq_length

@@ -30,7 +30,7 @@ typedef struct cpu_kernels {
   size_t (*svd_scratch)(const cpu_svd_plan_t *plan); /* bytes per matrix */
   batch_task_t svd;                                  /* its call is the plan */
   int (*lost_values)(const svd_call_t *call, int64_t b);
-  /* The SVD of one bidiagonal matrix by our divide and conquer, which svd calls (conquer/whole.h). */
+  /* The SVD of one bidiagonal matrix by divide and conquer, as svd computes it (conquer/whole.h): for tests. */
   int (*conquer)(const bidiagonal_problem_t *problem, arena_t *scratch);
 } cpu_kernels_t;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Deflation (J. J. Dongarra, D. C. Sorensen, SIAM J. Sci. Stat. Comput. 8, 1987; tolerances as in LAPACK's lasd2): singular
- * values of the two blocks that are values of the merged one too, up to rounding errors.  These are d_j whose z_j is
- * negligible, and one of two d_j that are as good as equal, after a rotation that makes its z_j zero. */
+/* Deflation (J. J. Dongarra, D. C. Sorensen, SIAM J. Sci. Stat. Comput. 8, 1987; tolerances as in LAPACK's lasd2):
+ * singular values of the two blocks that are values of the merged one too, up to rounding errors.  These are d_j whose
+ * z_j is negligible, and one of two d_j that are as good as equal, after a rotation that makes its z_j zero. */
 #ifndef SVDGRAD_CONQUER_DEFLATE_H
 #define SVDGRAD_CONQUER_DEFLATE_H
 #include "problem.h"
@@ -9,8 +9,8 @@
 /* Where a column of U and V is not zero. */
 enum { IN_UPPER_ROWS, IN_ALL_ROWS, IN_LOWER_ROWS };
 
-/* What is left of a merge after deflation.  Columns are counted as in d: those of the upper block, the middle row (column
- * 0 of the secular equation), those of the lower block. */
+/* What is left of a merge after deflation.  Columns are counted as in d: those of the upper block, the middle row
+ * (column 0 of the secular equation), those of the lower block. */
 typedef struct merge {
   const block_t *block;
   int64_t above; /* rows of the upper block */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The SVD of a block from those of its two blocks (M. Gu, S. C. Eisenstat, SIAM J. Matrix Anal. Appl. 16, 1995).  In the
- * bases of their singular vectors the block is the matrix of the secular equation (secular.h), whose first row is the row
- * in the middle and whose diagonal has the values of both. */
+/* The SVD of a block from those of its two blocks (M. Gu, S. C. Eisenstat, SIAM J. Matrix Anal. Appl. 16, 1995).  In
+ * the bases of their singular vectors the block is the matrix of the secular equation (secular.h), whose first row is
+ * the row in the middle and whose diagonal has the values of both. */
 #ifndef SVDGRAD_CONQUER_MERGE_H
 #define SVDGRAD_CONQUER_MERGE_H
 #include "multiply.h"
@@ -41,8 +41,8 @@ static void sort_merge(const conquer_t *c, const merge_t *m, power_t down) {
   }
 }
 
-/* Column 0: the middle row of U, and what is left of the columns of V without a value.  If there are two of these, as the
- * block has a column more than rows, one of their combinations has no part in the middle row. */
+/* Column 0: the middle row of U, and what is left of the columns of V without a value.  If there are two of these, as
+ * the block has a column more than rows, one of their combinations has no part in the middle row. */
 static void prepare_column_zero(const conquer_t *c, merge_t *m, power_t down) {
   const block_t *b = m->block;
   const R alpha = scaled_by(c->d[b->first + m->above], down);

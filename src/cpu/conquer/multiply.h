@@ -32,8 +32,8 @@ static void product_of(int64_t m, int64_t n, int64_t k, const R *A, const R *B, 
     memset(C + j * ldc, 0, (size_t)m * sizeof(R));
 }
 
-/* Where half or more of a block's columns are deflated, these stay where they are; those of the roots then go where columns of the
- * secular equation were.  Else those of the roots come first, so that products write them in place. */
+/* Where half or more of a block's columns are deflated, these stay where they are; those of the roots then go where
+ * columns of the secular equation were.  Else those of the roots come first, so that products write them in place. */
 static int deflated_stay(const merge_t *m) { return m->kept <= m->deflated; }
 static int64_t root_column(const conquer_t *c, const merge_t *m, int64_t i) {
   return deflated_stay(m) ? c->columns[i] : i;
@@ -54,7 +54,7 @@ static void pack_kept(const conquer_t *c, const merge_t *m, const side_t *s, R *
   }
 }
 
-/* Copies columns deflated, with their zeros. */
+/* Writes the zeros of columns deflated, in copies of them if there is memory for these. */
 static void copy_deflated(const conquer_t *c, const merge_t *m, const side_t *s, R *copies) {
   const int64_t rows = s->upper + s->lower;
   for (int64_t i = 0; i < m->deflated; i++) {

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The SVD of a real upper bidiagonal matrix by divide and conquer: the arrays, and how a matrix is divided.
  *
- *            B_1             B_1 has `above` rows and one column more; a and b belong to the row in the middle.  B_2 has
- *   B =      a b             a column more than rows, if B has.  From the SVD of B_1 and B_2 follows that of B (merge.h).
- *                B_2         The last right singular vector of a block with a column more than rows belongs to no value. */
+ *            B_1
+ *   B =      a b
+ *                B_2
+ *
+ * B_1 has a column more than rows; a and b belong to the row in the middle.  B_2 has a column more than rows if B has.
+ * The last right singular vector of such a block belongs to no value.  From the SVD of B_1 and B_2 follows that of B
+ * (merge.h). */
 #ifndef SVDGRAD_CONQUER_PROBLEM_H
 #define SVDGRAD_CONQUER_PROBLEM_H
 #include "base/arena.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The factors of a bidiagonal matrix, by divide and conquer (../conquer), in place of those of A: by decreasing value, V
- * transposed, converted to the element type. */
+/* The factors of a bidiagonal matrix, by divide and conquer (../conquer), in place of those of A: by decreasing value,
+ * V transposed, converted to the element type. */
 #ifndef SVDGRAD_DENSE_CONQUERED_H
 #define SVDGRAD_DENSE_CONQUERED_H
 #include "../conquer/conquer.h"

@@ -6,8 +6,8 @@
  *               ...
  *                   d_(n-1)      0 = d_0 < d_1 < ... < d_(n-1), no z_j = 0,
  *
- * which divide and conquer is made of (M. Gu, S. C. Eisenstat, SIAM J. Matrix Anal. Appl. 16, 1995).  Its singular values
- * are the roots s_i of
+ * which divide and conquer is made of (M. Gu, S. C. Eisenstat, SIAM J. Matrix Anal. Appl. 16, 1995).  Its singular
+ * values are the roots s_i of
  *
  *   f(s) = 1 + sum_j z_j^2 / (d_j^2 - s^2),      d_i < s_i < d_(i+1).
  *

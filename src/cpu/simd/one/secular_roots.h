@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The roots of the secular equation (secular.h), with a lane for each root.  The sum over the poles on the left of the root
- * is interpolated by r + p / (d_l^2 - x), x = s^2, that over the others by R + P / (d_r^2 - x), values and derivatives, d_l
- * and d_r being the poles next to the root; the next x solves the quadratic equation that results (R.-C. Li, LAPACK Working
- * Note 89, 1993, "the middle way").  The last root has all poles on its left: there d_l and d_r are the last two.
+/* The roots of the secular equation (secular.h), with a lane for each root.  The sum over the poles on the left of the
+ * root is interpolated by r + p / (d_l^2 - x), x = s^2, that over the others by R + P / (d_r^2 - x), values and
+ * derivatives, d_l and d_r being the poles next to the root; the next x solves the quadratic equation that results
+ * (R.-C. Li, LAPACK Working Note 89, 1993, "the middle way").  The last root has all poles on its left: there d_l and
+ * d_r are the last two.
  *
  * The unknown is x - d_k^2, d_k being the nearer one of d_l and d_r: d_j^2 - x is then accurate, since d_j^2 - d_k^2 is
  * zero or twice as large. */
@@ -133,8 +134,8 @@ INLINE root_block_t take_roots(const secular_t *s, int64_t first) {
 }
 
 /* The first guess: f is computed in the middle between the poles; without the two nearest ones it is then taken for
- * constant, and these are taken as they are.  The origin becomes the nearer one.  `total`: |z|^2, by which the square of
- * the last root exceeds that of its pole at most. */
+ * constant, and these are taken as they are.  The origin becomes the nearer one.  `total`: |z|^2, by which the square
+ * of the last root exceeds that of its pole at most. */
 INLINE void guess_roots(const secular_t *s, root_block_t *b, R total) {
   const V zero = {0}, width = (b->right - b->left) * (b->right + b->left);
   const M is_last = (M)(b->sign < zero);

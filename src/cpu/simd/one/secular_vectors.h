@@ -3,8 +3,8 @@
  *
  *   v_j = z_j / (d_j^2 - s^2),   u_0 = -1, u_j = d_j v_j,
  *
- * normalized.  Here v is multiplied by p = d_k^2 - s^2 of the nearest pole d_k, and u by p / s, which keeps their squares
- * in the range of R. */
+ * normalized.  Here v is multiplied by p = d_k^2 - s^2 of the nearest pole d_k, and u by p / s, which keeps their
+ * squares in the range of R. */
 #ifndef SVDGRAD_ONE_SECULAR_VECTORS_H
 #define SVDGRAD_ONE_SECULAR_VECTORS_H
 #include "secular_roots.h"
