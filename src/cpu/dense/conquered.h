@@ -38,15 +38,13 @@ static void store_columns(const lapack_svd_t *w, const conquer_t *c, int64_t fir
 }
 
 /* The SVD of the matrix of c->d and c->e.  Returns 0 if it did not converge. */
-static int conquer_factors(const lapack_svd_t *w, const conquer_t *b) {
-  conquer_t c = *b;
-  c.leading = w->leading;
-  if (!conquer(&c))
+static int conquer_factors(const lapack_svd_t *w, const conquer_t *c) {
+  if (!conquer(c))
     return 0;
   for (int64_t j = 0; j < w->n; j++)
-    w->S[j] = c.d[conquered_column(&c, j)];
-  for (int64_t j = 0; j < w->leading; j += STORED)
-    store_columns(w, &c, j, w->leading - j < STORED ? w->leading - j : STORED);
+    w->S[j] = c->d[conquered_column(c, j)];
+  for (int64_t j = 0; j < w->n; j += STORED)
+    store_columns(w, c, j, w->n - j < STORED ? w->n - j : STORED);
   return 1;
 }
 

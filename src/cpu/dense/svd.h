@@ -82,7 +82,6 @@ static forward_t forward_take(arena_t *arena, const cpu_svd_plan_t *plan) {
   if (plan->tall)
     return tall_forward_take(arena, plan);
   forward_t w = {.svd = lapack_svd_take(arena, mx, p->mn, plan->vectors, plan->lwork)};
-  w.svd.leading = (int)p->k;
   if (plan->bidiagonal)
     w.bidiagonal = bidiagonal_take(arena, mx, p->mn, plan);
   if (plan->vectors && p->full_matrices && p->m != p->n) {
@@ -133,7 +132,7 @@ static T fix_line(const line_t *line) {
 /* Fixes the gauge of the caller's U, which is Vh^H here where the tall matrix is A^H. */
 static void fix_gauges(const forward_t *w, int transposed) {
   const lapack_svd_t *svd = &w->svd;
-  for (int64_t j = 0; j < svd->leading; j++) {
+  for (int64_t j = 0; j < svd->n; j++) {
     const line_t x = {svd->U + j * svd->m, svd->m, 1}, y = {svd->Vh + j, svd->n, svd->n};
     const T phase = fix_line(transposed ? &y : &x);
     multiply_line(transposed ? &x : &y, CONJ(phase));

@@ -35,7 +35,7 @@ static tall_t tall_take(arena_t *arena, int64_t m, int64_t n, int vectors, int l
 
 /* The arrays of the tall matrix itself: U overwrites A; S and Vh are those of the core. */
 static lapack_svd_t tall_matrix_take(arena_t *arena, int64_t m, int64_t n, const tall_t *t) {
-  lapack_svd_t w = {.m = (int)m, .n = (int)n, .mn = (int)n, .leading = (int)n, .S = t->core.S, .Vh = t->core.Vh};
+  lapack_svd_t w = {.m = (int)m, .n = (int)n, .mn = (int)n, .S = t->core.S, .Vh = t->core.Vh};
   w.A = arena_take(arena, m * n, sizeof(T));
   w.U = t->vectors ? w.A : NULL;
   return w;
