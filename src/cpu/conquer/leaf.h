@@ -32,6 +32,13 @@ static int solve_leaf(const conquer_t *c, const block_t *b) {
   const int n = (int)b->n, columns = n + b->extra, stride = (int)c->stride, none = 0, one = 1;
   R *U = u_column(c, b, 0), unused = 0;
   int info = 0;
+  if (columns == 1) { /* without a call, since there may be many */
+    R *d = c->d + b->first;
+    *U = *d < 0 ? -1 : 1, *v_column(c, b, 0) = 1;
+    *d = (R)fabs(*d);
+    c->order[b->first] = 0;
+    return 1;
+  }
   set_identity(n, U, c->stride);
   set_identity(columns, c->leaf_V, columns);
   REAL_LAPACK(lasdq)
