@@ -15,7 +15,8 @@ set(SVDGRAD_LANES_SOURCES
   src/cpu/simd/many/power.c
   src/cpu/simd/many/programs.c
   src/cpu/simd/one/reflectors.c
-  src/cpu/simd/one/rows.c)
+  src/cpu/simd/one/rows.c
+  src/cpu/simd/one/secular.c)
 set(SVDGRAD_LANES_OBJECTS)
 
 # svdgrad_lanes(<instruction set> <flags...>) makes the target svdgrad_lanes_<instruction set>.

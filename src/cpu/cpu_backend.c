@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The CPU backend: small matrices one per SIMD lane; others one at a time, by our bidiagonalization with LAPACK's
- * bdsdc, or by gesdd.  Threads share the batch. */
+/* The CPU backend: small matrices one per SIMD lane; others one at a time, by reduction to bidiagonal
+ * form, or by gesdd.  Threads share the batch. */
 #include "empty.h"
 #include "base/error.h"
 #include "functions/functions.h"
@@ -77,7 +77,7 @@ static cpu_svd_plan_t plan_svd(const context_t *context, svdgrad_op_t op, const 
   const reflector_ops_t *tall = cpu_is_beyond_lapack(p) ? lanes_of(context, p)->reflectors : NULL;
   const int rows = (int)(tall ? p->mn : mx), full = p->full_matrices && !tall;
   const int lwork = cpu_kernels[p->dtype]->svd_lwork(rows, (int)p->mn, vectors, full, bidiagonal != NULL);
-  return (cpu_svd_plan_t){p, call, vectors, lwork, bidiagonal, tall};
+  return (cpu_svd_plan_t){p, call, vectors, lwork, bidiagonal, lanes_of(context, p)->secular, tall};
 }
 
 static batch_t lapack_batch(const cpu_svd_plan_t *plan) {

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* SVD of one tall matrix by reduction to bidiagonal form.  The kernel of simd/one/bidiagonal.h computes A = Q B P^H,
- * after a QR factorization if A is much taller than wide (T. F. Chan, ACM Trans. Math. Softw. 8, 1982).  LAPACK's
- * divide and conquer (bdsdc) computes the SVD of B.  Its factors are multiplied by Q and P in blocks. */
+ * after a QR factorization if A is much taller than wide (T. F. Chan, ACM Trans. Math. Softw. 8, 1982).  Divide and
+ * conquer (../conquer) computes the SVD of B; LAPACK's bdsdc that of a small B, and singular values alone.  The factors
+ * of B are multiplied by Q and P in blocks. */
 #ifndef SVDGRAD_DENSE_BIDIAGONAL_H
 #define SVDGRAD_DENSE_BIDIAGONAL_H
+#include "cpu/cpu_kernels.h"
+#include "conquered.h"
 #include "gesdd.h"
 #include "qr.h"
 
@@ -11,6 +14,8 @@ typedef struct bidiagonal {
   int64_t rows; /* of the reduced matrix: n after a QR factorization, else m */
   reduction_t reduction;
   qr_t qr;
+  conquer_t conquer;
+  /* For bdsdc. */
   R *U, *Vh; /* complex types: the factors of B, n-by-n */
   R *work;
   block_work_t block;
@@ -20,7 +25,16 @@ typedef struct bidiagonal {
  * between 2 and 6. */
 static int is_much_taller(int64_t m, int64_t n) { return m >= 3 * n; }
 
-static bidiagonal_t bidiagonal_take(arena_t *arena, int64_t m, int64_t n, int vectors, int lanes) {
+static void bdsdc_take(bidiagonal_t *b, arena_t *arena, int64_t n, int vectors) {
+  b->work = arena_take(arena, vectors ? (3 * n + 4) * n : 4 * n, sizeof(R));
+  if (vectors && IS_COMPLEX) {
+    b->U = arena_take(arena, n * n, sizeof(R));
+    b->Vh = arena_take(arena, n * n, sizeof(R));
+  }
+}
+
+static bidiagonal_t bidiagonal_take(arena_t *arena, int64_t m, int64_t n, const cpu_svd_plan_t *plan) {
+  const int vectors = plan->vectors, lanes = plan->bidiagonal->lanes;
   bidiagonal_t b = {.rows = is_much_taller(m, n) ? n : m};
   reduction_t *r = &b.reduction;
   *r = (reduction_t){.m = b.rows, .n = n, .a_stride = lane_stride(b.rows, lanes)};
@@ -37,10 +51,11 @@ static bidiagonal_t bidiagonal_take(arena_t *arena, int64_t m, int64_t n, int ve
   r->y = arena_take(arena, n, sizeof(T));
   if (b.rows < m)
     b.qr = qr_take(arena, m, n, lanes);
-  b.work = arena_take(arena, vectors ? (3 * n + 4) * n : 4 * n, sizeof(R));
-  if (vectors && IS_COMPLEX) {
-    b.U = arena_take(arena, n * n, sizeof(R));
-    b.Vh = arena_take(arena, n * n, sizeof(R));
+  if (is_conquered(n, vectors)) {
+    b.conquer = conquer_take(arena, n, plan->secular);
+    b.conquer.d = r->d, b.conquer.e = r->e;
+  } else {
+    bdsdc_take(&b, arena, n, vectors);
   }
   if (vectors)
     b.block = block_work_take(arena, b.rows, n, n);
@@ -58,7 +73,7 @@ static void fill_lanes(const lapack_svd_t *w, const bidiagonal_t *b, int lanes) 
 }
 
 /* B = U diag(S) Vh. */
-static int solve_bidiagonal(const lapack_svd_t *w, const bidiagonal_t *b) {
+static int lapack_bdsdc(const lapack_svd_t *w, const bidiagonal_t *b) {
   R *const U = IS_COMPLEX ? b->U : (R *)w->U, *const Vh = IS_COMPLEX ? b->Vh : (R *)w->Vh, unused = 0;
   const int ldu = IS_COMPLEX ? w->n : w->m;
   int info = 0, none = 0;
@@ -69,15 +84,18 @@ static int solve_bidiagonal(const lapack_svd_t *w, const bidiagonal_t *b) {
   return info == 0;
 }
 
-/* Puts the factors of B where those of A will be: converted to complex, zeros below U. */
-static void spread_factors(const lapack_svd_t *w, const bidiagonal_t *b) {
-  for (int64_t j = 0; j < w->n; j++) {
+/* Puts the factors of B where those of A will be, converted to the element type. */
+static int solve_bidiagonal(const lapack_svd_t *w, const bidiagonal_t *b) {
+  if (is_conquered(w->n, w->U != NULL))
+    return conquer_factors(w, &b->conquer);
+  if (!lapack_bdsdc(w, b))
+    return 0;
+  for (int64_t j = 0; j < w->n && w->U; j++)
     for (int64_t i = 0; i < w->n && IS_COMPLEX; i++) {
       w->U[j * w->m + i] = b->U[j * w->n + i];
       w->Vh[j * w->n + i] = b->Vh[j * w->n + i];
     }
-    memset(w->U + j * w->m + w->n, 0, (size_t)(w->m - w->n) * sizeof(T));
-  }
+  return 1;
 }
 
 static void multiply_factors(const lapack_svd_t *w, const bidiagonal_t *b, const reflector_ops_t *ops) {
@@ -92,7 +110,7 @@ static void multiply_factors(const lapack_svd_t *w, const bidiagonal_t *b, const
   }
 }
 
-/* SVD of w->A, which is destroyed.  Returns 0 if bdsdc did not converge. */
+/* SVD of w->A, which is destroyed.  Returns 0 if that of B did not converge. */
 static int bidiagonal_svd(const lapack_svd_t *w, const bidiagonal_t *b, const reflector_ops_t *ops) {
   if (b->rows < w->m)
     factor_tall(w->m, w->n, w->A, &b->qr, ops);
@@ -100,10 +118,10 @@ static int bidiagonal_svd(const lapack_svd_t *w, const bidiagonal_t *b, const re
   ops->reduce(&b->reduction);
   if (!solve_bidiagonal(w, b))
     return 0;
-  if (w->U) {
-    spread_factors(w, b);
+  for (int64_t j = 0; j < w->n && w->U; j++) /* below U */
+    memset(w->U + j * w->m + w->n, 0, (size_t)(w->m - w->n) * sizeof(T));
+  if (w->U)
     multiply_factors(w, b, ops);
-  }
   return 1;
 }
 

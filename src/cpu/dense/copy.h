@@ -29,9 +29,10 @@ static inline __attribute__((always_inline)) void copy_tile(int64_t rows, int64_
 }
 
 /* Copies in square tiles, one below the other.  Between a row-major and a column-major side, only a few rows and
- * columns are in use at a time, and the column-major side is accessed sequentially, which the prefetcher follows. */
+ * columns are in use at a time, and the column-major side is accessed sequentially, which the prefetcher follows.  A
+ * tile is at most a cache line wide: of larger ones the lines do not fit the cache where strides are powers of two. */
 static void copy_downwards(int64_t rows, int64_t columns, int conjugated, place_t from, place_t to) {
-  enum { TILE = 16 };
+  enum { TILE = sizeof(T) > 8 ? 4 : 8 };
   for (int64_t first_j = 0; first_j < columns; first_j += TILE)
     for (int64_t first_i = 0; first_i < rows; first_i += TILE) {
       const int64_t width = columns - first_j < TILE ? columns - first_j : TILE;

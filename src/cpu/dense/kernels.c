@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The kernels of one element type that compute one matrix at a time, with LAPACK and the BLAS. */
 #include "cpu/cpu_kernels.h"
+#include "../conquer/whole.h"
 #include "lost_values.h"
 #include "svd.h"
 
 const cpu_kernels_t TYPED(cpu_kernels) = {
-    .svd_lwork = svd_lwork, .svd_scratch = cpu_svd_scratch, .svd = cpu_svd_matrix, .lost_values = cpu_lost_values};
+    .svd_lwork = svd_lwork,
+    .svd_scratch = cpu_svd_scratch,
+    .svd = cpu_svd_matrix,
+    .lost_values = cpu_lost_values,
+    .conquer = conquer_whole,
+};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The SVD of one matrix: by LAPACK (gesdd.h), by our bidiagonalization with LAPACK's bdsdc (bidiagonal.h), or, with
+/* The SVD of one matrix: by LAPACK (gesdd.h), by reduction to bidiagonal form (bidiagonal.h), or, with
  * more rows than LAPACK can count, by blocks of rows (tall.h).  All work is done in packed column-major scratch memory
  * of fixed alignment, so that a result does not depend on where the caller's matrix lies.
  *
@@ -72,7 +72,7 @@ static forward_t tall_forward_take(arena_t *arena, const cpu_svd_plan_t *plan) {
   forward_t w = {.tall = tall_take(arena, mx, p->mn, plan->vectors, plan->lwork, plan->tall->lanes)};
   w.svd = tall_matrix_take(arena, mx, p->mn, &w.tall);
   if (plan->bidiagonal)
-    w.bidiagonal = bidiagonal_take(arena, p->mn, p->mn, plan->vectors, plan->bidiagonal->lanes);
+    w.bidiagonal = bidiagonal_take(arena, p->mn, p->mn, plan);
   return w;
 }
 
@@ -83,7 +83,7 @@ static forward_t forward_take(arena_t *arena, const cpu_svd_plan_t *plan) {
     return tall_forward_take(arena, plan);
   forward_t w = {.svd = lapack_svd_take(arena, mx, p->mn, plan->vectors, plan->lwork)};
   if (plan->bidiagonal)
-    w.bidiagonal = bidiagonal_take(arena, mx, p->mn, plan->vectors, plan->bidiagonal->lanes);
+    w.bidiagonal = bidiagonal_take(arena, mx, p->mn, plan);
   if (plan->vectors && p->full_matrices && p->m != p->n) {
     w.full = arena_take(arena, mx * mx, sizeof(T));
     w.tau = arena_take(arena, p->mn, sizeof(T));

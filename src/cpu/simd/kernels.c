@@ -11,4 +11,5 @@ const lane_kernels_t EXPORTED(svdgrad_lanes) = {
     .power = &EXPORTED(svdgrad_power_ops),
     .rows = &EXPORTED(svdgrad_row_ops),
     .reflectors = &EXPORTED(svdgrad_reflector_ops),
+    .secular = &EXPORTED(svdgrad_secular_ops),
 };

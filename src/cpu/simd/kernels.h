@@ -9,6 +9,7 @@
 #include "many/power.h"
 #include "one/reflectors.h"
 #include "one/rows.h"
+#include "one/secular.h"
 
 /* Largest min(m, n) of the SVD with a matrix in each lane. */
 enum { LANES_MOST_COLUMNS = 128 };
@@ -33,6 +34,7 @@ typedef struct lane_kernels {
   const power_ops_t *power;
   const row_ops_t *rows;
   const reflector_ops_t *reflectors;
+  const secular_ops_t *secular;
 } lane_kernels_t;
 
 typedef struct lane_isa {

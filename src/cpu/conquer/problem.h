@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The SVD of a real upper bidiagonal matrix by divide and conquer: the arrays, and how a matrix is divided.
+ *
+ *            B_1
+ *   B =      a b
+ *                B_2
+ *
+ * B_1 has a column more than rows; a and b belong to the row in the middle.  B_2 has a column more than rows if B has.
+ * The last right singular vector of such a block belongs to no value.  From the SVD of B_1 and B_2 follows that of B
+ * (merge.h). */
+#ifndef SVDGRAD_CONQUER_PROBLEM_H
+#define SVDGRAD_CONQUER_PROBLEM_H
+#include "base/arena.h"
+#include "base/type.h"
+#include "../simd/one/secular.h"
+
+#include <string.h>
+
+/* Blocks of up to so many rows are solved by QR iteration. */
+enum { LEAF_ROWS = 6 };
+
+typedef struct conquer {
+  const secular_ops_t *ops;
+  int64_t n;
+  int64_t leading; /* vectors of so many of the largest values are wanted; columns of others are not written */
+  R *d, *e;        /* the diagonal, replaced by the singular values; the one above */
+  R *U, *V;        /* n-by-n.  A block's vectors lie where the block does */
+  int64_t stride;  /* of U and V */
+  int64_t *order;  /* n, of each block: its columns by increasing value, counted from the block's first */
+
+  /* Work arrays of one merge. */
+  R *d_sorted, *z_sorted, *packed;
+  int64_t *columns, *deflated, *merged, *place;
+  signed char *kind;
+  secular_t secular;
+  R *leaf_V, *leaf_work;
+} conquer_t;
+
+/* Rows first .. first + n - 1, columns first .. first + n - 1 + extra. */
+typedef struct block {
+  int64_t first, n;
+  int extra;
+} block_t;
+
+static int64_t rows_above(int64_t n) { return (n - 1) / 2; }
+static block_t upper_block(const block_t *b) { return (block_t){b->first, rows_above(b->n), 1}; }
+static block_t lower_block(const block_t *b) {
+  const int64_t above = rows_above(b->n);
+  return (block_t){b->first + above + 1, b->n - above - 1, b->extra};
+}
+
+/* Columns of roots, the largest first, that a merge makes of `kept`. */
+static int64_t made_columns(const conquer_t *c, const block_t *b, int64_t kept) {
+  return b->n == c->n && c->leading < kept ? c->leading : kept;
+}
+
+static R *u_column(const conquer_t *c, const block_t *b, int64_t j) {
+  return c->U + (b->first + j) * c->stride + b->first;
+}
+static R *v_column(const conquer_t *c, const block_t *b, int64_t j) {
+  return c->V + (b->first + j) * c->stride + b->first;
+}
+
+/* An odd number of registers, so that neighbouring columns do not map to the same cache sets. */
+static int64_t conquer_stride(int64_t n, int lanes) { return ((n + lanes - 1) / lanes | 1) * lanes; }
+
+/* A power of two as two factors, since it may be out of range itself. */
+typedef struct power {
+  R half, rest;
+} power_t;
+
+static power_t power_of(int exponent) {
+  return (power_t){(R)ldexp(1, exponent / 2), (R)ldexp(1, exponent - exponent / 2)};
+}
+
+static R scaled_by(R x, power_t p) { return x * p.half * p.rest; }
+
+static R larger_of(R x, R y) { return x > y ? x : y; }
+
+static R *take_reals(arena_t *arena, int64_t n) { return arena_take(arena, n, sizeof(R)); }
+
+static secular_t secular_take(arena_t *arena, int64_t n, int lanes) {
+  const int64_t entries = n + SECULAR_ROOM;
+  secular_t s = {.stride = conquer_stride(n, lanes)};
+  s.d = take_reals(arena, entries), s.z = take_reals(arena, entries);
+  s.squares = take_reals(arena, entries), s.weights = take_reals(arena, entries);
+  s.origin = take_reals(arena, entries), s.offset = take_reals(arena, entries);
+  s.distance = take_reals(arena, entries);
+  s.placed_d = take_reals(arena, entries), s.placed_z = take_reals(arena, entries);
+  s.left = take_reals(arena, s.stride * n), s.right = take_reals(arena, s.stride * n);
+  return s;
+}
+
+static conquer_t conquer_take(arena_t *arena, int64_t n, const secular_ops_t *ops) {
+  conquer_t c = {.ops = ops, .n = n, .leading = n, .stride = conquer_stride(n, ops->lanes)};
+  c.U = take_reals(arena, c.stride * n), c.V = take_reals(arena, c.stride * n);
+  c.order = arena_take(arena, n, sizeof *c.order);
+  c.secular = secular_take(arena, n, ops->lanes);
+  c.d_sorted = take_reals(arena, n), c.z_sorted = take_reals(arena, n);
+  c.packed = take_reals(arena, (n + 1) * (n + 1));
+  c.columns = arena_take(arena, n, sizeof *c.columns), c.deflated = arena_take(arena, n, sizeof *c.deflated);
+  c.merged = arena_take(arena, n, sizeof *c.merged), c.place = arena_take(arena, n, sizeof *c.place);
+  c.kind = arena_take(arena, n, sizeof *c.kind);
+  c.leaf_V = take_reals(arena, (LEAF_ROWS + 1) * (LEAF_ROWS + 1));
+  c.leaf_work = take_reals(arena, 4 * (LEAF_ROWS + 1));
+  return c;
+}
+
+#endif

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The secular equation (secular.h).  Its numbers are real, whatever T is. */
+#include "../exported.h"
+#include "secular_roots.h"
+#include "secular_vectors.h"
+
+const secular_ops_t EXPORTED(svdgrad_secular_ops) = {LANES, solve_secular, weigh_secular, secular_vectors};
