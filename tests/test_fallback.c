@@ -271,7 +271,7 @@ Test(fallback, forward) {
 
 /* AUTO, with sizes of the bidiagonal path; the second size starts with a QR factorization. */
 Test(fallback, bidiagonal) {
-  static const variant_t large[] = {{100, 97, 0, 0}, {97, 300, 0, 0}};
+  static const variant_t large[] = {{132, 129, 0, 0}, {129, 390, 0, 0}};
   for (size_t v = 0; v < sizeof large / sizeof *large; v++)
     for (svdgrad_dtype_t dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++) {
       svdgrad_desc_t desc = make_desc(dtype, large[v].m, large[v].n, BATCH);
