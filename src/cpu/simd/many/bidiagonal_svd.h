@@ -108,7 +108,7 @@ INLINE void iterate(bidiagonal_svd_t *w) {
 
 /* U <- U X, V <- V Y with X^T B Y diagonal: |d|, in any order.  Mask of the matrices that have not converged. */
 INLINE M diagonalize(bidiagonal_svd_t *w, int64_t most_rounds) {
-  w->B.tolerance = broadcast(EPSILON) * load_real(w->S);
+  w->B.tolerance = broadcast(4 * EPSILON) * load_real(w->S); /* rounding may keep e almost that large */
   w->B.hi = (M){0} - 1;
   w->queued = 0, w->tries = (M){0};
   find_windows(w);
