@@ -11,6 +11,7 @@ set(SVDGRAD_LANES_SOURCES
   src/cpu/simd/many/fixed_sizes.c
   src/cpu/simd/many/small_sizes.c
   src/cpu/simd/many/values.c
+  src/cpu/simd/many/vectors.c
   src/cpu/simd/many/backward.c
   src/cpu/simd/many/power.c
   src/cpu/simd/many/programs.c

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Singular values alone of matrices that are hard for algorithms that go through a bidiagonal form: graded in either
+/* Singular values, alone and with vectors, of matrices that are hard for algorithms that go through a bidiagonal form: graded in either
  * direction, with clusters, with zeros on the diagonal and beside it, and with values that differ by less than rounding.
  * They are those of the reference to a small multiple of eps s_1, and the bits of each do not depend on the others of its
  * batch, which take other numbers of sweeps and split at other places. */
@@ -135,4 +135,62 @@ Test(values, of_hard_matrices) {
         if (test_backends[backend] == SVDGRAD_BACKEND_CPU)
           check(test_backends[backend], (svdgrad_dtype_t)dtype, shape, &worst);
   cr_assert(worst_within(&worst, 3));
+}
+
+static int takes(const fixture_t *f, svdgrad_op_t op, const char *algorithm) {
+  const char *name = svdgrad_algorithm_name(f->handle, op, &f->desc);
+  return name && strcmp(name, algorithm) == 0;
+}
+
+static void run_with_vectors(fixture_t *f) {
+  cr_assert_eq(fixture_forward(f, WITH_VECTORS), SVDGRAD_STATUS_SUCCESS, "%s", svdgrad_last_error_message());
+  for (int64_t b = 0; b < f->desc.batch_count; b++)
+    cr_assert_eq(f->info[b], SVDGRAD_INFO_OK);
+}
+
+static void note_errors(const fixture_t *f, int64_t b, worst_t *worst) {
+  const double epsilon = (double)dtype_epsilon(f->desc.dtype);
+  dense_t U = load_U(f, b), V = load_V(f, b);
+  const double ratios[] = {ratio_residual(f, b), ratio_orthonormal(&U, epsilon), ratio_orthonormal(&V, epsilon)};
+  for (int i = 0; i < 3; i++)
+    worst_note(worst, ratios[i], "%s %dx%d, family %d, ratio %d", dtype_name(f->desc.dtype), (int)f->desc.m,
+               (int)f->desc.n, (int)(b % FAMILIES), i);
+  dense_free(&U);
+  dense_free(&V);
+}
+
+/* As check(), with vectors; and S has the same bits without them, where the header says so. */
+static void check_vectors(svdgrad_backend_t backend, svdgrad_dtype_t dtype, int shape, worst_t *worst) {
+  fixture_t f = problem(backend, dtype, shape, 3 * FAMILIES), values = problem(backend, dtype, shape, 3 * FAMILIES);
+  for (int64_t b = 0; b < 3 * FAMILIES; b++) {
+    fill(&f, b, (family_t)(b % FAMILIES));
+    fill(&values, b, (family_t)(b % FAMILIES));
+  }
+  run_with_vectors(&f);
+  run(&values);
+  const int same = takes(&f, SVDGRAD_OP_SVD, "qr-lanes") && takes(&f, SVDGRAD_OP_SVDVALS, "dqds-lanes");
+  for (int64_t b = 0; b < FAMILIES; b++) {
+    note_errors(&f, b, worst);
+    cr_expect(!same || buffer_same_bits(&f.S, b, &values.S, b), "%s %dx%d, family %d: S with vectors",
+              dtype_name(dtype), (int)f.desc.m, (int)f.desc.n, (int)b);
+    fixture_t alone = problem(backend, dtype, shape, 1);
+    fill(&alone, 0, (family_t)b);
+    run_with_vectors(&alone);
+    for (int64_t copy = b; copy < 3 * FAMILIES; copy += FAMILIES)
+      cr_expect(fixture_same_forward(&f, copy, &alone, 0, WITH_VECTORS), "%s %dx%d, family %d", dtype_name(dtype),
+                (int)f.desc.m, (int)f.desc.n, (int)b);
+    fixture_free(&alone);
+  }
+  fixture_free(&f);
+  fixture_free(&values);
+}
+
+Test(values, of_hard_matrices_with_vectors) {
+  worst_t worst = worst_make("vectors of hard matrices");
+  for (int backend = 0; backend < test_backend_count; backend++)
+    for (int dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++)
+      for (int shape = 0; shape < SHAPES; shape++)
+        if (test_backends[backend] == SVDGRAD_BACKEND_CPU)
+          check_vectors(test_backends[backend], (svdgrad_dtype_t)dtype, shape, &worst);
+  cr_assert(worst_within(&worst, 8)); /* LAPACK's threshold is 30 */
 }

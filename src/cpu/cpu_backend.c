@@ -57,7 +57,12 @@ static int cpu_is_capturable(const context_t *context, svdgrad_op_t op, const pr
 
 static const svd_ops_t *lanes_svd_ops(const context_t *context, cpu_algorithm_t algorithm, const problem_t *p) {
   const lane_kernels_t *kernels = lanes_of(context, p);
-  return algorithm == CPU_VALUE_LANES ? kernels->values : algorithm == CPU_LANES ? kernels->svd : NULL;
+  switch (algorithm) {
+  case CPU_LANES: return kernels->svd;
+  case CPU_VALUE_LANES: return kernels->values;
+  case CPU_VECTOR_LANES: return kernels->vectors;
+  default: return NULL;
+  }
 }
 
 static batch_t lanes_batch(svdgrad_op_t op, const problem_t *p, const cpu_lanes_svd_t *plan) {
@@ -199,8 +204,8 @@ static svdgrad_status_t cpu_program_run(const context_t *context, const program_
 
 /* Number of matrices that a stage computes at once: an SVD, or a program. */
 static int stage_group(const context_t *context, const problem_t *p) {
-  const int in_lanes =
-      choose(context, SVDGRAD_OP_SVD, p) == CPU_LANES || choose(context, SVDGRAD_OP_SVD_JVP, p) == CPU_PROGRAM_LANES;
+  const int in_lanes = lanes_svd_ops(context, choose(context, SVDGRAD_OP_SVD, p), p) ||
+                       choose(context, SVDGRAD_OP_SVD_JVP, p) == CPU_PROGRAM_LANES;
   return in_lanes ? lanes_of(context, p)->lanes : 1;
 }
 

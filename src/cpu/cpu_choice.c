@@ -64,7 +64,7 @@ static int fits_svd(svdgrad_op_t op, const problem_t *p) {
  * With AVX2 on the same Zen 5, with vectors: 1.7 and 1.3 at 80, f32 and f64, 1.5 and 1.1 at 96, 0.9 and 0.7 at 72, c64 and
  * c128. */
 static int64_t lanes_limit(svdgrad_op_t op, svdgrad_dtype_t dtype) {
-  static const int64_t with_vectors[] = {80, 96, 64, 64}, values[] = {128, 128, 96, 96}; /* by svdgrad_dtype_t */
+  static const int64_t with_vectors[] = {96, 128, 80, 80}, values[] = {128, 128, 96, 96}; /* by svdgrad_dtype_t */
   return op == SVDGRAD_OP_SVDVALS ? values[dtype] : with_vectors[dtype];
 }
 
@@ -73,6 +73,12 @@ static int64_t lanes_limit(svdgrad_op_t op, svdgrad_dtype_t dtype) {
  * 96; complex types 2.1 at 8, 3.6 at 16, 5.3 at 32, 6 at 64; 1.2 to 1.4 at 160 x 16.  Below 8 columns the gain is not worth
  * the digits of small values of graded columns, which Jacobi keeps. */
 enum { QD_LEAST_COLUMNS = 8 };
+
+/* Smallest min(m, n) of vectors by QR iteration, by svdgrad_dtype_t.  Time of Jacobi in lanes over its time, full groups,
+ * AVX-512 of Sapphire Rapids, 2026-11-30 (f32, f64, c64, c128): 0.9, 1.0, 1.2, 1.2 at 12; 1.0, 1.1, 1.3, 1.4 at 16; 1.1,
+ * 1.2, 1.4, 1.7 at 20; 1.3, 1.5, 1.8, 1.8 at 32; 1.6, 1.6, 2.1, 2.1 at 64.  Time of the bidiagonal path over its time: 2.7,
+ * 1.7, 1.9 at 96, 1.9, 1.5, 1.9 at 128 (f32, f64, c64). */
+static const int64_t qr_least_columns[] = {20, 16, 12, 12};
 
 static int is_by_qd(svdgrad_op_t op, const problem_t *p) {
   return op == SVDGRAD_OP_SVDVALS && p->algo == SVDGRAD_ALGO_AUTO && p->mn >= QD_LEAST_COLUMNS;
@@ -110,7 +116,9 @@ static cpu_algorithm_t choose_auto(svdgrad_op_t op, const problem_t *p, int lane
     return choose_large(op, p);
   if (is_few(few_of(op, p), p, lanes) && fits_svd(op, p))
     return CPU_BIDIAGONAL;
-  return is_by_qd(op, p) ? CPU_VALUE_LANES : CPU_LANES;
+  if (is_by_qd(op, p))
+    return CPU_VALUE_LANES;
+  return op == SVDGRAD_OP_SVD && p->mn >= qr_least_columns[p->dtype] ? CPU_VECTOR_LANES : CPU_LANES;
 }
 
 static cpu_algorithm_t choose_svd(svdgrad_op_t op, const problem_t *p, int lanes) {
@@ -207,6 +215,7 @@ const char *cpu_algorithm_string(cpu_algorithm_t algorithm) {
   case CPU_BIDIAGONAL: return "bidiagonal";
   case CPU_LANES: return "jacobi-lanes";
   case CPU_VALUE_LANES: return "dqds-lanes";
+  case CPU_VECTOR_LANES: return "qr-lanes";
   case CPU_LANES_BACKWARD: return "lanes-backward";
   case CPU_PROGRAM: return "blas-program";
   case CPU_PROGRAM_LANES: return "lanes-program";

@@ -6,6 +6,7 @@ const lane_kernels_t EXPORTED(svdgrad_lanes) = {
     .lanes = LANES,
     .svd = &EXPORTED(svdgrad_svd_ops),
     .values = &EXPORTED(svdgrad_value_ops),
+    .vectors = &EXPORTED(svdgrad_vector_ops),
     .backward = &EXPORTED(svdgrad_backward_ops),
     .group = &EXPORTED(svdgrad_program_ops),
     .power = &EXPORTED(svdgrad_power_ops),

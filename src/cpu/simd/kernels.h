@@ -29,6 +29,7 @@ typedef struct backward_ops {
 typedef struct lane_kernels {
   int lanes;                     /* matrices in a full group */
   const svd_ops_t *svd, *values; /* values alone: by qd, for large matrices (cpu_choice.c) */
+  const svd_ops_t *vectors;      /* by QR iteration, for large matrices */
   const backward_ops_t *backward;
   const group_ops_t *group; /* of programs */
   const power_ops_t *power;

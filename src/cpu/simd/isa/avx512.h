@@ -40,6 +40,12 @@ static inline rotation_seed_t rotation_seed(V spread, V longer, V d4) {
   return (rotation_seed_t){fnmadd(f, h, g), fmadd(h, fnmadd(sum - longer, h, half), h)};
 }
 
+/* 1 / sqrt(x) of a normal number, to about the last bit: with e = 1 - x r^2 it is r (1 + e/2 + 3/8 e^2 + 5/16 e^3). */
+static inline V inverse_root(V x) {
+  const V one = (V){0} + 1, r = (V)_mm512_rsqrt14_pd((__m512d)x), e = fnmadd(x * r, r, one);
+  return fmadd(r * e, fmadd(fmadd(e, (V){0} + 0.3125, (V){0} + 0.375), e, (V){0} + 0.5), r);
+}
+
 #else
 
 static inline V fmadd(V x, V y, V z) { return (V)_mm512_fmadd_ps((__m512)x, (__m512)y, (__m512)z); }
@@ -59,6 +65,12 @@ static inline rotation_seed_t rotation_seed(V spread, V longer, V d4) {
   const V r = (V)_mm512_rsqrt14_ps((__m512)spread);
   (void)d4;
   return (rotation_seed_t){(V)_mm512_rcp14_ps((__m512)fmadd(spread, r, longer)), r * 0.5F};
+}
+
+/* 1 / sqrt(x) of a normal number, to about the last bit. */
+static inline V inverse_root(V x) {
+  const V r = (V)_mm512_rsqrt14_ps((__m512)x), e = fnmadd(x * r, r, (V){0} + 1);
+  return fmadd(r * e, (V){0} + 0.5F, r);
 }
 
 #endif

@@ -15,4 +15,6 @@ static inline rotation_seed_t rotation_seed(V spread, V longer, V d4) {
   return (rotation_seed_t){1 / (square_root(spread) + longer), (R)0.5 / square_root(spread)};
 }
 
+static inline V inverse_root(V x) { return 1 / square_root(x); }
+
 #endif

@@ -14,6 +14,7 @@
 #include "lane_group.h"
 #include "qr.h"
 #include "results.h"
+#include "short_lines.h"
 #include "sort.h"
 
 typedef struct value_group {
@@ -108,12 +109,13 @@ INLINE void values_group(const svd_call_t *call, int64_t first, int count, arena
                          batch_task_t again) {
   arena_t arena = scratch;
   const value_group_t g = value_group_take(&arena, &call->p);
-  M failed[QD_GROUPS];
+  M failed[QD_GROUPS], is_short[QD_GROUPS];
   int groups = 0, counts[QD_GROUPS];
   for (int done = 0; done < count; done += LANES, groups++) {
     packed_t packed = g.out[groups].packed;
     counts[groups] = count - done < LANES ? count - done : LANES;
     pack(call, first + done, g.rows, g.n, 0, &packed, g.raw, g.factored.A, NULL, counts[groups]);
+    is_short[groups] = find_short_lines(g.rows, g.n, g.factored.A);
     reduce_group(&g, &g.qd[groups]);
   }
   if (groups == 1)
@@ -126,7 +128,7 @@ INLINE void values_group(const svd_call_t *call, int64_t first, int count, arena
     store_info(&g.out[i], call, first + i * LANES, (M){0}, overflow, counts[i]);
   }
   for (int b = 0; b < count; b++)
-    if (failed[b / LANES][b % LANES])
+    if (failed[b / LANES][b % LANES] | is_short[b / LANES][b % LANES])
       again(call, first + b, 1, scratch);
 }
 
