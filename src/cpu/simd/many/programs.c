@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Operations of programs (functions/group.h) with a matrix in each lane. */
 #include "../exported.h"
-#include "../memory/operands.h"
-#include "functions/group.h"
+#include "backward_form.h"
+#include "determinant_phase.h"
+#include "function_form.h"
+#include "norm_form.h"
 
 /* The index, in a packed column-major array, of element e of a line (memory/operands.h). */
 INLINE int64_t packed_place(const lines_t *l, int64_t line, int64_t e, int64_t rows, int64_t columns) {
@@ -143,4 +145,19 @@ static void scale_columns(void *packed, int64_t rows, int64_t columns, const voi
   }
 }
 
-const group_ops_t EXPORTED(svdgrad_program_ops) = {LANES, load_operand, store_operand, multiply, scale_columns};
+const group_ops_t EXPORTED(svdgrad_program_ops) = {
+    .lanes = LANES,
+    .load = load_operand,
+    .store = store_operand,
+    .multiply = multiply,
+    .scale_columns = scale_columns,
+    .load_reals = load_reals,
+    .store_reals = store_reals,
+    .load_values = load_values,
+    .normalize = normalize,
+    .determinant_phase = determinant_phase,
+    .form_backward = form_backward,
+    .form_values = form_values,
+    .form_pairs = form_pairs,
+    .form_norm = form_norm,
+};
