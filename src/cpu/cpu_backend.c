@@ -60,7 +60,7 @@ static batch_t lanes_batch(const context_t *context, svdgrad_op_t op, const prob
   return (batch_t){.task = cpu_lanes_svd,
                    .call = plan,
                    .batch_count = p->batch_count,
-                   .group = kernels->lanes,
+                   .group = kernels->svd->lanes(p),
                    .matrix_cost = cpu_cost(p, 20, 1),
                    .scratch = cpu_lanes_svd_scratch(kernels, p, op == SVDGRAD_OP_SVD)};
 }

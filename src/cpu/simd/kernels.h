@@ -14,7 +14,8 @@
 enum { LANES_MOST_COLUMNS = 128 };
 
 typedef struct svd_ops {
-  size_t (*scratch)(const problem_t *p, int vectors); /* bytes for a group, however few matrices it has */
+  int (*lanes)(const problem_t *p);                   /* matrices of a full task: one group, or two */
+  size_t (*scratch)(const problem_t *p, int vectors); /* bytes for a task, however few matrices it has */
   batch_task_t group;                                 /* the call is the svd_call_t */
 } svd_ops_t;
 

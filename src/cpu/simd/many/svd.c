@@ -2,6 +2,7 @@
 /* The SVD of a group of matrices of any size, and the choice of a kernel that knows the size (small_sizes.c,
  * fixed_sizes.c). */
 #include "../exported.h"
+#include "small_pairs.h"
 #include "svd.h"
 
 NOINLINE void svd_of_any_size(const svd_call_t *call, int64_t first, int count, arena_t scratch) {
@@ -13,6 +14,9 @@ static square_svd_t svd_of_size(int64_t n) {
     return EXPORTED(svdgrad_small_svds)[n];
   return n < FIXED_SIZES ? EXPORTED(svdgrad_fixed_svds)[n] : NULL;
 }
+
+/* Two groups at once where small_sizes.c takes them. */
+static int svd_lanes(const problem_t *p) { return p->m == p->n && p->n > 1 && p->n <= PAIRS_MOST ? 2 * LANES : LANES; }
 
 static void svd(const void *argument, int64_t first, int64_t count, arena_t scratch) {
   const svd_call_t *call = argument;
@@ -26,8 +30,9 @@ static void svd(const void *argument, int64_t first, int64_t count, arena_t scra
 /* Bytes for a group, however few matrices it has. */
 static size_t svd_scratch(const problem_t *p, int vectors) {
   arena_t arena = {NULL, 0};
-  (void)lane_group_take_any(&arena, p, vectors);
+  for (int i = 0; i < svd_lanes(p); i += LANES)
+    (void)lane_group_take_any(&arena, p, vectors);
   return arena.used;
 }
 
-const svd_ops_t EXPORTED(svdgrad_svd_ops) = {svd_scratch, svd};
+const svd_ops_t EXPORTED(svdgrad_svd_ops) = {svd_lanes, svd_scratch, svd};
