@@ -27,6 +27,7 @@ enum { SPECTRA = sizeof spectra / sizeof *spectra };
 typedef struct form_case {
   svdgrad_dtype_t dtype;
   int64_t m, n, rank;
+  int full_matrices;
   svdgrad_gap_policy_t policy;
   double param;
   int exponent; /* singular values are times 2^exponent */
@@ -42,13 +43,14 @@ static void set_factors(fixture_t *f, const form_case_t *c, int64_t b) {
   for (int64_t i = 0; i < c->m; i++)
     for (int64_t j = 0; j < c->n; j++)
       buffer_set(&f->A, b, i, j, i == c->n - 1 - j && j >= c->n - mn ? value_at(c, b, i) : 0);
-  for (int64_t l = 0; l < k; l++) {
+  for (int64_t l = 0; l < f->U.cols; l++)
     for (int64_t i = 0; i < c->m; i++)
       buffer_set(&f->U, b, i, l, i == l);
+  for (int64_t l = 0; l < f->Vh.rows; l++)
     for (int64_t j = 0; j < c->n; j++)
       buffer_set(&f->Vh, b, l, j, j == c->n - 1 - l);
+  for (int64_t l = 0; l < k; l++)
     buffer_set(&f->S, b, l, 0, value_at(c, b, l));
-  }
 }
 
 /* Some cotangents are zero, so that some pairs have no numerator; not where that depends on a choice of bases. */
@@ -62,6 +64,7 @@ static void thin_out(const buffer_t *x, int64_t b) {
 static functions_t start(svdgrad_backend_t backend, const form_case_t *c, svdgrad_form_t form) {
   svdgrad_desc_t desc = make_desc(c->dtype, c->m, c->n, MATRICES);
   desc.rank = c->rank;
+  desc.full_matrices = c->full_matrices;
   desc.gap_policy = c->policy;
   desc.gap_param = c->param;
   functions_t x = functions_make(backend, &desc, form, LAYOUT_ROW_MAJOR);
@@ -145,7 +148,7 @@ typedef void check_t(svdgrad_backend_t backend, const form_case_t *c);
 
 static const int64_t shapes[][3] = {{2, 2, 1}, {3, 3, 1}, {4, 4, 2}, {8, 7, 4}, {5, 9, 3}};
 
-static void for_each_case(check_t *check, int truncated) {
+static void for_each_case(check_t *check, int truncated, int full_matrices) {
   static const int exponents[] = {0, 7, -60};
   for (int backend = 0; backend < test_backend_count; backend++)
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
@@ -157,6 +160,7 @@ static void for_each_case(check_t *check, int truncated) {
                                  shapes[s][0],
                                  shapes[s][1],
                                  truncated ? shapes[s][2] : 0,
+                                 full_matrices,
                                  (svdgrad_gap_policy_t)policy,
                                  policy == SVDGRAD_GAP_MASK ? 0.13 : 0.07,
                                  exponents[(s + (size_t)policy) % 3]};
@@ -178,8 +182,9 @@ static void check_backward(svdgrad_backend_t backend, const form_case_t *c) {
   compare(&x, &y, &x.f.gA, &y.f.gA, c, 1, "backward");
 }
 
-Test(forms, truncated_backward) { for_each_case(check_backward, 1); }
-Test(forms, backward) { for_each_case(check_backward, 0); }
+Test(forms, truncated_backward) { for_each_case(check_backward, 1, 0); }
+Test(forms, backward) { for_each_case(check_backward, 0, 0); }
+Test(forms, backward_with_full_matrices) { for_each_case(check_backward, 0, 1); }
 
 static void check_function(functions_t *x, functions_t *y, const form_case_t *c, svdgrad_function_kind_t kind,
                            double param, int relative) {
@@ -223,7 +228,7 @@ static void check_functions(svdgrad_backend_t backend, const form_case_t *c) {
   }
 }
 
-Test(forms, functions) { for_each_case(check_functions, 0); }
+Test(forms, functions) { for_each_case(check_functions, 0, 0); }
 
 /* Values, info codes and gradients of norms. */
 static void check_norms(svdgrad_backend_t backend, const form_case_t *c) {
@@ -244,4 +249,4 @@ static void check_norms(svdgrad_backend_t backend, const form_case_t *c) {
   }
 }
 
-Test(forms, norms) { for_each_case(check_norms, 0); }
+Test(forms, norms) { for_each_case(check_norms, 0, 0); }
