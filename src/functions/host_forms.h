@@ -63,7 +63,7 @@ static void solve_rest(const host_machine_t *h, const rest_form_t *rest, values_
 
 /* ---- backward ---- */
 
-static cotangent_size_t cotangent_in_lane(const host_machine_t *h, tensor_t g, int64_t lane) {
+static inline cotangent_size_t cotangent_in_lane(const host_machine_t *h, tensor_t g, int64_t lane) {
   return g.data ? cotangent_size(g.rows, g.columns, place(h, g, 0, 0) + lane, h->lanes) : (cotangent_size_t){0, 0};
 }
 
@@ -100,7 +100,7 @@ static void form_M(const host_machine_t *h, const backward_form_t *form, int64_t
   }
 }
 
-static void backward_in_lane(const host_machine_t *h, const backward_form_t *form, int64_t lane) {
+static inline void backward_in_lane(const host_machine_t *h, const backward_form_t *form, int64_t lane) {
   const cotangent_size_t gU = cotangent_in_lane(h, form->gU, lane), gV = cotangent_in_lane(h, form->gV, lane);
   const power_t scale = scale_in_lane(h, form->values, &form->rest, lane);
   const double norm = gU.norm + gV.norm;
