@@ -86,9 +86,7 @@ def assert_close(found, expected, bound=1e-13):
 
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_jax_spectral_normalization_is_that_of_each_matrix(name):
-    import jax
-
-    mesh = jax_mesh()
+    jax, mesh = pytest.importorskip("jax"), jax_mesh()
     import svdgrad.jax_weights as w
 
     spread = {"mesh": mesh, "axis": ("x", "y"), "layout": layout_of(name)}
@@ -122,9 +120,7 @@ def test_jax_spectral_normalization_is_that_of_each_matrix(name):
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_jax_sends_each_number_once(name):
     """Of the three shapes the 27 rows of one cannot be cut into equal parts: its matrix is whole on every device."""
-    import jax
-
-    mesh = jax_mesh()
+    jax, mesh = pytest.importorskip("jax"), jax_mesh()
     import svdgrad.jax_weights as w
 
     spread = {"mesh": mesh, "axis": "x" if name != "rows over both axes" else ("x", "y"), "layout": layout_of(name)}
@@ -140,9 +136,7 @@ def test_jax_sends_each_number_once(name):
 
 
 def test_jax_map_matrices():
-    import jax
-
-    mesh = jax_mesh()
+    jax, mesh = pytest.importorskip("jax"), jax_mesh()
     import svdgrad.jax as s
     import svdgrad.jax_weights as w
 

@@ -4,7 +4,7 @@
  * element has two) is stored for all lanes at r * lanes.  The contents of unused lanes do not matter. */
 #ifndef SVDGRAD_GROUP_H
 #define SVDGRAD_GROUP_H
-#include <svdgrad/svdgrad.h>
+#include "functions/forms.h"
 
 enum { GROUP_MOST_LANES = 16 };
 
@@ -29,12 +29,30 @@ typedef struct group_copy {
   int count;
 } group_copy_t;
 
+/* The matrices of a group. */
+typedef struct group {
+  const struct problem *p;
+  int64_t first;
+  int count;
+} group_t;
+
 typedef struct group_ops {
   int lanes;
   void (*load)(const group_copy_t *copy);
   void (*store)(const group_copy_t *copy);
   void (*multiply)(const group_product_t *product);
   void (*scale_columns)(void *packed, int64_t rows, int64_t columns, const void *factor);
+  /* As the operations of these names in functions/machine.h. */
+  void (*load_reals)(const group_t *group, const svdgrad_vector_t *from, int64_t count, void *to);
+  void (*store_reals)(const group_t *group, const void *from, int64_t count, const svdgrad_vector_t *to);
+  void (*load_values)(const group_t *group, const svdgrad_vector_t *S, const int32_t *exponent, const values_t *to);
+  void (*normalize)(const int *exponent, int64_t elements, void *X);
+  void (*determinant_phase)(void *X, int64_t n, void *phase);
+  void (*form_backward)(const group_t *group, const backward_form_t *form);
+  /* These return 0 for a kind that they do not have: it is computed lane by lane.  That does not depend on the values. */
+  int (*form_values)(const group_t *group, const function_form_t *form);
+  int (*form_pairs)(const group_t *group, const function_form_t *form);
+  int (*form_norm)(const group_t *group, const norm_form_t *form);
 } group_ops_t;
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The forms of machine.h on the CPU, lane by lane: the k-by-k elementwise steps that are not matrix products. */
+/* The forms of machine.h on the CPU: the k-by-k elementwise steps that are not matrix products.  Those that a group has a
+ * SIMD kernel for go there, all others lane by lane. */
 #ifndef SVDGRAD_HOST_FORMS_H
 #define SVDGRAD_HOST_FORMS_H
 #include "rules/determinant.h"
@@ -62,7 +63,7 @@ static void solve_rest(const host_machine_t *h, const rest_form_t *rest, values_
 
 /* ---- backward ---- */
 
-static cotangent_size_t cotangent_in_lane(const host_machine_t *h, tensor_t g, int64_t lane) {
+static inline cotangent_size_t cotangent_in_lane(const host_machine_t *h, tensor_t g, int64_t lane) {
   return g.data ? cotangent_size(g.rows, g.columns, place(h, g, 0, 0) + lane, h->lanes) : (cotangent_size_t){0, 0};
 }
 
@@ -99,7 +100,7 @@ static void form_M(const host_machine_t *h, const backward_form_t *form, int64_t
   }
 }
 
-static void backward_in_lane(const host_machine_t *h, const backward_form_t *form, int64_t lane) {
+static inline void backward_in_lane(const host_machine_t *h, const backward_form_t *form, int64_t lane) {
   const cotangent_size_t gU = cotangent_in_lane(h, form->gU, lane), gV = cotangent_in_lane(h, form->gV, lane);
   const power_t scale = scale_in_lane(h, form->values, &form->rest, lane);
   const double norm = gU.norm + gV.norm;
@@ -120,6 +121,11 @@ static void backward_in_lane(const host_machine_t *h, const backward_form_t *for
 
 static void form_backward(machine_t *machine, const backward_form_t *form) {
   const host_machine_t *h = host(machine);
+  const group_t group = group_of(h);
+  if (h->group) {
+    h->group->form_backward(&group, form);
+    return;
+  }
   for (int64_t lane = 0; lane < h->count; lane++)
     backward_in_lane(h, form, lane);
 }
@@ -392,6 +398,9 @@ static void rotation_pairs(const host_machine_t *h, const function_form_t *form,
 
 static void form_values(machine_t *machine, const function_form_t *form) {
   const host_machine_t *h = host(machine);
+  const group_t group = group_of(h);
+  if (h->group && h->group->form_values(&group, form))
+    return;
   for (int64_t lane = 0; lane < h->count; lane++) {
     const lane_function_t f = function_in_lane(h, form, lane);
     for (int64_t i = 0; i < form->values.s.count; i++)
@@ -497,6 +506,9 @@ static void form_moving(const host_machine_t *h, const function_form_t *form, co
 
 static void form_pairs(machine_t *machine, const function_form_t *form) {
   const host_machine_t *h = host(machine);
+  const group_t group = group_of(h);
+  if (h->group && h->group->form_pairs(&group, form))
+    return;
   const int64_t k = form->values.s.count;
   lane_function_t f[GROUP_MOST_LANES];
   for (int64_t lane = 0; lane < h->count; lane++) {
@@ -523,6 +535,9 @@ static void form_pairs(machine_t *machine, const function_form_t *form) {
 
 static void form_norm(machine_t *machine, const norm_form_t *form) {
   const host_machine_t *h = host(machine);
+  const group_t group = group_of(h);
+  if (h->group && h->group->form_norm(&group, form))
+    return;
   for (int64_t lane = 0; lane < h->count; lane++) {
     const int exponent = *exponent_at(form->values, lane);
     const gap_policy_t policy = policy_in_lane(h, form->values, lane);

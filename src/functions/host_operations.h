@@ -112,8 +112,15 @@ static void load_tensor(machine_t *machine, svdgrad_matrix_t from, machine_opera
   }
 }
 
+static group_t group_of(const host_machine_t *h) { return (group_t){h->base.p, h->b, (int)h->count}; }
+
 static void load_reals(machine_t *machine, svdgrad_vector_t from, reals_t to) {
   const host_machine_t *h = host(machine);
+  const group_t group = group_of(h);
+  if (h->group) {
+    h->group->load_reals(&group, &from, to.count, to.data);
+    return;
+  }
   for (int64_t i = 0; i < to.count; i++)
     for (int64_t lane = 0; lane < h->count; lane++)
       real_at(h, to, i)[lane] = from.data ? (compute_real_t)*entry(&from, h->b + lane, i) : 0;
@@ -121,6 +128,11 @@ static void load_reals(machine_t *machine, svdgrad_vector_t from, reals_t to) {
 
 static void load_scaled_values(machine_t *machine, svdgrad_vector_t S, const int32_t *told, values_t to) {
   const host_machine_t *h = host(machine);
+  const group_t group = group_of(h);
+  if (h->group) {
+    h->group->load_values(&group, &S, told, &to);
+    return;
+  }
   load_reals(machine, S, to.s);
   for (int64_t lane = 0; lane < h->count; lane++) {
     const double s1 = to.s.count > 0 ? (double)real_at(h, to.s, 0)[lane] : 0;
@@ -157,6 +169,11 @@ static void store_tensor(machine_t *machine, tensor_t from, machine_operation_t 
 
 static void store_reals(machine_t *machine, reals_t from, svdgrad_vector_t to) {
   const host_machine_t *h = host(machine);
+  const group_t group = group_of(h);
+  if (h->group) {
+    h->group->store_reals(&group, from.data, from.count, &to);
+    return;
+  }
   for (int64_t i = 0; i < from.count && to.data; i++)
     for (int64_t lane = 0; lane < h->count; lane++)
       *entry(&to, h->b + lane, i) = (R)real_at(h, from, i)[lane];
@@ -227,6 +244,10 @@ static void scale_columns_by(machine_t *machine, tensor_t factor, tensor_t X) {
 /* In two steps, since 2^-exponent itself may overflow. */
 static void normalize(machine_t *machine, values_t values, tensor_t X) {
   const host_machine_t *h = host(machine);
+  if (h->group) {
+    h->group->normalize(values.exponent, X.rows * X.columns, place(h, X, 0, 0));
+    return;
+  }
   for (int64_t lane = 0; lane < h->count; lane++) {
     const int exponent = -*exponent_at(values, lane), half = exponent / 2;
     const compute_real_t first = (compute_real_t)ldexp(1.0, half), second = (compute_real_t)ldexp(1.0, exponent - half);
@@ -282,6 +303,10 @@ static compute_t phase_in_lane(const host_machine_t *h, tensor_t X, int64_t lane
 
 static void determinant_phase(machine_t *machine, tensor_t X, tensor_t phase) {
   const host_machine_t *h = host(machine);
+  if (h->group) {
+    h->group->determinant_phase(X.data, X.rows, phase.data);
+    return;
+  }
   for (int64_t lane = 0; lane < h->count; lane++)
     set(h, phase, lane, 0, 0, phase_in_lane(h, X, lane));
 }

@@ -15,8 +15,8 @@
 enum { LANES_MOST_COLUMNS = 128 };
 
 typedef struct svd_ops {
-  size_t (*scratch)(const problem_t *p, int vectors); /* bytes for a group, however few matrices it has */
-  int (*matrices)(const problem_t *p);                /* in a full group */
+  size_t (*scratch)(const problem_t *p, int vectors); /* bytes for a task, however few matrices it has */
+  int (*matrices)(const problem_t *p);                /* of a full task: one group of lanes, or two */
   batch_task_t group;                                 /* the call is the svd_call_t */
 } svd_ops_t;
 

@@ -109,14 +109,12 @@ INLINE gap_factors_t gap_pair(gaps_t *g, V s_i, V s_j, E sum, E difference) {
   return (gap_factors_t){minus, plus};
 }
 
-#if IS_COMPLEX
 /* Takes the absolute value of a component of the cotangents that no change of A can produce. */
 INLINE void gap_gauge(gaps_t *g, V residual) {
   const M exists = (M)(residual != 0);
   g->gauge_residual = larger(choose_real(exists, residual / g->norm, (V){0}), g->gauge_residual);
   g->gauge |= (M)(residual > g->tolerated);
 }
-#endif
 
 /* The factor that stands for 1/s before the part outside the span.  A dropped factor counts only where that part is not
  * zero (note_outside in backward.c). */

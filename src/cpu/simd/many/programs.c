@@ -1,13 +1,34 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Operations of programs (functions/group.h) with a matrix in each lane. */
 #include "../exported.h"
-#include "../memory/operands.h"
-#include "functions/group.h"
+#include "backward_form.h"
+#include "determinant_phase.h"
+#include "function_form.h"
+#include "norm_form.h"
 
-/* The index, in a packed column-major array, of element e of a line (memory/operands.h). */
-INLINE int64_t packed_place(const lines_t *l, int64_t line, int64_t e, int64_t rows, int64_t columns) {
+/* A walk through a packed column-major array in the order of the caller's lines (memory/operands.h). */
+typedef struct walk {
+  int64_t at;                 /* index of the element */
+  int64_t column, step, back; /* lines that are rows: the column, to the next element, from the last one of a row */
+  int64_t columns;            /* lines that are columns: 0, their elements follow each other */
+} walk_t;
+
+/* At element e of a line. */
+INLINE walk_t walk_from(const lines_t *l, int64_t line, int64_t e, int64_t rows, int64_t columns) {
   const int64_t element = line * l->length + e;
-  return l->by_columns ? element : element % columns * rows + element / columns;
+  if (l->by_columns)
+    return (walk_t){.at = element};
+  const int64_t row = element / columns, column = element - row * columns;
+  return (walk_t){column * rows + row, column, rows, (columns - 1) * rows - 1, columns};
+}
+
+INLINE void walk_on(walk_t *w) {
+  if (!w->columns)
+    w->at++;
+  else if (++w->column < w->columns)
+    w->at += w->step;
+  else
+    w->at -= w->back, w->column = 0;
 }
 
 INLINE V conjugate_part(V x, int part, int hermitian) { return part && hermitian ? -x : x; }
@@ -16,23 +37,25 @@ static void load_operand(const group_copy_t *copy) {
   const strided_t X = strided_of(&copy->matrix, copy->first, copy->hermitian);
   const lines_t l = lines_of(&X, copy->rows, copy->columns, PARTS);
   const int count = copy->count;
-  for (int64_t line = 0; line < l.lines; line++)
+  for (int64_t line = 0; line < l.lines; line++) {
+    walk_t w = walk_from(&l, line, 0, copy->rows, copy->columns);
     if (in_chunks(&l, PARTS, count)) {
       const int64_t reals = l.length * PARTS;
       for (int64_t e = 0; e < reals; e += CHUNK) {
         const int64_t start = chunk_start(e, reals);
         R z[CHUNK * LANES];
         chunk_in(X.data + line * l.next + start, X.batch, z);
-        for (int q = 0; q < CHUNK; q++) {
-          const int64_t element = (start + q) / PARTS, part = (start + q) % PARTS;
-          R *to = element_at(copy->packed, packed_place(&l, line, element, copy->rows, copy->columns));
-          const V v = conjugate_part(load_real(z + q * LANES), (int)part, copy->hermitian);
-          store_real(to + part * LANES, v);
-        }
+        if (start < e) /* the last chunk overlaps the one before */
+          w = walk_from(&l, line, start / PARTS, copy->rows, copy->columns);
+        for (int q = 0; q < CHUNK; q += PARTS, walk_on(&w))
+          for (int part = 0; part < PARTS; part++) {
+            const V v = conjugate_part(load_real(z + (q + part) * LANES), part, copy->hermitian);
+            store_real(element_at(copy->packed, w.at) + part * LANES, v);
+          }
       }
     } else {
-      for (int64_t e = 0; e < l.length; e++) {
-        R *to = element_at(copy->packed, packed_place(&l, line, e, copy->rows, copy->columns));
+      for (int64_t e = 0; e < l.length; e++, walk_on(&w)) {
+        R *to = element_at(copy->packed, w.at);
         for (int part = 0; part < PARTS; part++)
           for (int lane = 0; lane < LANES; lane++) {
             const R x = lane < count ? X.data[line * l.next + lane * X.batch + e * l.step + part] : 0;
@@ -40,6 +63,7 @@ static void load_operand(const group_copy_t *copy) {
           }
       }
     }
+  }
 }
 
 /* alpha x, or alpha conj(x), plus beta times the old value. */
@@ -53,23 +77,25 @@ static void store_operand(const group_copy_t *copy) {
   const strided_t X = strided_of(&copy->matrix, copy->first, copy->hermitian);
   const lines_t l = lines_of(&X, copy->rows, copy->columns, PARTS);
   const int count = copy->count;
-  for (int64_t line = 0; line < l.lines; line++)
+  for (int64_t line = 0; line < l.lines; line++) {
+    walk_t w = walk_from(&l, line, 0, copy->rows, copy->columns);
     if (copy->beta == 0 && in_chunks(&l, PARTS, count)) {
       const int64_t reals = l.length * PARTS;
       for (int64_t e = 0; e < reals; e += CHUNK) {
         const int64_t start = chunk_start(e, reals);
         R z[CHUNK * LANES];
-        for (int q = 0; q < CHUNK; q++) {
-          const int64_t element = (start + q) / PARTS, part = (start + q) % PARTS;
-          const R *from = element_at(copy->packed, packed_place(&l, line, element, copy->rows, copy->columns));
-          const V v = conjugate_part(load_real(from + part * LANES), (int)part, copy->hermitian);
-          store_real(z + q * LANES, (R)copy->alpha * v);
-        }
+        if (start < e)
+          w = walk_from(&l, line, start / PARTS, copy->rows, copy->columns);
+        for (int q = 0; q < CHUNK; q += PARTS, walk_on(&w))
+          for (int part = 0; part < PARTS; part++) {
+            const R *from = element_at(copy->packed, w.at) + part * LANES;
+            store_real(z + (q + part) * LANES, (R)copy->alpha * conjugate_part(load_real(from), part, copy->hermitian));
+          }
         chunk_out(z, X.data + line * l.next + start, X.batch);
       }
     } else {
-      for (int64_t e = 0; e < l.length; e++) {
-        const R *from = element_at(copy->packed, packed_place(&l, line, e, copy->rows, copy->columns));
+      for (int64_t e = 0; e < l.length; e++, walk_on(&w)) {
+        const R *from = element_at(copy->packed, w.at);
         for (int part = 0; part < PARTS; part++)
           for (int lane = 0; lane < count; lane++) {
             R *to = X.data + line * l.next + lane * X.batch + e * l.step + part;
@@ -77,6 +103,7 @@ static void store_operand(const group_copy_t *copy) {
           }
       }
     }
+  }
 }
 
 enum { PRODUCT_ROWS = IS_COMPLEX ? 2 : 4, PRODUCT_COLUMNS = 2 };
@@ -143,4 +170,19 @@ static void scale_columns(void *packed, int64_t rows, int64_t columns, const voi
   }
 }
 
-const group_ops_t EXPORTED(svdgrad_program_ops) = {LANES, load_operand, store_operand, multiply, scale_columns};
+const group_ops_t EXPORTED(svdgrad_program_ops) = {
+    .lanes = LANES,
+    .load = load_operand,
+    .store = store_operand,
+    .multiply = multiply,
+    .scale_columns = scale_columns,
+    .load_reals = load_reals,
+    .store_reals = store_reals,
+    .load_values = load_values,
+    .normalize = normalize,
+    .determinant_phase = determinant_phase,
+    .form_backward = form_backward,
+    .form_values = form_values,
+    .form_pairs = form_pairs,
+    .form_norm = form_norm,
+};

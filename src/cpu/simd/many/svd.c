@@ -2,6 +2,7 @@
 /* The SVD of a group of matrices of any size, and the choice of a kernel that knows the size (small_sizes.c,
  * fixed_sizes.c). */
 #include "../exported.h"
+#include "small_pairs.h"
 #include "svd.h"
 
 NOINLINE void svd_of_any_size(const svd_call_t *call, int64_t first, int count, arena_t scratch) {
@@ -12,6 +13,11 @@ static square_svd_t svd_of_size(int64_t n) {
   if (n < SMALL_SIZES)
     return EXPORTED(svdgrad_small_svds)[n];
   return n < FIXED_SIZES ? EXPORTED(svdgrad_fixed_svds)[n] : NULL;
+}
+
+/* Two groups at once where small_sizes.c takes them. */
+static int svd_matrices(const problem_t *p) {
+  return p->m == p->n && p->n > 1 && p->n <= PAIRS_MOST ? 2 * LANES : LANES;
 }
 
 static void svd(const void *argument, int64_t first, int64_t count, arena_t scratch) {
@@ -26,13 +32,9 @@ static void svd(const void *argument, int64_t first, int64_t count, arena_t scra
 /* Bytes for a group, however few matrices it has. */
 static size_t svd_scratch(const problem_t *p, int vectors) {
   arena_t arena = {NULL, 0};
-  (void)lane_group_take_any(&arena, p, vectors);
+  for (int i = 0; i < svd_matrices(p); i += LANES)
+    (void)lane_group_take_any(&arena, p, vectors);
   return arena.used;
 }
 
-static int matrices(const problem_t *p) {
-  (void)p;
-  return LANES;
-}
-
-const svd_ops_t EXPORTED(svdgrad_svd_ops) = {svd_scratch, matrices, svd};
+const svd_ops_t EXPORTED(svdgrad_svd_ops) = {svd_scratch, svd_matrices, svd};

@@ -126,22 +126,23 @@ INLINE ahead_t prefetch_operands(const svd_call_t *call, int64_t first, int coun
   return ahead;
 }
 
-INLINE void svd_group(const svd_call_t *call, int64_t first, int fixed, int count, arena_t scratch) {
+INLINE int sweeps_of(const problem_t *p) { return p->max_sweeps ? p->max_sweeps : DEFAULT_SWEEPS; }
+
+/* The arrays of a group, and its packed matrices. */
+INLINE lane_group_t take_group(const svd_call_t *call, int64_t first, int fixed, int count, arena_t *scratch) {
   const problem_t *p = &call->p;
-  const int max_sweeps = p->max_sweeps ? p->max_sweeps : DEFAULT_SWEEPS;
   const int vectors = call->U.data || call->Vh.data;
-  lane_group_t g = fixed ? lane_group_take(&scratch, p, vectors, fixed) : lane_group_take_any(&scratch, p, vectors);
+  lane_group_t g = fixed ? lane_group_take(scratch, p, vectors, fixed) : lane_group_take_any(scratch, p, vectors);
   pack(call, first, g.rows, g.n, g.by_qr, &g.packed, g.raw_in, g.factored.A, g.rows == g.n ? g.source : NULL, count);
-  ahead_t ahead;
-  if (!is_small(fixed)) { /* these are done before prefetching would help */
-    ahead = prefetch_operands(call, first, count);
-    g.ahead = &ahead;
-  }
-  const M failed = solve_group(&g, fixed, max_sweeps);
-  const lane_group_t h = sized(&g, fixed);
-  if (g.vectors) {
-    complete(&g, count);
-    if (g.rows > g.n) /* else it is there */
+  return g;
+}
+
+INLINE void store_group(const lane_group_t *g, const svd_call_t *call, int64_t first, int fixed, M failed, int count) {
+  const problem_t *p = &call->p;
+  const lane_group_t h = sized(g, fixed);
+  if (g->vectors) {
+    complete(&h, count);
+    if (g->rows > g->n) /* else it is there */
       apply_Q(&h.factored, h.J, h.X, h.wanted);
     if (fixed && p->k == fixed)
       store_vectors(&h, call, first, fixed, fixed, count);
@@ -150,6 +151,17 @@ INLINE void svd_group(const svd_call_t *call, int64_t first, int fixed, int coun
   }
   const M overflow = store_values(&h, call, first, count);
   store_info(&h, call, first, failed, overflow, count);
+}
+
+INLINE void svd_group(const svd_call_t *call, int64_t first, int fixed, int count, arena_t scratch) {
+  lane_group_t g = take_group(call, first, fixed, count, &scratch);
+  ahead_t ahead;
+  if (!is_small(fixed)) { /* these are done before prefetching would help */
+    ahead = prefetch_operands(call, first, count);
+    g.ahead = &ahead;
+  }
+  const M failed = solve_group(&g, fixed, sweeps_of(&call->p));
+  store_group(&g, call, first, fixed, failed, count);
 }
 
 #endif
