@@ -250,12 +250,13 @@ SVDGRAD_API int svdgrad_is_capturable(svdgrad_handle_t handle, svdgrad_op_t op, 
  *
  *  Accuracy: without U and Vh a backend may take another algorithm.  S with and without vectors agrees to c eps s_1, c
  *  a small multiple of max(m, n): small values may have no digit in common, and larger ones differ in their last bits.
- *  On the CPU, AUTO takes one-sided Jacobi for values alone of less than 8 columns (min(m, n)), and with vectors of less
- *  than 12 (C64, C128), 16 (F64) or 20 (F32).  From there on it takes the qd algorithm ("dqds-lanes"), for vectors QR
- *  iteration with its values ("qr-lanes"), or the bidiagonal path, which are right to c eps s_1 only.  S of "qr-lanes"
- *  has the bits of S of "dqds-lanes".  Where small values matter, ask for SVDGRAD_ALGO_JACOBI: on the CPU, with or without vectors, each value then has a relative error of c eps if
- *  A = B D (m < n: A = D B), where B is well-conditioned and D is diagonal, with quotients of entries in the range below
- *  (J. Demmel, K. Veselic, SIAM J. Matrix Anal. Appl. 13, 1992).  Not so for a square A = D B: pass its transpose.
+ *  On the CPU, AUTO in lanes is one-sided Jacobi for values alone of less than 8 columns (min(m, n)), and with vectors of
+ *  less than 12 (C64, C128), 16 (F64) or 20 (F32).  From there on it is the qd algorithm ("dqds-lanes"), for vectors QR
+ *  iteration with its values ("qr-lanes"), which are right to c eps s_1 only, as the bidiagonal path is.  S of "qr-lanes"
+ *  has the bits of S of "dqds-lanes".  Where small values matter, ask for SVDGRAD_ALGO_JACOBI: on the CPU, with or
+ *  without vectors, each value then has a relative error of c eps if A = B D (m < n: A = D B), where B is
+ *  well-conditioned and D is diagonal, with quotients of entries in the range below (J. Demmel, K. Veselic, SIAM J.
+ *  Matrix Anal. Appl. 13, 1992).  Not so for a square A = D B: pass its transpose.
  *  On the CPU, JACOBI keeps the singular value of a row or column of A whose square is no normal number (below about
  *  2^-71 of the largest entry in float, 2^-685 in double), and so does AUTO where it takes the same algorithm
  *  (svdgrad_algorithm_name()); on CUDA one below 2^-103 (2^-975) of the largest entry may become 0.  LAPACK's and
