@@ -4,7 +4,8 @@
 
 Every peer is a process of its own (peers.py) and gets the same matrices.  One repetition is one run of every peer, so
 that a disturbance meets all of them; medians are printed.  A peer that needs more than the limit for one repetition
-gets a smaller batch (column batch); one that is missing is named on standard error and left out.
+gets a smaller batch (column batch); one that is missing, or whose BLAS picked kernels for other processors (blas.py),
+is named on standard error and left out.
 """
 import argparse
 import contextlib
@@ -24,19 +25,25 @@ import time
 
 import numpy
 
+import blas
 import peers
 import report
+from peers_svdgrad import COMPOSED
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-COLUMNS = ["suite", "peer", "algorithm", "op", "dtype", "m", "n", "batch", "threads", "reps", "seconds_median",
-           "us_per_matrix", "us_spread", "speedup_vs_gesdd_loop", "speedup_vs_vendor", "accuracy_ratio"]
+COLUMNS = ["suite", "op", "dtype", "batch", "m", "n", "threads", "peer", "us_per_matrix", "over_ours", "us_spread",
+           "accuracy_ratio", "algorithm", "reps", "speedup_vs_gesdd_loop", "speedup_vs_vendor"]
 MEMORY_COLUMNS = ["peer", "op", "dtype", "m", "n", "batch", "operand_bytes", "workspace_bytes", "peak_bytes"]
 SHAPES = [(100000, 3, 3), (10000, 8, 8), (10000, 9, 9), (4096, 16, 16), (2048, 32, 32), (512, 64, 64),
           (64, 128, 1000), (100, 10, 20), (16, 256, 256), (4, 512, 512)]
 FUNCTION_SHAPES = [(100000, 3, 3), (10000, 8, 8), (2048, 32, 32), (64, 128, 100)]
 NORMALIZE_SHAPES = [(10000, 16, 16), (1, 1024, 1024), (1, 4096, 4096)]
 SQUARES = [2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256]
+FEW_SHAPES = [(10000, 3), (3, 10000), (2000, 16), (16, 2000), (500, 64), (64, 500), (96, 96), (64, 64), (32, 32),
+              (16, 16), (8, 8), (3, 3)]
+FEW_BATCHES = [1, 2, 4, 8, 16]
 ALL = list(peers.PEERS)
+OTHERS = [name for name in ALL if not name.startswith("svdgrad")]
 ALL_OPS = ["svd", "svdvals", "fwdbwd-sum", "fwdbwd-rank", "fwdbwd-truncated", "backward"]
 FUNCTION_OPS = ["polar", "rank", "pinv", "nuclear", "nuclear-hvp", "svd-jvp"]
 LANES_MOST = 96  # columns that AUTO puts into lanes: full groups are timed
@@ -55,24 +62,30 @@ class Died(Exception):
 
 
 class Process:
-    """One peer with a number of threads."""
+    """One peer with a number of threads, and with more variables of the environment."""
 
-    def __init__(self, name, threads, options):
+    def __init__(self, name, threads, options, variables):
         self.name, self.threads = name, threads
-        python, environment = sys.executable, dict(os.environ)
+        environment = dict(os.environ)
         for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
             environment[variable] = str(threads)
-        environment["OPENBLAS_NUM_THREADS"] = "1"  # what would rather have more says so in peers.py
-        if name == "jax" and os.path.exists(options.venv):
-            python = os.path.join(options.venv, "bin", "python")
-        if name == "mkl-loop":
-            environment.update(LD_PRELOAD=find_mkl(options.venv), MKL_THREADING_LAYER="SEQUENTIAL")
-        command = [python, peers.__file__, name, options.build, str(threads)]
+        environment["OPENBLAS_NUM_THREADS"] = "1"  # what would rather have more says so in its class
+        environment.update(getattr(peers.PEERS[name], "environment", {}), **variables)
+        command = [sys.executable, peers.__file__, name, options.build, str(threads), options.clock]
         # Some libraries count the cores, whatever they are told.
         one_core = functools.partial(os.sched_setaffinity, 0, {max(os.sched_getaffinity(0))})
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                         env=environment, stderr=options.log,
                                         preexec_fn=one_core if threads == 1 else None)
+
+    def greet(self):
+        """What the peer says of itself."""
+        hello = self.answer()
+        self.ops, self.largest, self.only, self.compiled = (hello[x] for x in ("ops", "largest", "only", "compiled"))
+        self.version, self.blas = hello["version"], hello["blas"]
+
+    def has(self, m, n, ops):
+        return min(m, n) <= self.largest and self.only in (None, [m, n]) and bool(set(ops) & set(self.ops))
 
     def answer(self):
         line = self.process.stdout.readline()
@@ -96,28 +109,37 @@ class Process:
         self.process.wait()
 
 
-def find_mkl(venv):
-    library = os.path.join(venv, "lib")
-    names = [name for name in os.listdir(library) if name.startswith("libmkl_rt.so")] if os.path.isdir(library) else []
-    return os.path.join(library, names[0]) if names else ""
+def start(name, threads, options):
+    """A peer that has said hello.  Where the BLAS that svdgrad was built with picked kernels of another generation than
+    the processor, it is told which to pick; another peer is refused then."""
+    process = Process(name, threads, options, options.variables.get(name, {}))
+    process.greet()
+    generation = blas.processor_generation()
+    wrong = [library for library in process.blas if blas.wrong(library, generation)]
+    if not wrong:
+        return process
+    process.stop()
+    if not getattr(peers.PEERS[name], "ours", False) or name in options.variables:
+        raise Died(blas.refusal(wrong[0], generation))
+    options.variables[name] = dict(blas.remedy(library, generation) for library in wrong)
+    return start(name, threads, options)
 
 
 class Team:
     """The peers that can be had, started together."""
 
     def __init__(self, names, threads, options):
-        if "mkl-loop" in names and not find_mkl(options.venv):
-            options.missing["mkl-loop"] = "no libmkl_rt in the virtual environment"
-        started = [Process(name, threads, options) for name in names if name not in options.missing]
         self.members = []
-        for process in started:
-            try:
-                hello = process.answer()
-            except Died as error:
-                options.missing[process.name] = str(error)
+        for name in names:
+            if name in options.missing:
                 continue
-            process.ops, process.largest, process.compiled = hello["ops"], hello["largest"], hello["compiled"]
-            options.found[process.name] = hello["version"]
+            try:
+                process = start(name, threads, options)
+            except Died as error:
+                options.missing[name] = str(error)
+                continue
+            told = [f"told by {key}={value}" for key, value in options.variables.get(name, {}).items()]
+            options.found[name] = "; ".join([process.version, *map(blas.line, process.blas), *told])
             self.members.append(process)
 
     def __enter__(self):
@@ -167,13 +189,23 @@ def store(directory, batch, m, n, dtype):
         numpy.save(os.path.join(directory, name + ".npy"), array)
 
 
-def speedup(series, others, name):
-    """Time of another peer's forward pass (or values) over this one's, in the same repetition, median."""
-    op = "svdvals" if series.op == "svdvals" else "svd"
+def ratio(series, others, name, op):
+    """Time of one peer's operation over that of a series, in the same repetition, median."""
     other = next((x for x in others if x.process.name == name and x.op == op), None)
-    if not other:
+    if not other or not series:
         return ""
     return f"{statistics.median(a / b for a, b in zip(other.samples, series.samples)):.3f}"
+
+
+def speedup(series, others, name):
+    """Of the forward pass, or of the values, of another peer."""
+    return ratio(series, others, name, "svdvals" if series.op == "svdvals" else "svd")
+
+
+def over_ours(series, others):
+    """Below 1 the peer is faster than svdgrad."""
+    ours = next((x for x in others if (x.process.name, x.op) == ("svdgrad", series.op)), None)
+    return ratio(ours, others, series.process.name, series.op)
 
 
 def measure(suite, team, shape, dtype, ops, options):
@@ -182,9 +214,10 @@ def measure(suite, team, shape, dtype, ops, options):
     series = []
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as directory:
         store(directory, batch, m, n, dtype)
-        for process in [x for x in team.members if min(m, n) <= x.largest and set(ops) & set(x.ops)]:
+        for process in [x for x in team.members if x.has(m, n, ops)]:
+            limit = math.inf if suite in ("batches", "few") else options.limit
             try:
-                series += prepare(process, ops, directory, batch, math.inf if suite == "batches" else options.limit)
+                series += prepare(process, ops, directory, batch, limit)
             except Died as error:
                 say(f"{process.name}, {dtype} {batch} x {m} x {n}: {error}")
         for _, one in itertools.product(range(options.reps), series):
@@ -194,9 +227,9 @@ def measure(suite, team, shape, dtype, ops, options):
     for one in series:
         seconds = statistics.median(one.samples)
         spread = statistics.median(abs(x - seconds) for x in one.samples)
-        yield [suite, one.process.name, one.algorithm, one.op, dtype, m, n, one.batch, one.process.threads,
-               options.reps, f"{seconds * one.batch:.4g}", f"{1e6 * seconds:.4g}", f"{1e6 * spread:.2g}",
-               speedup(one, series, "gesdd-loop"), speedup(one, series, "svdgrad-vendor"), f"{one.accuracy:.3g}"]
+        yield [suite, one.op, dtype, one.batch, m, n, one.process.threads, one.process.name, f"{1e6 * seconds:.4g}",
+               over_ours(one, series), f"{1e6 * spread:.2g}", f"{one.accuracy:.3g}", one.algorithm, options.reps,
+               speedup(one, series, "gesdd-loop"), speedup(one, series, "svdgrad-vendor")]
 
 
 # ---- suites --------------------------------------------------------------------------------------
@@ -215,21 +248,29 @@ def full_groups(batch):
 def shapes(options):
     cases = [(max(4, batch // 20), m, n) for batch, m, n in SHAPES[:8:2]] if options.quick else SHAPES
     for count in sorted({1, options.cores}):
-        yield [name for name in ALL if name != "svdgrad-vendor"], count, cases, ALL_OPS
+        yield ["svdgrad", *OTHERS], count, cases, ALL_OPS
+
+
+def few(options):
+    """A single matrix and a few: where a first user meets the library."""
+    shapes = FEW_SHAPES[4:8:2] if options.quick else FEW_SHAPES
+    cases = [(batch, m, n) for m, n in shapes for batch in FEW_BATCHES]
+    for count in sorted({1, options.cores}):
+        yield ALL, count, cases, ["svd", "svdvals", "fwdbwd-rank"]
 
 
 def squares(options):
     sizes = [n for n in SQUARES if not options.quick or n in (2, 4, 16, 64)]
     counts = {n: batch_for(n, n, options.limit / 3) for n in sizes}
     cases = [(full_groups(count) if n <= LANES_MOST else count, n, n) for n, count in counts.items()]
-    yield ALL, 1, cases, ["svd", "fwdbwd-rank"]
+    yield ["svdgrad", "svdgrad-vendor", *OTHERS], 1, cases, ["svd", "fwdbwd-rank"]
 
 
 def batches(options):
     most = 10 ** (3 if options.quick else 5)
     cases = [(batch, n, n) for n in (4, 16, 64) for batch in (1, 3, 10, 30, 100, 300, 1000, 3000, 10000, 30000, 100000)
              if batch <= min(most, batch_for(n, n, options.limit))]
-    yield ["svdgrad", "gesdd-loop", "torch"], options.cores, cases, ["svd"]
+    yield ["svdgrad", "gesdd-loop", "mkl-batched", "numpy", "torch", "jax"], options.cores, cases, ["svd"]
 
 
 def threads(options):
@@ -241,11 +282,11 @@ def threads(options):
 
 def functions(options):
     """The functions of the SVD with their gradients: fused, composed, and as others have them."""
-    ops = FUNCTION_OPS + [op + peers.COMPOSED for op in FUNCTION_OPS]
+    ops = FUNCTION_OPS + [op + COMPOSED for op in FUNCTION_OPS]
     for count in sorted({1, options.cores}):
         for cases, wanted in ((FUNCTION_SHAPES, ops), (NORMALIZE_SHAPES, ["normalize"])):
             cases = [(max(1, batch // 20), m, n) for batch, m, n in cases[:2]] if options.quick else cases
-            yield ["svdgrad", "torch", "jax"], count, cases, wanted
+            yield ["svdgrad", "torch", "jax", "tensorflow"], count, cases, wanted
 
 
 def sweep(options):
@@ -257,12 +298,14 @@ def sweep(options):
     yield ["svdgrad", "svdgrad-vendor"], 1, cases, ["svd", "svdvals"]
 
 
-SUITES = {"shapes": shapes, "squares": squares, "batches": batches, "threads": threads, "functions": functions,
-          "sweep": sweep}
+SUITES = {"shapes": shapes, "few": few, "squares": squares, "batches": batches, "threads": threads,
+          "functions": functions, "sweep": sweep}
 
 
 def run_suite(name, options, out):
     for peer_names, count, cases, ops in SUITES[name](options):
+        if options.threads and str(count) not in options.threads.split(","):
+            continue
         with Team([x for x in peer_names if x in options.peers], count, options) as team:
             dtypes = options.dtype[:1] if name in ("batches", "threads") else options.dtype
             for dtype, shape in itertools.product(dtypes, cases):
@@ -287,20 +330,21 @@ def run_memory(options, out):
 
 
 def processor():
-    with open("/proc/cpuinfo", encoding="utf-8") as file:
-        return next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), "unknown")
+    return " ".join(blas.cpuinfo("model name")) or "unknown"
 
 
 def comments(options):
-    with open("/proc/cpuinfo", encoding="utf-8") as file:
-        flags = set(file.read().split())
-    simd = " ".join(name for name in ("avx2", "avx512f") if name in flags)
+    simd = " ".join(name for name in ("avx2", "avx512f") if name in blas.cpuinfo("flags"))
     yield time.strftime("date: %Y-%m-%d %H:%M UTC", time.gmtime())
     yield f"machine: {processor()}, {options.cores} cores, {simd}, {platform.system()} {platform.machine()}"
     yield f"load when it began: {os.getloadavg()[0]:.2f}"
+    if options.clock != "perf_counter":
+        yield f"clock: {options.clock}"
+    if options.note:
+        yield f"note: {options.note}"
     yield f"command: compare.py {' '.join(sys.argv[1:])}"
     yield from (f"{name}: {version}" for name, version in options.found.items())
-    yield from (f"{name}: not found ({reason})" for name, reason in options.missing.items())
+    yield from (f"{name}: left out ({reason})" for name, reason in options.missing.items())
 
 
 def save(name, heading, run, options):
@@ -330,11 +374,15 @@ def arguments():
                         help=f"of {','.join(suites)}; default all but sweep (every size against our LAPACK path)")
     parser.add_argument("--peers", type=listed(ALL), default=ALL, help=f"of {','.join(ALL)}; default all")
     parser.add_argument("--dtype", type=listed(peers.DTYPES), default=list(peers.DTYPES), help="default f32,f64")
+    parser.add_argument("--threads", help="of the counts that a suite has (one and all, mostly), these alone, as 1,8")
     parser.add_argument("--reps", type=int, help="repetitions of which the median is printed; default 5")
     parser.add_argument("--limit", type=float, help="seconds of one repetition; default 0.15")
     parser.add_argument("--output", help="directory of the CSV files; default bench/results")
+    parser.add_argument("--clock", choices=["perf_counter", "process_time"], default="perf_counter",
+                        help="of Python's time; process_time is the time that a peer had the processor, for one thread "
+                             "on a loaded machine")
+    parser.add_argument("--note", help="a remark that goes into the results: what else the machine did")
     parser.add_argument("--build", default=os.path.join(ROOT, "build", "release"), help="where svdgrad was built")
-    parser.add_argument("--venv", default=os.path.join(ROOT, "build", "peers"), help="has jax and mkl")
     options = parser.parse_args()
     options.reps = options.reps or (3 if options.quick else 5)
     options.limit = options.limit or (0.05 if options.quick else 0.15)
@@ -345,7 +393,7 @@ def arguments():
 def present(directory):
     """Tables, also to standard output, and pictures of everything in the directory."""
     for name, which in (("cpu.md", []), ("cpu_functions.md", ["functions"])):
-        if which and not os.path.exists(report.path_of(directory, *which)):
+        if which and not report.has_rows(directory, *which):
             continue
         text = subprocess.run([sys.executable, report.__file__, directory, *which], stdout=subprocess.PIPE, text=True,
                               check=True)
@@ -358,18 +406,18 @@ def present(directory):
         plots = os.path.join(ROOT, "bench", "plots.py")
         subprocess.run([sys.executable, plots, directory], stdout=sys.stderr, check=True)
     else:
-        say("no pictures: matplotlib is missing; try --install")
+        say("no pictures: matplotlib is missing")
 
 
 def main():
     options = arguments()
     os.makedirs(options.output, exist_ok=True)
     options.cores = len(os.sched_getaffinity(0))
-    options.start, options.found, options.missing = time.monotonic(), {}, {}
+    options.start, options.found, options.missing, options.variables = time.monotonic(), {}, {}, {}
     with open(os.path.join(options.build, "bench_peers.log"), "w", encoding="utf-8") as options.log:
         with Team(options.peers, 1, options):
             for name in options.peers:
-                say(f"{name:15}", options.found.get(name) or f"not found ({options.missing[name]}); try --install")
+                say(f"{name:17}", options.found.get(name) or f"left out: {options.missing[name]}")
         for name in options.suites:
             if name == "memory":
                 save("cpu_memory.csv", MEMORY_COLUMNS, run_memory, options)

@@ -6,14 +6,22 @@
 
 #include <string.h>
 
-static int gesdd_lwork(int m, int n, int vectors) {
-  const int mn = m < n ? m : n, query = -1;
+typedef void typed_gesdd_t(const char *jobz, const int *m, const int *n, T *A, const int *lda, R *S, T *U,
+                           const int *ldu, T *Vh, const int *ldvh, T *work, const int *lwork,
+                           RWORK_PARAMETER int *iwork, int *info, size_t);
+
+static typed_gesdd_t *gesdd_of(const gesdd_loop_t *loop) {
+  return loop->gesdd ? (typed_gesdd_t *)loop->gesdd : LAPACK(gesdd);
+}
+
+static int gesdd_lwork(const gesdd_loop_t *loop) {
+  const int m = loop->m, n = loop->n, mn = m < n ? m : n, query = -1;
   int info = 0, iwork = 0;
   T A = 0, work = 0;
   R S = 0, rwork = 0;
   (void)rwork;
-  LAPACK(gesdd)
-  (vectors ? "S" : "N", &m, &n, &A, &m, &S, &A, &m, &A, &mn, &work, &query, RWORK(&rwork) & iwork, &info, 1);
+  gesdd_of(loop)(loop->vectors ? "S" : "N", &m, &n, &A, &m, &S, &A, &m, &A, &mn, &work, &query, RWORK(&rwork) & iwork,
+                 &info, 1);
   return (int)((double)RE(work) * (1 + (double)EPSILON)) + 1;
 }
 
@@ -21,13 +29,13 @@ static int64_t gesdd_batch(const gesdd_loop_t *loop, int64_t batch_count, const 
   const int m = loop->m, n = loop->n, mn = m < n ? m : n;
   const int64_t size = (int64_t)m * n;
   const char *job = loop->vectors ? "S" : "N";
+  typed_gesdd_t *gesdd = gesdd_of(loop);
   int64_t failures = 0;
   for (int64_t b = 0; b < batch_count; b++) {
     int info = 0;
     memcpy(loop->copy, (const T *)A + b * size, (size_t)size * sizeof(T));
-    LAPACK(gesdd)
-    (job, &m, &n, loop->copy, &m, (R *)S + b * mn, (T *)U + b * m * mn, &m, (T *)Vh + b * mn * n, &mn, loop->work,
-     &loop->lwork, RWORK(loop->rwork) loop->iwork, &info, 1);
+    gesdd(job, &m, &n, loop->copy, &m, (R *)S + b * mn, (T *)U + b * m * mn, &m, (T *)Vh + b * mn * n, &mn, loop->work,
+          &loop->lwork, RWORK(loop->rwork) loop->iwork, &info, 1);
     failures += info != 0;
   }
   return failures;

@@ -6,7 +6,7 @@
 
 typedef struct gesdd_kernels {
   size_t element; /* bytes */
-  int (*lwork)(int m, int n, int vectors);
+  int (*lwork)(const gesdd_loop_t *loop);
   int64_t (*batch)(const gesdd_loop_t *loop, int64_t batch_count, const void *A, void *S, void *U, void *Vh);
 } gesdd_kernels_t;
 

@@ -20,11 +20,11 @@ static void *allocate(size_t count, size_t size) {
   return memory;
 }
 
-gesdd_loop_t gesdd_loop_make(svdgrad_dtype_t dtype, int64_t m, int64_t n, int vectors) {
+gesdd_loop_t gesdd_loop_make(gesdd_t *gesdd, svdgrad_dtype_t dtype, int64_t m, int64_t n, int vectors) {
   const gesdd_kernels_t *kernel = kernels[dtype];
   const size_t mn = (size_t)(m < n ? m : n), mx = (size_t)(m < n ? n : m);
-  gesdd_loop_t loop = {.dtype = dtype, .m = (int)m, .n = (int)n, .vectors = vectors};
-  loop.lwork = kernel->lwork(loop.m, loop.n, vectors);
+  gesdd_loop_t loop = {.gesdd = gesdd, .dtype = dtype, .m = (int)m, .n = (int)n, .vectors = vectors};
+  loop.lwork = kernel->lwork(&loop);
   loop.copy = allocate((size_t)(m * n), kernel->element);
   loop.work = allocate((size_t)loop.lwork, kernel->element);
   loop.rwork = allocate(5 * mn * mn + 2 * mx * mn + 7 * mn, sizeof(double)); /* at least what any version documents */

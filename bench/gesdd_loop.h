@@ -5,7 +5,12 @@
 #define GESDD_LOOP_H
 #include <svdgrad/svdgrad.h>
 
+/* The address of a LAPACK's gesdd, whose arguments depend on the element type (gesdd_kernels.c); NULL: the one that this
+ * program is linked with. */
+typedef void gesdd_t(void);
+
 typedef struct gesdd_loop {
+  gesdd_t *gesdd;
   svdgrad_dtype_t dtype;
   int m, n, vectors; /* without vectors gesdd computes singular values alone */
   int lwork;
@@ -13,7 +18,7 @@ typedef struct gesdd_loop {
   int *iwork;
 } gesdd_loop_t;
 
-gesdd_loop_t gesdd_loop_make(svdgrad_dtype_t dtype, int64_t m, int64_t n, int vectors);
+gesdd_loop_t gesdd_loop_make(gesdd_t *gesdd, svdgrad_dtype_t dtype, int64_t m, int64_t n, int vectors);
 void gesdd_loop_free(gesdd_loop_t *loop);
 
 /* All arrays packed and column-major: A m-by-n, S k, U m-by-k, Vh k-by-n.  Number of matrices that did not converge. */

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Pictures of what compare.py measured: plots.py [directory]; default bench/results.  Needs matplotlib."""
 import itertools
+import math
 import os
 import sys
 
@@ -13,9 +14,11 @@ from matplotlib import pyplot  # noqa: E402
 import report  # noqa: E402
 
 STYLE = {  # colour and marker; those that compute gradients are drawn with full lines
-    "svdgrad": ("#d62728", "o"), "svdgrad-vendor": ("#ff9896", "o"), "gesdd-loop": ("black", "s"),
-    "mkl-loop": ("#1f77b4", "s"), "eigen-jacobi": ("#2ca02c", "^"), "eigen-bdc": ("#98df8a", "v"),
-    "numpy": ("#7f7f7f", "x"), "torch": ("#9467bd", "D"), "jax": ("#ff7f0e", "P")}
+    "svdgrad": ("#d62728", "o"), "svdgrad-invariant": ("#e377c2", "o"), "svdgrad-vendor": ("#ff9896", "o"),
+    "gesdd-loop": ("black", "s"), "openblas-loop": ("#555555", "s"), "mkl-loop": ("#1f77b4", "s"),
+    "mkl-batched": ("#17becf", "s"), "aocl-loop": ("#8c564b", "s"), "eigen-jacobi": ("#2ca02c", "^"),
+    "eigen-bdc": ("#98df8a", "v"), "numpy": ("#7f7f7f", "x"), "torch": ("#9467bd", "D"), "jax": ("#ff7f0e", "P"),
+    "tensorflow": ("#bcbd22", "D"), "faer": ("#aec7e8", "v"), "warp": ("#c5b0d5", "*")}
 DTYPES = ("f32", "f64")
 
 
@@ -158,33 +161,65 @@ def sweep(directory):
 
 
 def functions(directory):
-    """Of every function and shape, how many times faster than PyTorch the fused and the composed gradients are."""
+    """Of every function and shape, how many times faster than the fastest other the fused and the composed gradients
+    are."""
     comments, rows = report.read(directory, "functions")
     figure, pair = pyplot.subplots(1, 2, figsize=(12, 5), sharey=True)
     ops = [op for op in dict.fromkeys(row["op"] for row in rows) if not op.endswith("-composed") and op != "normalize"]
     for dtype, axes in zip(DTYPES, pair):
-        here = {(row["op"], row["peer"], row["m"], row["n"]): row["us"] for row in rows
-                if row["dtype"] == dtype and row["threads"] == 1 and row["op"] != "normalize"}
-        shapes = sorted({(m, n) for _, _, m, n in here})
+        chosen = [row for row in rows if row["dtype"] == dtype and row["threads"] == 1 and row["op"] != "normalize"]
+        ours = {(row["op"], row["m"], row["n"]): row["us"] for row in chosen if report.is_ours(row)}
+        shapes = sorted({(row["m"], row["n"]) for row in chosen})
+        best = {}
+        for row in chosen:
+            if not report.is_ours(row):
+                key = row["op"], row["m"], row["n"]
+                best[key] = min(best.get(key, row["us"]), row["us"])
         for op, dash in itertools.product(ops, ("-", "--")):
             name = op + ("-composed" if dash == "--" else "")
-            points = [(i, here[op, "torch", *shape] / here[name, "svdgrad", *shape]) for i, shape in enumerate(shapes)
-                      if (op, "torch", *shape) in here and (name, "svdgrad", *shape) in here]
+            points = [(i, best[op, *shape] / ours[name, *shape]) for i, shape in enumerate(shapes)
+                      if (op, *shape) in best and (name, *shape) in ours]
             axes.plot(*zip(*points) if points else ([], []), dash, color=f"C{ops.index(op)}", marker="o", markersize=4,
                       label=op if dash == "-" else None)
         axes.plot([], [], "--", color="grey", label="composed")
-        axes.set(yscale="log", title=f"value and gradient, {dtype}, one thread", ylabel="times as fast as PyTorch")
+        axes.set(yscale="log", title=f"value and gradient, {dtype}, one thread",
+                 ylabel="times as fast as the fastest other")
         axes.set_xticks(range(len(shapes)), [f"{m}x{n}" for m, n in shapes])
         plain_ticks(axes)
     save(figure, directory, "cpu_functions.png", comments, pair[0])
 
 
+def few(directory):
+    """A single matrix and a few: the time over ours of the fastest other of LAPACK's accuracy, and of all (dotted)."""
+    comments, rows = report.read(directory, "few")
+    figure, grid = pyplot.subplots(1, 2, figsize=(13, 5), sharey=True)
+    shapes = list(dict.fromkeys((row["m"], row["n"]) for row in rows))
+    batches = sorted({row["batch"] for row in rows})
+    careless = report.inaccurate(report.problems(rows))
+    for dtype, axes in zip(DTYPES, grid):
+        here = {key: value for key, value in report.problems(rows).items()
+                if (key[0], key[1], key[5]) == ("svd", 1, dtype)}
+        for (i, batch), (dash, without) in itertools.product(enumerate(batches), (("-", careless), (":", ()))):
+            best = [report.fastest_other([row for row in here.get(("svd", 1, *shape, batch, dtype), [])
+                                          if row["peer"] not in without]) for shape in shapes]
+            axes.plot(range(len(shapes)), [x[1] if x else math.nan for x in best], dash, color=f"C{i}", marker="o",
+                      markersize=4, label=f"batch {batch}" if without or not careless else None)
+        if careless:
+            axes.plot([], [], ":", color="grey", label="with " + ",\n".join(sorted(careless)) + "\n(inaccurate)")
+        axes.axhline(1, color="black", linewidth=0.8)
+        axes.set(yscale="log", title=f"U, S, Vh of a few matrices, {dtype}, one thread",
+                 ylabel="time of the fastest other over ours")
+        axes.set_xticks(range(len(shapes)), [f"{m}x{n}" for m, n in shapes], rotation=40)
+        plain_ticks(axes)
+    save(figure, directory, "cpu_few.png", comments, grid[0])
+
+
 def main():
     directory = sys.argv[1] if len(sys.argv) > 1 else report.DIRECTORY
     pictures = {against_n: ["squares"], who_wins: ["shapes"], scaling: ["batches", "threads"], memory: ["memory"],
-                functions: ["functions"], sweep: ["sweep"]}
+                functions: ["functions"], sweep: ["sweep"], few: ["few"]}
     for draw, suites in pictures.items():
-        if all(os.path.exists(report.path_of(directory, suite)) for suite in suites):
+        if all(report.has_rows(directory, suite) for suite in suites):
             draw(directory)
 
 

@@ -4,15 +4,19 @@
 but functions."""
 import csv
 import itertools
+import math
 import os
 import sys
 
 DIRECTORY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results")
 TARGETS = {"f64": {2: 45, 3: 22, 4: 18, 8: 12, 16: 7, 32: 3.5, 64: 1.3, 128: 1, 256: 1},
            "f32": {2: 80, 3: 45, 4: 38, 8: 20, 16: 12, 32: 6, 64: 2, 128: 1, 256: 1}}
-TORCH_TARGETS = {3: 20, 8: 20, 9: 20, 16: 8, 32: 5, 64: 2}
+GRADIENT_TARGETS = {3: 20, 8: 20, 9: 20, 16: 8, 32: 5, 64: 2}
 NUMBERS = {"us_per_matrix": "us", "us_spread": "spread", "speedup_vs_gesdd_loop": "speedup",
-           "speedup_vs_vendor": "vendor_speedup", "accuracy_ratio": "accuracy"}
+           "speedup_vs_vendor": "vendor_speedup", "accuracy_ratio": "accuracy", "over_ours": "over_ours"}
+INACCURATE = 100  # error over eps; LAPACK's are below 10
+DEAR = 2  # times that batch_invariant may take
+LOST = 0.9  # of the fastest peer's time over ours: below, the row is listed
 WHOLE = ("m", "n", "batch", "threads", "operand_bytes", "workspace_bytes", "peak_bytes")
 
 
@@ -30,6 +34,10 @@ def read(directory, suite):
         row.update({key: int(row[key]) for key in WHOLE if key in row})
         row.update({short: float(row[key] or "nan") for key, short in NUMBERS.items() if key in row})
     return comments, rows
+
+
+def has_rows(directory, suite):
+    return os.path.exists(path_of(directory, suite)) and bool(read(directory, suite)[1])
 
 
 def threads_text(count):
@@ -51,8 +59,32 @@ def pairs(rows, function):
     return " / ".join(next((function(row) for row in rows if row["dtype"] == dtype), "–") for dtype in ("f32", "f64"))
 
 
+def is_ours(row):
+    return row["peer"].startswith("svdgrad")
+
+
+def fastest_other(rows):
+    """Of the rows of one problem: that of the fastest peer, with its time over ours; None where nobody else has it."""
+    ours = next((row for row in rows if row["peer"] == "svdgrad"), None)
+    others = [row for row in rows if not is_ours(row)]
+    if not ours or not others:
+        return None
+    best = min(others, key=lambda row: row["us"])
+    paired = best.get("over_ours", math.nan)  # within repetitions, which load disturbs less
+    return best, best["us"] / ours["us"] if math.isnan(paired) else paired
+
+
+def fastest_text(rows):
+    """With the error over eps of a peer that gives up accuracy for speed."""
+    found = fastest_other(rows)
+    if not found:
+        return "–"
+    best, ratio = found
+    return f"{best['peer']} {ratio:.2f}" + (f" (error {best['accuracy']:.2g})" if best["accuracy"] > INACCURATE else "")
+
+
 def times(rows, op, threads):
-    """Everybody's time of one operation, for every shape."""
+    """Everybody's time of one operation, for every shape, and the fastest of the others."""
     chosen = [row for row in rows if row["op"] == op and row["threads"] == threads]
     names = list(dict.fromkeys(row["peer"] for row in chosen))
     lines = []
@@ -64,9 +96,10 @@ def times(rows, op, threads):
             text = number(row["us"])
             return f"**{text}**" if row["us"] == best[row["dtype"]] else text
         lines.append([f"{max(r['batch'] for r in here)} x {m} x {n}"] +
-                     [pairs([row for row in here if row["peer"] == name], cell) for name in names])
-    table(f"{op}, {threads_text(threads)}: µs per matrix, f32 / f64, the fastest in bold", ["batch x m x n", *names],
-          lines)
+                     [pairs([row for row in here if row["peer"] == name], cell) for name in names] +
+                     [" / ".join(fastest_text([r for r in here if r["dtype"] == dtype]) for dtype in ("f32", "f64"))])
+    table(f"{op}, {threads_text(threads)}: µs per matrix, f32 / f64, the fastest in bold; the fastest of the others, "
+          "and its time over ours", ["batch x m x n", *names, "fastest other"], lines)
 
 
 def accuracies(rows):
@@ -93,20 +126,116 @@ def loop_targets(rows):
           lines)
 
 
-def torch_targets(rows):
+def gradient_targets(rows):
+    """Beside the fastest of those that have gradients."""
     cores, lines = max(row["threads"] for row in rows), []
-    here = {(r["peer"], r["op"], r["dtype"], r["n"]): r for r in rows if r["threads"] == cores and r["m"] == r["n"]}
-    for n in TORCH_TARGETS:
-        line = [str(n)]
-        for op in ("fwdbwd-sum", "fwdbwd-rank"):
-            keys = [("svdgrad", op, dtype, n) for dtype in ("f32", "f64")]
-            mine = [here[key] for key in keys if key in here and ("torch", *key[1:]) in here]
-            line.append(pairs(mine, lambda r: mark(here["torch", r["op"], r["dtype"], r["n"]]["us"] / r["us"],
-                                                   TORCH_TARGETS[r["n"]])))
-        if any(text != "– / –" for text in line[1:]):
-            lines.append(line)
-    table(f"Forward and backward, {threads_text(cores)}, times as fast as PyTorch (target), f32 / f64",
+
+    def cell(here, n):
+        found = fastest_other(here)
+        return f"{mark(found[1], GRADIENT_TARGETS[n])}, {found[0]['peer']}" if found else "–"
+
+    for n in GRADIENT_TARGETS:
+        mine = [r for r in rows if r["threads"] == cores and r["m"] == r["n"] == n]
+        cells = [[cell([r for r in mine if (r["op"], r["dtype"]) == (op, dtype)], n) for dtype in ("f32", "f64")]
+                 for op in ("fwdbwd-sum", "fwdbwd-rank")]
+        if mine:
+            lines.append([str(n)] + [" / ".join(pair) for pair in cells])
+    table(f"Forward and backward, {threads_text(cores)}, times as fast as the fastest other (target), f32 / f64",
           ["n", "sum of singular values", "rank n/2 reconstruction"], lines)
+
+
+# ---- a single matrix and a few -------------------------------------------------------------------
+
+
+def problems(rows):
+    """The rows of each problem that peers solve: operation, type, threads, batch and shape."""
+    keys = ("op", "threads", "m", "n", "batch", "dtype")
+    found = {}
+    for row in rows:
+        found.setdefault(tuple(row[key] for key in keys), []).append(row)
+    return found
+
+
+def few_cells(here):
+    """Our time, with batch_invariant, and the fastest other's over ours."""
+    us = {row["peer"]: number(row["us"]) for row in here}
+    return [us.get("svdgrad", "–"), us.get("svdgrad-invariant", "–"), fastest_text(here)]
+
+
+def few(rows):
+    found = problems(rows)
+    heads = [f"{dtype} {text}" for dtype in ("f32", "f64") for text in ("ours", "batch_invariant", "fastest other")]
+    for op, count in dict.fromkeys((row["op"], row["threads"]) for row in rows):
+        lines = [[f"{batch} x {m} x {n}"] + [cell for dtype in ("f32", "f64")
+                                             for cell in few_cells(found.get((op, count, m, n, batch, dtype), []))]
+                 for m, n, batch in dict.fromkeys((row["m"], row["n"], row["batch"]) for row in rows)]
+        table(f"A few matrices: {op}, {threads_text(count)}: µs per matrix; the fastest of the others, and its time "
+              "over ours", ["batch x m x n", *heads], lines)
+    lost(found)
+    dear(found)
+
+
+def inaccurate(found):
+    """The peers whose error is large in some row: they give up accuracy for speed in all of them."""
+    return {row["peer"] for here in found.values() for row in here if row["accuracy"] > INACCURATE}
+
+
+def slower_than(found, without):
+    """The rows in which another, but for those without, is faster by more than a tenth; the worst first."""
+    losses = []
+    for (op, count, m, n, batch, dtype), here in found.items():
+        best = fastest_other([row for row in here if row["peer"] not in without])
+        if best and best[1] < LOST:
+            losses.append((best[1], [op, threads_text(count), dtype, f"{batch} x {m} x {n}", best[0]["peer"],
+                                     f"{best[1]:.2f}", few_cells(here)[0], number(best[0]["us"]),
+                                     f"{best[0]['accuracy']:.2g}"]))
+    return [line for _, line in sorted(losses, key=lambda loss: loss[0])]
+
+
+def lost(found):
+    """First beside those of LAPACK's accuracy, then the rows that the others are the fastest in."""
+    careless = inaccurate(found)
+    all_lines, lines = slower_than(found, ()), slower_than(found, careless)
+    heads = ["operation", "threads", "element type", "batch x m x n", "fastest", "its time over ours", "ours, µs",
+             "its, µs", "its error over eps"]
+    if lines:
+        table("Rows in which another of LAPACK's accuracy is faster by more than a tenth: "
+              f"{len(lines)} of {len(found)}", heads, lines)
+    else:
+        print(f"\nIn all {len(found)} rows nobody of LAPACK's accuracy is faster than svdgrad by more than a tenth.")
+    theirs = [line for line in all_lines if line[4] in careless]
+    if theirs:
+        names = ", ".join(sorted(careless))
+        table(f"Rows in which one that gives up accuracy (errors above {INACCURATE} eps: {names}) is: {len(theirs)}",
+              heads, theirs)
+
+
+def dear(found):
+    """The rows in which batch_invariant takes more than twice the time, the worst first."""
+    rows = [row for here in found.values() for row in here
+            if row["peer"] == "svdgrad-invariant" and row["over_ours"] > DEAR]
+    total = sum(row["peer"] == "svdgrad-invariant" for here in found.values() for row in here)
+    if not rows:
+        print(f"\nIn none of {total} rows batch_invariant takes more than {DEAR} times as long.")
+        return
+    table(f"Rows in which batch_invariant takes more than {DEAR} times as long: {len(rows)} of {total}",
+          ["operation", "threads", "element type", "batch x m x n", "times"],
+          [[row["op"], threads_text(row["threads"]), row["dtype"], f"{row['batch']} x {row['m']} x {row['n']}",
+            f"{row['over_ours']:.2f}"] for row in sorted(rows, key=lambda row: -row["over_ours"])])
+
+
+def small_accuracy(rows):
+    """Speed and accuracy side by side, where some trade one for the other; of everybody's largest batch."""
+    best = {}
+    for row in rows:
+        if (row["op"], row["dtype"], row["m"], row["n"], row["threads"]) == ("svd", "f32", 3, 3, 1):
+            if row["batch"] >= best.get(row["peer"], row)["batch"]:
+                best[row["peer"]] = row
+    if best:
+        table("svd of 3 x 3, f32, one thread: worst error of the factors beside the time",
+              ["peer", "batch", "µs per matrix", "error over eps (a good one is of order 1)"],
+              [[row["peer"], str(row["batch"]), number(row["us"]), f"{row['accuracy']:.3g}"]
+               for row in sorted(best.values(), key=lambda row: row["us"])])
 
 
 def slower(rows):
@@ -148,19 +277,25 @@ def heading(comments):
 
 
 def suites(directory):
-    found = {name: read(directory, name) for name in ("shapes", "squares", "sweep", "memory")
-             if os.path.exists(path_of(directory, name))}
+    found = {name: read(directory, name) for name in ("shapes", "few", "squares", "sweep", "memory")
+             if has_rows(directory, name)}
     heading(next(iter(found.values()), ({}, []))[0])
     rows = {name: value[1] for name, value in found.items()}
     if "squares" in rows:
         loop_targets(rows["squares"])
     if "shapes" in rows:
-        torch_targets(rows["shapes"])
+        gradient_targets(rows["shapes"])
         cores = max(row["threads"] for row in rows["shapes"])
         for op in ("svd", "svdvals", "fwdbwd-sum", "fwdbwd-rank"):
             for count in sorted({1, cores}):
                 times(rows["shapes"], op, count)
         accuracies(rows["shapes"])
+    if "few" in rows:
+        if "shapes" in rows:
+            heading(found["few"][0])
+        few(rows["few"])
+    for name in ("shapes", "few"):
+        small_accuracy(rows.get(name, []))
     if "sweep" in rows:
         slower(rows["sweep"])
     if "memory" in rows:

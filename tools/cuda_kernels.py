@@ -199,33 +199,30 @@ def share_ptx(command):
 
 
 def keep(command):
-    """Runs a compiler; of kernels with what ptxas says, architecture after architecture, in a file beside the object."""
+    """Runs a compiler; of kernels with what ptxas says, architecture after architecture, in a file beside the object, and with
+    the PTX in another.  ccache, where there is one, answers for sources that were compiled before, in any checkout."""
     if "-o" not in command or not any(pathlib.Path(a).match("inst_*.cu") for a in command):
         return subprocess.run(command, check=False).returncode
-    made = command[command.index("-o") + 1]
-    log, ptx = pathlib.Path(made + KEPT), pathlib.Path(made + KEPT_PTX)
+    made = pathlib.Path(command[command.index("-o") + 1])
+    log, ptx = pathlib.Path(f"{made}{KEPT}"), pathlib.Path(f"{made}{KEPT_PTX}")
     log.unlink(missing_ok=True)
     ptx.unlink(missing_ok=True)
     one_by_one = [argument for argument in share_ptx(command) if not argument.startswith("--threads")]
-    with tempfile.TemporaryDirectory(dir=log.parent) as name:
-        done = subprocess.run(
-            [*one_by_one, "-Xptxas", "-v", "--keep", "--keep-dir", name],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        print(done.stdout, end="")
-        if done.returncode == 0:
-            shutil.copy(min(pathlib.Path(name).glob("*.ptx"), key=architecture_of), ptx)
-            log.write_text(done.stdout)
+    done = subprocess.run(
+        [*filter(None, [shutil.which("ccache")]), *one_by_one, "-Xptxas", "-v", "--no-compress"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        env={**os.environ, "CCACHE_BASEDIR": str(ROOT)},
+    )
+    print(done.stdout, end="")
+    if done.returncode == 0:
+        log.write_text(done.stdout)
+        # --tuned asks for the PTX of one architecture, which the object has as text, up to a zero.
+        if text := re.search(rb"\.version [0-9.]+\n[^\0]+", made.read_bytes()):
+            ptx.write_bytes(text.group())
     return done.returncode
-
-
-def architecture_of(ptx):
-    """inst_f32.compute_80.ptx: 80; inst_f32.ptx: 0"""
-    found = re.search(r"compute_(\d+)", ptx.name)
-    return int(found.group(1)) if found else 0
 
 
 def last_change():
@@ -361,7 +358,8 @@ def main():
         parser.error(f"the limits of {unknown} are not known")
     known = set(map(int, re.findall(r"compute_(\d+)", run([options.nvcc, "--list-gpu-arch"]))))
     if options.tuned:
-        print(";".join(f"{a}-real" for a in TUNED if a in known))
+        # Without -real there is PTX in the object, too: that of the oldest, which --ptx gives.
+        print(";".join(f"{a}-real" if i else str(a) for i, a in enumerate(a for a in TUNED if a in known)))
         return 0
     if not (options.build / "include" / "svdgrad" / "version.h").exists():
         parser.error(f"{options.build} is not configured: cmake --preset cuda")

@@ -15,9 +15,10 @@ Declaration = collections.namedtuple("Declaration", "space type name count")  # 
 
 HEAD = re.compile(
     r"^(?:\.visible |\.weak )?\.(?P<kind>entry|func)\s+(?:\((?P<result>[^)]*)\)\s*)?(?P<name>[\w$]+)"
-    r"\((?P<parameters>[^)]*)\)(?P<directives>[^{;]*)\{\n(?P<body>.*?)^\}$",
-    re.M | re.S,
+    r"\((?P<parameters>[^)]*)\)(?P<directives>[^{;]*)\{\n",
+    re.M,
 )
+BRACE = re.compile(r"[{}]")
 FILE = re.compile(r'^\s*\.file\s+(\d+) "([^"]*)"', re.M)
 PARAMETER = re.compile(r"\.param\s+(?:\.align \d+\s+)?\.([bfsu]\d+)\s+([\w$]+)(?:\[(\d+)\])?")
 SHARED = re.compile(r"\.shared\s+\.align (\d+)\s+\.[bfsu](\d+)\s+([\w$]+)(\[(\d*)\])?;")
@@ -53,9 +54,18 @@ class Module:
             list(self.statements(head)),
         )
 
+    def body(self, begin):
+        """Up to the brace that closes it: PTX that comes out of an object is not indented."""
+        depth = 1
+        for brace in BRACE.finditer(self.text, begin):
+            depth += 1 if brace.group() == "{" else -1
+            if depth == 0:
+                return self.text[begin : brace.start()]
+        raise ValueError(f"no end of the function at line {self.text.count(chr(10), 0, begin)} of the PTX")
+
     def statements(self, head):
-        body = re.sub(r"//[^\n]*", "", head["body"])
-        ptx_line = self.text.count("\n", 0, head.start("body")) + 1
+        body = re.sub(r"//[^\n]*", "", self.body(head.end()))
+        ptx_line = self.text.count("\n", 0, head.end()) + 1
         source, line, at = None, 0, 0
         while True:
             begin = SPACE.match(body, at).end()
