@@ -30,6 +30,15 @@ static int fits_core(const problem_t *p) {
 
 int cpu_is_beyond_lapack(const problem_t *p) { return !fits_lapack(p); }
 
+/* Measured limits of dense/tall.h: see there for the rows of a block. */
+enum { BY_ROWS_MOST_COLUMNS = 64, BY_ROWS_LEAST_RATIO = 4 };
+
+int cpu_goes_by_rows(const problem_t *p, int vectors) {
+  const int64_t mx = p->m < p->n ? p->n : p->m;
+  return p->mn > 0 && p->mn <= BY_ROWS_MOST_COLUMNS && mx >= BY_ROWS_LEAST_RATIO * p->mn &&
+         !(vectors && p->full_matrices);
+}
+
 static int fits_svd(svdgrad_op_t op, const problem_t *p) {
   const int completes = p->full_matrices && op == SVDGRAD_OP_SVD;
   return fits_lapack(p) || (fits_blas(p) && fits_core(p) && !completes);
