@@ -96,18 +96,27 @@ static void scale_panel(const row_block_t *b, int exponent) {
   }
 }
 
-static double load_rows(const row_block_t *b) {
-  R *tile = b->work, *panel = b->panel;
-  V largest = {0}, poison = {0};
-  for (int64_t i = 0; i < registers(b->rows); i++) {
-    rows_in(b, i * LANES, tile);
-    for (int64_t j = 0; j < b->columns; j++) {
+/* Panel <- the rows; 0 or NaN is added to *poison. */
+INLINE V load_groups(const row_block_t *block, V *poison) {
+  const row_block_t b = *block; /* a copy, which no store changes */
+  R *tile = b.work, *panel = b.panel;
+  V largest = {0}, nan = {0};
+  for (int64_t i = 0; i < registers(b.rows); i++, panel += PARTS * LANES) {
+    rows_in(&b, i * LANES, tile);
+    for (int64_t j = 0; j < b.columns; j++) {
       const E x = load(tile, j);
       largest = larger(largest, largest_part(x));
-      poison += nan_unless_finite(x);
-      store(panel + j * b->stride, i, b->conjugated ? conjugate(x) : x);
+      nan += nan_unless_finite(x);
+      store(panel + j * b.stride, 0, b.conjugated ? conjugate(x) : x);
     }
   }
+  *poison += nan;
+  return largest;
+}
+
+static double load_rows(const row_block_t *b) {
+  V poison = {0};
+  const V largest = load_groups(b, &poison);
   R most = 0;
   int exponent = 1;
   for (int l = 0; l < LANES; l++)
@@ -156,19 +165,19 @@ static void solve_factor(const row_product_t *p) {
 
 enum { FORMED = 8 / PARTS }; /* columns at once: 16 registers with two groups of rows */
 
-/* `columns` columns of U from column c on, `groups` registers of rows from register i on; both are compile-time
- * constants. */
-INLINE void form_columns(const row_product_t *p, int64_t i, int groups, int64_t c, int columns, R *tile) {
-  const row_block_t *b = &p->block;
-  const R *v = (const R *)b->panel + i * (PARTS * LANES);
+/* `columns` columns of U from column c on, `groups` registers of rows from register i on, of [X; 0] - V Y.  The tile
+ * has X if these rows are `top` ones.  groups, top and columns are compile-time constants. */
+INLINE void form_columns(const row_product_t *p, int64_t i, int groups, int top, int64_t c, int columns, R *tile) {
+  const int64_t n = p->block.columns, stride = p->block.stride;
+  const R *v = (const R *)p->block.panel + i * (PARTS * LANES);
   const T *y = (const T *)p->factor + c;
   E sum[2 * FORMED];
   UNROLL
   for (int g = 0; g < groups; g++)
     UNROLL
   for (int l = 0; l < columns; l++)
-    sum[g * columns + l] = load(tile, g * b->columns + c + l);
-  for (int64_t j = 0; j < b->columns; j++, v += b->stride, y += b->columns) {
+    sum[g * columns + l] = top ? load(tile, g * n + c + l) : from_real((V){0});
+  for (int64_t j = 0; j < n; j++, v += stride, y += n) {
     E v_g[2];
     UNROLL
     for (int g = 0; g < groups; g++)
@@ -185,7 +194,7 @@ INLINE void form_columns(const row_product_t *p, int64_t i, int groups, int64_t 
   for (int g = 0; g < groups; g++)
     UNROLL
   for (int l = 0; l < columns; l++)
-    store(tile, g * b->columns + c + l, sum[g * columns + l]);
+    store(tile, g * n + c + l, sum[g * columns + l]);
 }
 
 /* The tile <- rows of [X; 0]. */
@@ -197,30 +206,40 @@ INLINE void top_rows(const row_product_t *p, int64_t i, int groups, R *tile) {
       put_lane(element_at(tile, (r / LANES - i) * n + c), r % LANES, ((const T *)p->X)[c * p->ldx + r]);
 }
 
-INLINE void form_groups(const row_product_t *p, int64_t i, int groups) {
+INLINE void form_groups(const row_product_t *p, int64_t i, int groups, int top) {
   const row_block_t *b = &p->block;
   R *tile = b->work;
   int64_t c = 0;
-  top_rows(p, i, groups, tile);
+  if (top)
+    top_rows(p, i, groups, tile);
   for (; c + FORMED <= p->kept; c += FORMED)
-    form_columns(p, i, groups, c, FORMED, tile);
-  for (; c + 2 <= p->kept; c += 2)
-    form_columns(p, i, groups, c, 2, tile);
-  if (c < p->kept)
-    form_columns(p, i, groups, c, 1, tile);
+    form_columns(p, i, groups, top, c, FORMED, tile);
+  if (c + 4 <= p->kept) {
+    form_columns(p, i, groups, top, c, 4, tile);
+    c += 4;
+  }
+  switch (p->kept - c) {
+  case 3: form_columns(p, i, groups, top, c, 3, tile); break;
+  case 2: form_columns(p, i, groups, top, c, 2, tile); break;
+  case 1: form_columns(p, i, groups, top, c, 1, tile); break;
+  }
   for (int64_t e = 0; e < groups * b->columns && b->conjugated && IS_COMPLEX; e++)
     store(tile, e, conjugate(load(tile, e)));
   for (int g = 0; g < groups; g++)
     rows_out(b, p->kept, (i + g) * LANES, element_at(tile, g * b->columns));
 }
 
-static void form_rows(const row_product_t *p) {
+static void form_rows(const row_product_t *product) {
+  const row_product_t p = *product; /* a copy, which no store changes */
+  const int64_t count = registers(p.block.rows);
   int64_t i = 0;
-  solve_factor(p);
-  for (; i + 2 <= registers(p->block.rows); i += 2)
-    form_groups(p, i, 2);
-  if (i < registers(p->block.rows))
-    form_groups(p, i, 1);
+  solve_factor(&p);
+  for (; i + 2 <= count && i * LANES < p.block.columns; i += 2)
+    form_groups(&p, i, 2, 1);
+  for (; i + 2 <= count; i += 2)
+    form_groups(&p, i, 2, 0);
+  if (i < count)
+    form_groups(&p, i, 1, 1);
 }
 
 #endif
