@@ -31,7 +31,7 @@ static int fits_core(const problem_t *p) {
 int cpu_is_beyond_lapack(const problem_t *p) { return !fits_lapack(p); }
 
 /* Measured limits of dense/tall.h: see there for the rows of a block. */
-enum { BY_ROWS_MOST_COLUMNS = 64, BY_ROWS_LEAST_RATIO = 4 };
+enum { BY_ROWS_MOST_COLUMNS = 96, BY_ROWS_LEAST_RATIO = 3 };
 
 int cpu_goes_by_rows(const problem_t *p, int vectors) {
   const int64_t mx = p->m < p->n ? p->n : p->m;

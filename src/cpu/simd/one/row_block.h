@@ -130,6 +130,12 @@ static double load_rows(const row_block_t *b) {
   return result;
 }
 
+/* Clears the registers above each v, where the panel still has R. */
+INLINE void clear_above(const row_block_t *b) {
+  for (int64_t j = LANES; j < b->columns; j++)
+    memset((R *)b->panel + j * b->stride, 0, (size_t)(j / LANES * LANES * PARTS) * sizeof(R));
+}
+
 /* Row i of the n-by-n work matrix Y. */
 INLINE T *factor_row(const row_product_t *p, int64_t i) { return (T *)p->factor + i * p->block.columns; }
 
@@ -233,6 +239,7 @@ static void form_rows(const row_product_t *product) {
   const row_product_t p = *product; /* a copy, which no store changes */
   const int64_t count = registers(p.block.rows);
   int64_t i = 0;
+  clear_above(&p.block);
   solve_factor(&p);
   for (; i + 2 <= count && i * LANES < p.block.columns; i += 2)
     form_groups(&p, i, 2, 1);
