@@ -24,7 +24,7 @@ typedef struct shape {
 } shape_t;
 
 static const shape_t shapes[] = {
-    {0, 5, 1, 0},  {0, 31, 3, 0}, {1, 1, 1, 1},  {1, -1, 3, 0},  {2, -1, 2, 0}, {2, 0, 3, 0},  {2, 1, 3, 1},
+    {0, 5, 1, 0},  {0, 31, 3, 0}, {1, 1, 1, 1},  {1, -1, 3, 0},  {2, -1, 2, 0}, {2, 0, 3, 0}, {2, 1, 3, 1},
     {3, -1, 5, 0}, {2, 17, 4, 1}, {4, 3, 16, 0}, {2, 15, 17, 1}, {3, 8, 33, 0}, {2, 1, 2, 1}, {3, 16, 1, 0},
 };
 enum { SHAPE_COUNT = sizeof shapes / sizeof *shapes };
@@ -68,7 +68,7 @@ static void note(worst_t *worst, const fixture_t *f) {
                            ratio_orthonormal(&V, dtype_epsilon(d->dtype))};
   for (int i = 0; i < 3; i++)
     worst_note(worst, ratios[i], "%s %dx%d %s", dtype_name(d->dtype), (int)d->m, (int)d->n,
-               i == 0 ? "residual"
+               i == 0   ? "residual"
                : i == 1 ? "U"
                         : "V");
   cr_expect_eq(f->info[0], SVDGRAD_INFO_OK);
@@ -77,33 +77,62 @@ static void note(worst_t *worst, const fixture_t *f) {
 
 typedef void (*check_t)(const svdgrad_desc_t *desc, worst_t *worst);
 
-static void for_each_shape(const char *what, check_t check) {
-  worst_t worst = worst_make(what);
+static void for_each_shape(check_t check, worst_t *worst) {
   for (svdgrad_dtype_t dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++)
     for (int s = 0; s < SHAPE_COUNT; s++) {
       const svdgrad_desc_t desc = desc_of(&shapes[s], dtype);
-      check(&desc, &worst);
+      check(&desc, worst);
     }
+}
+
+/* Values alone are right to rounding; U alone and Vh alone have the bits of both. */
+static void check_parts(const fixture_t *both, worst_t *worst) {
+  fixture_t f = filled(&both->desc, LAYOUT_ROW_MAJOR, LAYOUT_ROW_MAJOR);
+  run(&f, 0);
+  const double unit = (double)f.S.rows * dtype_epsilon(f.desc.dtype) * (double)creall(buffer_get(&both->S, 0, 0, 0));
+  for (int64_t i = 0; i < f.S.rows; i++)
+    worst_note(worst, (double)cabsl(buffer_get(&f.S, 0, i, 0) - buffer_get(&both->S, 0, i, 0)) / unit, "values");
+  run(&f, WITH_U);
+  cr_expect(buffer_same_bits(&f.U, 0, &both->U, 0));
+  run(&f, WITH_VH);
+  cr_expect(buffer_same_bits(&f.Vh, 0, &both->Vh, 0));
+  fixture_free(&f);
+}
+
+/* The first of the largest entries of each column of U is real and positive. */
+static void check_gauge(const fixture_t *f) {
+  for (int64_t j = 0; j < f->U.cols; j++) {
+    long double largest = 0, positive = 0;
+    for (int64_t i = 0; i < f->U.rows; i++) {
+      const z_t u = buffer_get(&f->U, 0, i, j);
+      largest = fmaxl(largest, cabsl(u));
+      positive = cimagl(u) == 0 ? fmaxl(positive, creall(u)) : positive;
+    }
+    cr_expect(positive >= largest * (1 - 4 * dtype_epsilon(f->desc.dtype)));
+  }
+}
+
+static void check_factors(const svdgrad_desc_t *desc, worst_t *worst) {
+  for (int positive_gauge = 0; positive_gauge < 2; positive_gauge++) {
+    svdgrad_desc_t d = *desc;
+    d.positive_gauge = positive_gauge;
+    fixture_t f = filled(&d, LAYOUT_ROW_MAJOR, LAYOUT_ROW_MAJOR);
+    run(&f, WITH_VECTORS);
+    note(worst, &f);
+    check_parts(&f, worst);
+    if (positive_gauge)
+      check_gauge(&f);
+    fixture_free(&f);
+  }
+}
+
+Test(row_blocks, factors) {
+  worst_t worst = worst_make("row blocks");
+  for_each_shape(check_factors, &worst);
   cr_assert(worst_within(&worst, RATIO_LIMIT));
 }
 
-/* Values alone come from the same sums. */
-static void check_factors(const svdgrad_desc_t *desc, worst_t *worst) {
-  svdgrad_desc_t with_gauge = *desc;
-  with_gauge.positive_gauge = 1;
-  fixture_t f = filled(desc, LAYOUT_ROW_MAJOR, LAYOUT_ROW_MAJOR), values = filled(desc, LAYOUT_ROW_MAJOR, 0);
-  fixture_t fixed = filled(&with_gauge, LAYOUT_ROW_MAJOR, LAYOUT_ROW_MAJOR);
-  run(&f, WITH_VECTORS), run(&values, 0), run(&fixed, WITH_VECTORS);
-  note(worst, &f), note(worst, &fixed);
-  const double scale = (double)creall(buffer_get(&f.S, 0, 0, 0)) * dtype_epsilon(desc->dtype);
-  for (int64_t i = 0; i < f.S.rows; i++)
-    worst_note(worst, (double)fabsl(creall(buffer_get(&f.S, 0, i, 0) - buffer_get(&values.S, 0, i, 0))) / scale, "values");
-  fixture_free(&f), fixture_free(&values), fixture_free(&fixed);
-}
-
-Test(row_blocks, factors) { for_each_shape("row blocks", check_factors); }
-
-/* The block in the middle is zero, the last rows tiny: the rest is found as if they were not there. */
+/* The first half is zero, the last rows are tiny. */
 static void check_uneven(const svdgrad_desc_t *desc, worst_t *worst) {
   fixture_t f = filled(desc, LAYOUT_ROW_MAJOR, LAYOUT_ROW_MAJOR);
   const int64_t rows = long_side(&f);
@@ -114,7 +143,11 @@ static void check_uneven(const svdgrad_desc_t *desc, worst_t *worst) {
   fixture_free(&f);
 }
 
-Test(row_blocks, zero_and_tiny_blocks) { for_each_shape("row blocks uneven", check_uneven); }
+Test(row_blocks, zero_and_tiny_blocks) {
+  worst_t worst = worst_make("row blocks uneven");
+  for_each_shape(check_uneven, &worst);
+  cr_assert(worst_within(&worst, RATIO_LIMIT));
+}
 
 static void check_layouts(const svdgrad_desc_t *desc, worst_t *worst) {
   (void)worst;
@@ -130,7 +163,7 @@ static void check_layouts(const svdgrad_desc_t *desc, worst_t *worst) {
   fixture_free(&packed);
 }
 
-Test(row_blocks, layouts) { for_each_shape("", check_layouts); }
+Test(row_blocks, layouts) { for_each_shape(check_layouts, NULL); }
 
 /* Of `f`, the leading triplets of `whole`. */
 static int is_leading(const fixture_t *f, const fixture_t *whole) {
@@ -156,7 +189,7 @@ static void check_rank(const svdgrad_desc_t *desc, worst_t *worst) {
   fixture_free(&whole), fixture_free(&f);
 }
 
-Test(row_blocks, rank) { for_each_shape("", check_rank); }
+Test(row_blocks, rank) { for_each_shape(check_rank, NULL); }
 
 static void check_power(const svdgrad_desc_t *desc, worst_t *worst) {
   (void)worst;
@@ -176,7 +209,7 @@ static void check_power(const svdgrad_desc_t *desc, worst_t *worst) {
   fixture_free(&whole);
 }
 
-Test(row_blocks, powers_of_two) { for_each_shape("", check_power); }
+Test(row_blocks, powers_of_two) { for_each_shape(check_power, NULL); }
 
 /* In the first, the middle and the last row. */
 static void check_nonfinite(const svdgrad_desc_t *desc, worst_t *worst) {
@@ -192,4 +225,4 @@ static void check_nonfinite(const svdgrad_desc_t *desc, worst_t *worst) {
   }
 }
 
-Test(row_blocks, not_finite) { for_each_shape("", check_nonfinite); }
+Test(row_blocks, not_finite) { for_each_shape(check_nonfinite, NULL); }
