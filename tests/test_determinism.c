@@ -28,7 +28,6 @@ static const variant_t variants[] = {
     {33, 20, 7, 6, 0, WITH_VECTORS},   {64, 64, 4, 0, 0, WITH_VECTORS},
     {64, 64, 4, 9, 0, WITH_VECTORS},   {80, 80, 4, 0, 0, WITH_VECTORS},
     {130, 130, 3, 0, 0, WITH_VECTORS}, {130, 130, 3, 0, 0, 0},
-    {3, 12000, 2, 2, 0, WITH_VECTORS},
 };
 enum { VARIANT_COUNT = sizeof variants / sizeof *variants };
 

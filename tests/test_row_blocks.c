@@ -163,6 +163,21 @@ static void check_layouts(const svdgrad_desc_t *desc, worst_t *worst) {
   fixture_free(&packed);
 }
 
+/* First and last of a batch. */
+static void check_place(const svdgrad_desc_t *desc, worst_t *worst) {
+  (void)worst;
+  svdgrad_desc_t three = *desc;
+  three.batch_count = 3;
+  fixture_t f = filled(&three, LAYOUT_ROW_MAJOR, LAYOUT_ROW_MAJOR);
+  fixture_fill(&f, 1, 8), fixture_fill(&f, 2, 7);
+  run(&f, WITH_VECTORS);
+  cr_expect(fixture_same_forward(&f, 0, &f, 2, WITH_VECTORS), "%s %dx%d", dtype_name(desc->dtype), (int)desc->m,
+            (int)desc->n);
+  fixture_free(&f);
+}
+
+Test(row_blocks, place_in_the_batch) { for_each_shape(check_place, NULL); }
+
 Test(row_blocks, layouts) { for_each_shape(check_layouts, NULL); }
 
 /* Of `f`, the leading triplets of `whole`. */

@@ -93,6 +93,18 @@ static int fits_lanes(const problem_t *p) {
   return p->mn <= LANES_MOST_COLUMNS && rows * columns * (double)element_size(p->dtype) <= LANES_MOST_BYTES;
 }
 
+/* Whether a full group takes longer in lanes than its matrices by blocks of rows.  Time in lanes over that: with vectors
+ * 1.05 to 1.25 at 64,000 bytes (4000 by 4 in f32, 8000 by 1 and 1000 by 8 in f64, 1000 by 4 in c128), 1.2 to 1.75 at
+ * 128,000; values alone 0.7 to 1 and 1.1 to 1.7.  At 400 by 16 in f64, whose ratio is less, 0.7. */
+enum { LONG_LEAST_RATIO = 100, LONG_LEAST_BYTES = 60000, LONG_LEAST_BYTES_OF_VALUES = 120000 };
+
+static int is_long(svdgrad_op_t op, const problem_t *p) {
+  const int64_t mx = p->m < p->n ? p->n : p->m;
+  const double bytes = (double)mx * (double)p->mn * (double)element_size(p->dtype);
+  return !p->full_matrices && mx >= LONG_LEAST_RATIO * p->mn &&
+         bytes >= (op == SVDGRAD_OP_SVDVALS ? LONG_LEAST_BYTES_OF_VALUES : LONG_LEAST_BYTES);
+}
+
 /* Whether AUTO computes this batch one matrix at a time. */
 static int is_few(cpu_few_t what, const problem_t *p, int lanes) {
   return p->chosen_for < lanes && p->chosen_for <= cpu_few_limit(what, p, lanes);
@@ -101,7 +113,7 @@ static int is_few(cpu_few_t what, const problem_t *p, int lanes) {
 static cpu_few_t few_of(svdgrad_op_t op) { return op == SVDGRAD_OP_SVDVALS ? CPU_FEW_VALUES : CPU_FEW_SVD; }
 
 static cpu_algorithm_t choose_auto(svdgrad_op_t op, const problem_t *p, int lanes) {
-  if (p->mn > lanes_limit(op, p->dtype) || !fits_lanes(p))
+  if (p->mn > lanes_limit(op, p->dtype) || !fits_lanes(p) || is_long(op, p))
     return choose_large(op, p);
   return is_few(few_of(op), p, lanes) && fits_svd(op, p) ? CPU_BIDIAGONAL : CPU_LANES;
 }
