@@ -79,7 +79,8 @@ static cpu_svd_plan_t plan_svd(const context_t *context, svdgrad_op_t op, const 
   const int64_t mx = p->m < p->n ? p->n : p->m; /* the solved matrix is tall: A or A^H */
   const reflector_ops_t *bidiagonal =
       choose(context, op, p) == CPU_BIDIAGONAL ? lanes_of(context, p)->reflectors : NULL;
-  const reflector_ops_t *tall = cpu_is_beyond_lapack(p) ? lanes_of(context, p)->reflectors : NULL;
+  const int by_rows = cpu_is_beyond_lapack(p) || (bidiagonal && cpu_goes_by_rows(p, vectors));
+  const reflector_ops_t *tall = by_rows ? lanes_of(context, p)->reflectors : NULL;
   const int rows = (int)(tall ? p->mn : mx), full = p->full_matrices && !tall;
   const int lwork = cpu_kernels[p->dtype]->svd_lwork(rows, (int)p->mn, vectors, full, bidiagonal != NULL);
   return (cpu_svd_plan_t){p, call, vectors, lwork, bidiagonal, lanes_of(context, p)->secular, tall};

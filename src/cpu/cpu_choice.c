@@ -30,6 +30,17 @@ static int fits_core(const problem_t *p) {
 
 int cpu_is_beyond_lapack(const problem_t *p) { return !fits_lapack(p); }
 
+/* Where the bidiagonal path goes by blocks of rows (dense/tall.h).  Time over that of QR by panels of all rows and
+ * products by the BLAS: 0.8 to 0.95 at m = 3 n and 4 n up to 96 columns, 0.6 to 0.85 at 10 n, 0.2 to 0.45 at 10,000 by 3;
+ * 1.1 to 1.2 at m = 2 n, and up to 1.3 at 256 columns (one thread, AVX-512 of Sapphire Rapids, 2026-11-30). */
+enum { BY_ROWS_MOST_COLUMNS = 96, BY_ROWS_LEAST_RATIO = 3 };
+
+int cpu_goes_by_rows(const problem_t *p, int vectors) {
+  const int64_t mx = p->m < p->n ? p->n : p->m;
+  return p->mn > 0 && p->mn <= BY_ROWS_MOST_COLUMNS && mx >= BY_ROWS_LEAST_RATIO * p->mn &&
+         !(vectors && p->full_matrices);
+}
+
 static int fits_svd(svdgrad_op_t op, const problem_t *p) {
   const int completes = p->full_matrices && op == SVDGRAD_OP_SVD;
   return fits_lapack(p) || (fits_blas(p) && fits_core(p) && !completes);
@@ -102,6 +113,18 @@ static int fits_lanes(const problem_t *p) {
   return p->mn <= LANES_MOST_COLUMNS && rows * columns * (double)element_size(p->dtype) <= LANES_MOST_BYTES;
 }
 
+/* Whether a full group takes longer in lanes than its matrices by blocks of rows.  Time in lanes over that: with vectors
+ * 1.05 to 1.25 at 64,000 bytes (4000 by 4 in f32, 8000 by 1 and 1000 by 8 in f64, 1000 by 4 in c128), 1.2 to 1.75 at
+ * 128,000; values alone 0.7 to 1 and 1.1 to 1.7.  At 400 by 16 in f64, whose ratio is less, 0.7. */
+enum { LONG_LEAST_RATIO = 100, LONG_LEAST_BYTES = 60000, LONG_LEAST_BYTES_OF_VALUES = 120000 };
+
+static int is_long(svdgrad_op_t op, const problem_t *p) {
+  const int64_t mx = p->m < p->n ? p->n : p->m;
+  const double bytes = (double)mx * (double)p->mn * (double)element_size(p->dtype);
+  return !p->full_matrices && mx >= LONG_LEAST_RATIO * p->mn &&
+         bytes >= (op == SVDGRAD_OP_SVDVALS ? LONG_LEAST_BYTES_OF_VALUES : LONG_LEAST_BYTES);
+}
+
 /* Whether AUTO computes this batch one matrix at a time. */
 static int is_few(cpu_few_t what, const problem_t *p, int lanes) {
   return p->chosen_for < lanes && p->chosen_for <= cpu_few_limit(what, p, lanes);
@@ -112,7 +135,7 @@ static cpu_few_t few_of(svdgrad_op_t op, const problem_t *p) {
 }
 
 static cpu_algorithm_t choose_auto(svdgrad_op_t op, const problem_t *p, int lanes) {
-  if (p->mn > lanes_limit(op, p->dtype) || !fits_lanes(p))
+  if (p->mn > lanes_limit(op, p->dtype) || !fits_lanes(p) || is_long(op, p))
     return choose_large(op, p);
   if (is_few(few_of(op, p), p, lanes) && fits_svd(op, p))
     return CPU_BIDIAGONAL;

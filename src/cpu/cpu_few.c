@@ -51,6 +51,25 @@ static const crossover_t crossovers[][4] = {
     [CPU_FEW_GRADIENTS] = {{0.3, 0.35, 1.75}, {0.33, 0.5, 5.2}, {0.33, 0.4, 2.2}, {0.25, 0.5, 3.3}},
 };
 
+/* The same for thin factors of m >= 10 n, which the bidiagonal path computes by blocks of rows (dense/tall.h).  Measured
+ * likewise, with 1000 x 1, 1500 x 2, 200 x 4, 1000 x 4, 600 x 8, 100 x 10, 400 x 16, 200 x 20 and 300 x 30 in addition;
+ * groups take up to 1.5 times, mostly less than 1.25 times, as many matrices' time as these numbers say.
+ *
+ *                 with vectors            values alone
+ *     m     n  f32  f64  c64  c128    f32  f64  c64  c128
+ *    60     5  1.3  1.1  2.0  1.9     1.2  1.2  1.8  1.8
+ *   400     4  6.6  4.9  8.7  6.9     4.2  3.8  6.1  4.7
+ *  2000     2   11  8.1   14  8.6     8.1  6.1   11  7.1
+ *  4000     4   20   12   26           17   10   23
+ *   600     8  9.8  7.0   11  7.5     8.3  5.7  9.4  6.2
+ *   320    32   14  8.7   14          8.4  6.7   12 */
+enum { LONG_RATIO = 10 };
+
+static const crossover_t long_crossovers[][4] = {
+    [CPU_FEW_SVD] = {{0.72, 0.45, 31}, {0.63, 0.4, 21}, {0.68, 0.4, 16}, {0.45, 0.3, 5}},
+    [CPU_FEW_VALUES] = {{0.63, 0.5, 21.5}, {0.53, 0.45, 13.2}, {0.59, 0.48, 12}, {0.45, 0.37, 5.5}},
+};
+
 /* Below this, one matrix in lanes is never slower: asked first, since a power takes as long as a small matrix. */
 enum { LEAST_ELEMENTS = 32, LEAST_ELEMENTS_OF_GRADIENTS = 128 };
 
@@ -70,8 +89,15 @@ static int has_plain_products(const problem_t *p) {
   return (double)p->m * (double)p->n * (double)p->mn <= PLAIN_PRODUCT;
 }
 
+static const crossover_t *crossover_of(cpu_few_t what, const problem_t *p, int64_t larger) {
+  const int completes = what == CPU_FEW_SVD && p->full_matrices;
+  if (what == CPU_FEW_GRADIENTS || completes || larger < LONG_RATIO * p->mn)
+    return &crossovers[what][p->dtype];
+  return &long_crossovers[what][p->dtype];
+}
+
 static int64_t limit_by_crossover(cpu_few_t what, const problem_t *p, int64_t larger, int64_t most) {
-  const crossover_t *c = &crossovers[what][p->dtype];
+  const crossover_t *c = crossover_of(what, p, larger);
   const double few = pow((double)larger, c->larger) * pow((double)p->mn, c->smaller) / c->divisor;
   return few < (double)most ? (int64_t)ceil(few) - 1 : most;
 }

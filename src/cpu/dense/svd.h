@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The SVD of one matrix: by LAPACK (gesdd.h), by reduction to bidiagonal form (bidiagonal.h), or, with
- * more rows than LAPACK can count, by blocks of rows (tall.h).  All work is done in packed column-major scratch memory
- * of fixed alignment, so that a result does not depend on where the caller's matrix lies.
+/* The SVD of one matrix: by LAPACK (gesdd.h), by reduction to bidiagonal form (bidiagonal.h), or, with few columns or
+ * more rows than LAPACK can count, by blocks of rows (tall.h).  All work is done in scratch memory of fixed alignment,
+ * packed by columns or in the SIMD layout, so that a result does not depend on where the caller's matrix lies.
  *
  * The solved matrix is tall: A, or A^H where m < n.  LAPACK solves a wide one up to twice as slowly.
  *
@@ -51,13 +51,6 @@ static void scale_by_power(int64_t count, T *x, int exponent) {
     x[i] = x[i] * half * rest;
 }
 
-static int exponent_of(R largest) {
-  int exponent = 1;
-  if (largest > 0)
-    (void)frexp((double)largest, &exponent);
-  return exponent - 1;
-}
-
 typedef struct forward {
   lapack_svd_t svd;        /* of the tall matrix */
   bidiagonal_t bidiagonal; /* of the tall matrix, or of tall.core */
@@ -65,14 +58,17 @@ typedef struct forward {
   T *full, *tau; /* full_matrices and m != n: the larger factor completed to a square one */
 } forward_t;
 
-/* For more rows than LAPACK can count. */
+/* By blocks of rows.  U goes straight to the caller, except where its gauge is fixed, which takes all of it. */
 static forward_t tall_forward_take(arena_t *arena, const cpu_svd_plan_t *plan) {
   const problem_t *p = plan->p;
-  const int64_t mx = p->m < p->n ? p->n : p->m;
-  forward_t w = {.tall = tall_take(arena, mx, p->mn, plan->vectors, plan->lwork, plan->tall->lanes)};
-  w.svd = tall_matrix_take(arena, mx, p->mn, &w.tall);
+  const int64_t mx = p->m < p->n ? p->n : p->m, n = p->mn;
+  forward_t w = {.tall = tall_take(arena, mx, n, plan->vectors, plan->lwork, plan->tall)};
+  const lapack_svd_t *core = &w.tall.core;
+  w.svd = (lapack_svd_t){.m = (int)mx, .n = (int)n, .mn = (int)n, .S = core->S, .Vh = core->Vh};
+  if (plan->vectors && p->positive_gauge && p->m >= p->n)
+    w.svd.U = arena_take(arena, mx * n, sizeof(T));
   if (plan->bidiagonal)
-    w.bidiagonal = bidiagonal_take(arena, p->mn, p->mn, plan);
+    w.bidiagonal = bidiagonal_take(arena, n, n, plan);
   return w;
 }
 
@@ -197,8 +193,6 @@ static size_t cpu_svd_scratch(const cpu_svd_plan_t *plan) {
 /* SVD of w->svd.A, which is 2^-exponent times the tall matrix.  Returns 0 if it did not converge. */
 static int solve_forward(const cpu_svd_plan_t *plan, int64_t b, const forward_t *w, int exponent) {
   const problem_t *p = &plan->call->p;
-  if (plan->tall)
-    return tall_svd(&w->svd, &w->tall, plan->bidiagonal ? &w->bidiagonal : NULL, plan->tall);
   if (plan->bidiagonal ? bidiagonal_svd(&w->svd, &w->bidiagonal, plan->bidiagonal) : lapack_gesdd(&w->svd))
     return 1;
   (void)pack(&plan->call->A, b, p->m, p->n, w->svd.A);
@@ -206,28 +200,81 @@ static int solve_forward(const cpu_svd_plan_t *plan, int64_t b, const forward_t 
   return lapack_gesvd(&w->svd);
 }
 
-static void cpu_svd_matrix(const void *argument, int64_t b, int64_t count, arena_t scratch) {
-  (void)count; /* one at a time */
-  const cpu_svd_plan_t *plan = argument;
+static void store_nonfinite(const svd_call_t *call, int64_t b) {
+  store_nan(call, b);
+  call->info[b] = SVDGRAD_INFO_NONFINITE;
+}
+
+static int32_t info_of(int converged, int in_range) {
+  return !converged ? SVDGRAD_INFO_NOT_CONVERGED : in_range ? SVDGRAD_INFO_OK : SVDGRAD_INFO_OVERFLOW;
+}
+
+static void svd_packed(const cpu_svd_plan_t *plan, int64_t b, const forward_t *w) {
   const svd_call_t *call = plan->call;
   const problem_t *p = &call->p;
-  const forward_t w = forward_take(&scratch, plan);
-  const R largest = pack(&call->A, b, p->m, p->n, w.svd.A);
+  const R largest = pack(&call->A, b, p->m, p->n, w->svd.A);
   if (!isfinite(largest)) {
-    store_nan(call, b);
-    call->info[b] = SVDGRAD_INFO_NONFINITE;
+    store_nonfinite(call, b);
     return;
   }
   const int exponent = exponent_of(largest);
-  scale_by_power(p->m * p->n, w.svd.A, -exponent);
-  const int converged = solve_forward(plan, b, &w, exponent);
-  if (w.full)
-    complete_factor(&w);
+  scale_by_power(p->m * p->n, w->svd.A, -exponent);
+  const int converged = solve_forward(plan, b, w, exponent);
+  if (w->full)
+    complete_factor(w);
   if (p->positive_gauge && plan->vectors)
-    fix_gauges(&w, p->m < p->n);
-  const int in_range = store_values(call, b, w.svd.S, exponent);
-  store_forward(call, b, &w);
-  call->info[b] = !converged ? SVDGRAD_INFO_NOT_CONVERGED : in_range ? SVDGRAD_INFO_OK : SVDGRAD_INFO_OVERFLOW;
+    fix_gauges(w, p->m < p->n);
+  const int in_range = store_values(call, b, w->svd.S, exponent);
+  store_forward(call, b, w);
+  call->info[b] = info_of(converged, in_range);
+}
+
+/* The gauge of a tall U follows from all of it; that of a wide matrix from the core, whose V is U. */
+static void store_tall(const cpu_svd_plan_t *plan, int64_t b, const forward_t *w) {
+  const svd_call_t *call = plan->call;
+  const problem_t *p = &call->p;
+  const int wide = p->m < p->n;
+  const svdgrad_matrix_t *left = wide ? &call->Vh : &call->U;
+  if (w->svd.U) {
+    tall_form(&w->tall, (place_t){w->svd.U, 1, w->svd.m}, p->mn, 0);
+    fix_gauges(w, 0);
+    store_left(left, b, 0, p->k, w);
+  } else {
+    const forward_t core = {.svd = w->tall.core};
+    const place_t caller = place_of(left, b);
+    if (p->positive_gauge)
+      fix_gauges(&core, 1);
+    if (left->data)
+      tall_form(&w->tall, wide ? transposed_place(caller) : caller, p->k, wide);
+  }
+  store_right(wide ? &call->U : &call->Vh, b, !wide, p->k, w);
+}
+
+static void svd_tall(const cpu_svd_plan_t *plan, int64_t b, const forward_t *w) {
+  const svd_call_t *call = plan->call;
+  const problem_t *p = &call->p;
+  const int wide = p->m < p->n;
+  const place_t A = place_of(&call->A, b);
+  int exponent = 0;
+  if (!tall_factor(&w->tall, wide ? transposed_place(A) : A, wide, &exponent)) {
+    store_nonfinite(call, b);
+    return;
+  }
+  const int converged = tall_core_svd(&w->tall, plan->bidiagonal ? &w->bidiagonal : NULL);
+  const int in_range = store_values(call, b, w->svd.S, exponent);
+  if (plan->vectors)
+    store_tall(plan, b, w);
+  call->info[b] = info_of(converged, in_range);
+}
+
+static void cpu_svd_matrix(const void *argument, int64_t b, int64_t count, arena_t scratch) {
+  (void)count; /* one at a time */
+  const cpu_svd_plan_t *plan = argument;
+  const forward_t w = forward_take(&scratch, plan);
+  if (plan->tall)
+    svd_tall(plan, b, &w);
+  else
+    svd_packed(plan, b, &w);
 }
 
 #endif

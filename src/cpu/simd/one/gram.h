@@ -28,7 +28,9 @@ static void multiply_reflectors(const gram_t *g) {
     int64_t i = 0;
     for (; i + REDUCED <= j; i += REDUCED)
       multiply_few(g, i, j, REDUCED);
-    for (; i < j; i++)
+    for (; i + 2 <= j; i += 2)
+      multiply_few(g, i, j, 2);
+    if (i < j)
       multiply_few(g, i, j, 1);
   }
 }

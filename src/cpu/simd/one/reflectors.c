@@ -4,5 +4,7 @@
 #include "bidiagonal.h"
 #include "gram.h"
 #include "panel.h"
+#include "row_block.h"
 
-const reflector_ops_t EXPORTED(svdgrad_reflector_ops) = {LANES, bidiagonalize, factor_panel, multiply_reflectors};
+const reflector_ops_t EXPORTED(svdgrad_reflector_ops) = {LANES,     bidiagonalize, factor_panel, multiply_reflectors,
+                                                         load_rows, form_rows};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Householder reflectors of one matrix: its reduction to bidiagonal form (bidiagonal.h), the QR factorization of a
- * panel of a few columns (panel.h), and products of reflectors with each other (gram.h). */
+ * panel of a few columns (panel.h), products of reflectors with each other (gram.h), and blocks of rows between the caller's
+ * memory and panels (row_block.h). */
 #ifndef SVDGRAD_LANES_REFLECTORS_H
 #define SVDGRAD_LANES_REFLECTORS_H
 #include <stdint.h>
@@ -38,11 +39,39 @@ typedef struct gram {
   void *gram; /* count-by-count elements */
 } gram_t;
 
+/* Rows of the caller's matrix, and the panel they are factored in. */
+typedef struct row_block {
+  int64_t rows, columns;
+  void *caller;        /* NULL: absent */
+  int64_t row, column; /* the caller's strides, in reals */
+  int conjugated;      /* the panel is the conjugate of the caller's rows */
+  void *panel;
+  int64_t stride; /* reals from a column of the panel to the next */
+  void *work;     /* row_block_work() reals */
+} row_block_t;
+
+/* U = Q [X; 0], where Q = H_0 .. H_(columns - 1) has the v of the H_k in the panel. */
+typedef struct row_product {
+  row_block_t block; /* whose `caller` becomes the first `kept` columns of U */
+  int64_t kept;
+  const void *tau; /* columns elements */
+  const void *X;   /* columns-by-columns elements, by columns */
+  int64_t ldx;
+  void *gram, *factor; /* work: columns-by-columns elements each */
+} row_product_t;
+
 typedef struct reflector_ops {
   int lanes;
   void (*reduce)(const reduction_t *reduction);
   void (*factor)(const panel_t *panel);
   void (*multiply)(const gram_t *gram);
+  /* Panel = 2^-e rows, such that the largest real or imaginary part is in [1, 2).  Returns this largest part as the
+   * caller has it; NaN, without a useful panel, if an entry is not finite. */
+  double (*load)(const row_block_t *block);
+  void (*form)(const row_product_t *product);
 } reflector_ops_t;
+
+/* Two groups of rows of U, each of `lanes` rows, and a transpose of short rows. */
+static inline int64_t row_block_work(int64_t columns, int lanes) { return 4 * (columns + 1) * lanes; }
 
 #endif
