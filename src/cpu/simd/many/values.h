@@ -8,6 +8,7 @@
  * no more digits than that. */
 #ifndef SVDGRAD_MANY_VALUES_H
 #define SVDGRAD_MANY_VALUES_H
+#include "base/fp_environment.h"
 #include "../memory/pack.h"
 #include "bidiagonalize.h"
 #include "dqds.h"
@@ -77,8 +78,9 @@ NOINLINE value_group_t value_group_take(arena_t *arena, const problem_t *p) {
   return g;
 }
 
-/* q and e of a packed group. */
+/* q and e of a packed group, without the subnormal numbers that remain of matrices of low rank. */
 NOINLINE void reduce_group(const value_group_t *g, const dqds_t *qd) {
+  WITHOUT_SUBNORMALS;
   if (g->by_qr) {
     factorize_qr(&g->factored);
     adjoint_of_R(&g->factored, g->raw);
@@ -93,8 +95,15 @@ NOINLINE void reduce_group(const value_group_t *g, const dqds_t *qd) {
   }
 }
 
-NOINLINE void dqds_of_one(const dqds_t *w, int64_t most_sweeps, M *failed) { dqds(w, 1, most_sweeps, failed); }
-NOINLINE void dqds_of_two(const dqds_t *w, int64_t most_sweeps, M *failed) { dqds(w, 2, most_sweeps, failed); }
+NOINLINE void dqds_of_one(const dqds_t *w, int64_t most_sweeps, M *failed) {
+  WITHOUT_SUBNORMALS;
+  dqds(w, 1, most_sweeps, failed);
+}
+
+NOINLINE void dqds_of_two(const dqds_t *w, int64_t most_sweeps, M *failed) {
+  WITHOUT_SUBNORMALS;
+  dqds(w, 2, most_sweeps, failed);
+}
 
 /* S from the eigenvalues, in descending order. */
 NOINLINE void finish_values(const lane_group_t *g) {

@@ -177,6 +177,7 @@ NOINLINE void take_blocks_apart(int64_t rows, int64_t columns, const R *blocks, 
 
 /* B, U and V of a packed group. */
 NOINLINE void reduce_to_bidiagonal(const vector_group_t *g) {
+  WITHOUT_SUBNORMALS;
   if (g->by_qr) {
     factorize_qr(&g->out.factored);
     adjoint_of_R(&g->out.factored, g->raw);
@@ -187,6 +188,7 @@ NOINLINE void reduce_to_bidiagonal(const vector_group_t *g) {
 
 /* X and Y, from S.  Mask of the matrices that Jacobi must solve. */
 NOINLINE M find_vectors(vector_group_t *g) {
+  WITHOUT_SUBNORMALS;
   const int64_t n = g->out.n;
   g->task.B = (chase_t){.n = n, .d = g->bidiagonal.d, .e = g->bidiagonal.e};
   g->task.S = g->out.S;
