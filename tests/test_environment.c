@@ -9,6 +9,7 @@
 #include <fenv.h>
 #include <math.h>
 #include <pthread.h>
+#include <time.h>
 #if defined(__SSE2__)
 #include <immintrin.h>
 #endif
@@ -157,4 +158,44 @@ Test(environment, refusals_raise_nothing) {
   cr_expect_eq(status, SVDGRAD_STATUS_INVALID_ARGUMENT);
   cr_expect_eq(flags, 0);
   fixture_free(&f);
+}
+
+/* Least processor time of a few calls. */
+static double seconds_of(const fixture_t *f, int with) {
+  workspace_t w = workspace_make(f->handle, with ? SVDGRAD_OP_SVD : SVDGRAD_OP_SVDVALS, &f->desc, 0xFF);
+  double least = INFINITY;
+  for (int round = 0; round < 7; round++) {
+    struct timespec from, to;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
+    (void)fixture_call_forward(f, with, w.work, w.bytes);
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
+    least = fmin(least, (double)(to.tv_sec - from.tv_sec) + 1e-9 * (double)(to.tv_nsec - from.tv_nsec));
+  }
+  cr_expect(workspace_free(&w));
+  return least;
+}
+
+static void expect_usual_time(svdgrad_dtype_t dtype, int64_t n, int64_t batch_count, int with) {
+  const svdgrad_desc_t desc = make_desc(dtype, n, n, batch_count);
+  fixture_t f = fixture_make(SVDGRAD_BACKEND_CPU, &desc, LAYOUT_COLUMN_MAJOR);
+  (void)svdgrad_set_num_threads(f.handle, 1);
+  for (int64_t b = 0; b < batch_count; b++)
+    fixture_fill(&f, b, (uint64_t)b);
+  const double usual = seconds_of(&f, with);
+  for (int64_t b = 0; b < batch_count; b++)
+    for (int64_t i = 0; i < n * n; i++)
+      buffer_set(&f.A, b, i / n, i % n, 0.1L);
+  const double equal = seconds_of(&f, with);
+  cr_expect(equal < 3 * usual, "%s %dx%d: %g s, and %g s with random entries", dtype_name(dtype), (int)n, (int)n, equal,
+            usual);
+  fixture_free(&f);
+}
+
+/* The reduction of a matrix of equal entries leaves rounding errors, then rounding errors of these, down to the subnormal
+ * numbers, which are slow: ten times the time of a matrix of random entries, if they are computed with. */
+Test(environment, subnormal_numbers_take_no_time) {
+  for (svdgrad_dtype_t dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++)
+    expect_usual_time(dtype, 128, 1, WITH_VECTORS);
+  expect_usual_time(SVDGRAD_F32, 64, 64, 0);
+  expect_usual_time(SVDGRAD_F32, 20, 64, WITH_VECTORS);
 }

@@ -93,11 +93,10 @@ typedef struct agreement {
 } agreement_t;
 
 static agreement_t agreement_of(const form_case_t *c, int64_t b) {
-  const int whole = c->rank == 0, one_basis = whole || b % SPECTRA == 0;
+  const int one_basis = c->rank == 0 || b % SPECTRA == 0;
   return (agreement_t){.amplification = one_basis,
                        .dropped = one_basis,
-                       .gradient =
-                           whole || (c->policy != SVDGRAD_GAP_LORENTZ && (one_basis || c->policy != SVDGRAD_GAP_MASK))};
+                       .gradient = one_basis || (c->policy != SVDGRAD_GAP_LORENTZ && c->policy != SVDGRAD_GAP_MASK)};
 }
 
 static void expect_report(const svdgrad_report_t *r, const svdgrad_report_t *e, double eps, agreement_t in,

@@ -48,7 +48,8 @@
  *  - No function may be called from a signal handler; a signal may interrupt any of them.
  *  - Calls on CPU backends compute in the default floating-point environment (round to nearest, no
  *    flushing to zero, no traps), whatever the threads have set, also on a caller's pool.  Every
- *    thread's environment is restored, flags included.
+ *    thread's environment is restored, flags included.  (The algorithms "bidiagonal", "dqds-lanes" and "qr-lanes" take
+ *    for zero what falls below the normal numbers once A is scaled to a largest entry of 1 or more.)
  *  - A call takes less than 64 KiB of stack, LAPACK's not counted; see also svdgrad_parallel_for_t.
  */
 #ifndef SVDGRAD_H

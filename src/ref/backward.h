@@ -19,7 +19,7 @@ typedef struct backward {
   W *outside_U, *outside_V; /* cotangents outside the spans of U and V: m-by-k, n-by-k; later X_, Y_ */
   W *gA;                    /* m-by-n */
   factors_t rest;           /* truncated: A - U S Vh */
-  W *p, *q, *x, *y;         /* truncated: one kept column in the singular basis of `rest`, mn each */
+  W *p, *q, *x, *y;         /* truncated: one kept column in the singular basis of `rest`, mn - k entries */
   int exponent;             /* of S: s = 2^-exponent S, 1 <= s_1 < 2 */
   power_t scale;            /* 2^-exponent */
 } backward_t;
@@ -147,37 +147,44 @@ static int factorize_rest(const svd_backward_call_t *call, int64_t b, const back
   return factorize(&w->rest, 0);
 }
 
-/* outside <- basis x + (outside - basis p) inverse, for one kept column; basis is m-by-mn with orthonormal columns. */
-static void expand(int64_t m, int64_t mn, const W *basis, const W *p, const W *x, WR inverse, W *outside) {
+/* The discarded values and their vectors: `rest` has k more triplets, whose values are zero up to rounding and whose
+ * vectors are any.  A pair of these would mean something else than 1/s under LORENTZ and MASK. */
+static int64_t discarded_count(const backward_t *w) { return w->rest.small - w->k; }
+
+/* outside <- basis x + (outside - basis p) inverse, for one kept column; p and x have `count` entries, for the columns of
+ * the basis that `order` names. */
+static void expand(int64_t m, int64_t count, const int64_t *order, const W *basis, const W *p, const W *x, WR inverse,
+                   W *outside) {
   for (int64_t i = 0; i < m; i++) {
     W inside = 0, solved = 0;
-    for (int64_t r = 0; r < mn; r++) {
-      inside += basis[r * m + i] * p[r];
-      solved += basis[r * m + i] * x[r];
+    for (int64_t r = 0; r < count; r++) {
+      inside += basis[order[r] * m + i] * p[r];
+      solved += basis[order[r] * m + i] * x[r];
     }
     outside[i] = solved + (outside[i] - inside) * inverse;
   }
 }
 
 static void solve_truncated(const backward_t *w, gap_policy_t *policy) {
-  const int64_t m = w->m, n = w->n, mn = w->rest.small;
+  const int64_t m = w->m, n = w->n, count = discarded_count(w), *order = w->rest.order;
   for (int64_t j = 0; j < w->k; j++) {
     W *gu = w->outside_U + j * m, *gv = w->outside_V + j * n;
-    for (int64_t i = 0; i < mn; i++) {
-      w->p[i] = dot(m, w->rest.U + i * m, gu);
-      w->q[i] = dot(n, w->rest.V + i * n, gv);
+    for (int64_t i = 0; i < count; i++) {
+      w->p[i] = dot(m, w->rest.U + order[i] * m, gu);
+      w->q[i] = dot(n, w->rest.V + order[i] * n, gv);
     }
-    for (int64_t i = 0; i < mn; i++) {
-      const solution_t z = solve_discarded(policy, (double)w->rest.s[i], (double)w->s[j], w->p[i], w->q[i], w->scale);
+    for (int64_t i = 0; i < count; i++) {
+      const WR r = w->rest.s[order[i]];
+      const solution_t z = solve_discarded(policy, (double)r, (double)w->s[j], w->p[i], w->q[i], w->scale);
       w->x[i] = z.x;
       w->y[i] = z.y;
     }
     const double size = column_norm(m, gu) + column_norm(n, gv);
     const WR inverse = (WR)gap_outside(policy, (double)w->s[j], size) * w->scale.first * w->scale.second;
-    expand(m, mn, w->rest.U, w->p, w->x, inverse, gu);
-    expand(n, mn, w->rest.V, w->q, w->y, inverse, gv);
+    expand(m, count, order, w->rest.U, w->p, w->x, inverse, gu);
+    expand(n, count, order, w->rest.V, w->q, w->y, inverse, gv);
   }
-  gap_cut(policy, (double)w->s[w->k - 1], (double)w->rest.s[w->rest.order[0]]);
+  gap_cut(policy, (double)w->s[w->k - 1], (double)w->rest.s[order[0]]);
 }
 
 /* gA = U M Vh + X_ Vh + U Y_^H */

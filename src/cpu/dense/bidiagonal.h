@@ -9,6 +9,7 @@
 #include "conquered.h"
 #include "gesdd.h"
 #include "qr.h"
+#include "base/fp_environment.h"
 
 typedef struct bidiagonal {
   int64_t rows; /* of the reduced matrix: n after a QR factorization, else m */
@@ -110,8 +111,10 @@ static void multiply_factors(const lapack_svd_t *w, const bidiagonal_t *b, const
   }
 }
 
-/* SVD of w->A, which is destroyed.  Returns 0 if that of B did not converge. */
+/* SVD of w->A, whose largest entry is near 1 and which is destroyed.  Returns 0 if that of B did not converge.  What is
+ * left of a matrix of low rank, such as one of equal entries, shrinks by a factor of eps in each step of the reduction. */
 static int bidiagonal_svd(const lapack_svd_t *w, const bidiagonal_t *b, const reflector_ops_t *ops) {
+  WITHOUT_SUBNORMALS;
   if (b->rows < w->m)
     factor_tall(w->m, w->n, w->A, &b->qr, ops);
   fill_lanes(w, b, ops->lanes);

@@ -27,6 +27,20 @@ static R largest_of(const svdgrad_matrix_t *A, int64_t b, int64_t i, int64_t j, 
 
 static int is_short(R largest, R all) { return largest > 0 && largest < (R)ldexp(all, SHORT_EXPONENT); }
 
+/* Whether an entry other than zero is so small that its row and its column may be short: one pass, since zeros in S are
+ * usual where matrices have a low rank. */
+static int has_short_entry(const svdgrad_matrix_t *A, int64_t b, int64_t m, int64_t n) {
+  R largest = 0, least = (R)INFINITY;
+  for (int64_t i = 0; i < m; i++)
+    for (int64_t j = 0; j < n; j++) {
+      const T a = *element(A, b, i, j);
+      const R re = (R)fabs(RE(a)), im = (R)fabs(IM(a)), size = re > im ? re : im, other = size > 0 ? size : least;
+      largest = size > largest ? size : largest;
+      least = other < least ? other : least;
+    }
+  return largest > 0 && is_short(least, largest);
+}
+
 static int cpu_lost_values(const svd_call_t *call, int64_t b) {
   const problem_t *p = &call->p;
   const R first = *entry(&call->S, b, 0), last = *entry(&call->S, b, p->k - 1);
@@ -34,6 +48,8 @@ static int cpu_lost_values(const svd_call_t *call, int64_t b) {
     return first > 0 && last <= 4 * (R)(p->m < p->n ? p->n : p->m) * EPSILON * first;
   if (last != 0)
     return 0; /* the usual case */
+  if (!has_short_entry(&call->A, b, p->m, p->n))
+    return 0;
   const R all = largest_of(&call->A, b, 0, 0, p->m, p->n);
   for (int64_t i = 0; i < p->m; i++)
     if (is_short(largest_of(&call->A, b, i, 0, 1, p->n), all))

@@ -8,6 +8,7 @@
  * no more digits than that. */
 #ifndef SVDGRAD_MANY_VALUES_H
 #define SVDGRAD_MANY_VALUES_H
+#include "base/fp_environment.h"
 #include "../memory/pack.h"
 #include "bidiagonalize.h"
 #include "dqds.h"
@@ -77,8 +78,9 @@ NOINLINE value_group_t value_group_take(arena_t *arena, const problem_t *p) {
   return g;
 }
 
-/* q and e of a packed group. */
+/* q and e of a packed group, without the subnormal numbers that remain of matrices of low rank. */
 NOINLINE void reduce_group(const value_group_t *g, const dqds_t *qd) {
+  WITHOUT_SUBNORMALS;
   if (g->by_qr) {
     factorize_qr(&g->factored);
     adjoint_of_R(&g->factored, g->raw);
@@ -93,8 +95,15 @@ NOINLINE void reduce_group(const value_group_t *g, const dqds_t *qd) {
   }
 }
 
-NOINLINE void dqds_of_one(const dqds_t *w, int64_t most_sweeps, M *failed) { dqds(w, 1, most_sweeps, failed); }
-NOINLINE void dqds_of_two(const dqds_t *w, int64_t most_sweeps, M *failed) { dqds(w, 2, most_sweeps, failed); }
+NOINLINE void dqds_of_one(const dqds_t *w, int64_t most_sweeps, M *failed) {
+  WITHOUT_SUBNORMALS;
+  dqds(w, 1, most_sweeps, failed);
+}
+
+NOINLINE void dqds_of_two(const dqds_t *w, int64_t most_sweeps, M *failed) {
+  WITHOUT_SUBNORMALS;
+  dqds(w, 2, most_sweeps, failed);
+}
 
 /* S from the eigenvalues, in descending order. */
 NOINLINE void finish_values(const lane_group_t *g) {
@@ -103,8 +112,22 @@ NOINLINE void finish_values(const lane_group_t *g) {
   sort_values(g);
 }
 
+/* Solves the matrices in the mask once more, up to LANES neighbours together: often all of a batch are of one kind. */
+NOINLINE void solve_again(const svd_call_t *call, int64_t first, int count, const M *failed, arena_t scratch,
+                          batch_task_t again) {
+  int begin = 0;
+  for (int b = 0; b < count; b++) {
+    const int fails = failed[b / LANES][b % LANES] != 0;
+    if (fails && b + 1 < count && b + 1 < begin + LANES)
+      continue;
+    if (b + fails > begin)
+      again(call, first + begin, b + fails - begin, scratch);
+    begin = b + 1;
+  }
+}
+
 /* Up to LANES matrices for each of up to value_groups() registers.  `again` is the batch_task_t for the matrices that have
- * not converged, one at a time: it stores all of their results. */
+ * not converged: it stores all of their results. */
 INLINE void values_group(const svd_call_t *call, int64_t first, int count, arena_t scratch, int64_t most_sweeps,
                          batch_task_t again) {
   arena_t arena = scratch;
@@ -126,10 +149,9 @@ INLINE void values_group(const svd_call_t *call, int64_t first, int count, arena
     finish_values(&g.out[i]);
     const M overflow = store_values(&g.out[i], call, first + i * LANES, counts[i]);
     store_info(&g.out[i], call, first + i * LANES, (M){0}, overflow, counts[i]);
+    failed[i] |= is_short[i];
   }
-  for (int b = 0; b < count; b++)
-    if (failed[b / LANES][b % LANES] | is_short[b / LANES][b % LANES])
-      again(call, first + b, 1, scratch);
+  solve_again(call, first, count, failed, scratch, again);
 }
 
 #endif

@@ -177,6 +177,7 @@ NOINLINE void take_blocks_apart(int64_t rows, int64_t columns, const R *blocks, 
 
 /* B, U and V of a packed group. */
 NOINLINE void reduce_to_bidiagonal(const vector_group_t *g) {
+  WITHOUT_SUBNORMALS;
   if (g->by_qr) {
     factorize_qr(&g->out.factored);
     adjoint_of_R(&g->out.factored, g->raw);
@@ -187,6 +188,7 @@ NOINLINE void reduce_to_bidiagonal(const vector_group_t *g) {
 
 /* X and Y, from S.  Mask of the matrices that Jacobi must solve. */
 NOINLINE M find_vectors(vector_group_t *g) {
+  WITHOUT_SUBNORMALS;
   const int64_t n = g->out.n;
   g->task.B = (chase_t){.n = n, .d = g->bidiagonal.d, .e = g->bidiagonal.e};
   g->task.S = g->out.S;
@@ -210,7 +212,7 @@ INLINE void store_group(const vector_group_t *g, const svd_call_t *call, int64_t
 }
 
 /* Up to LANES matrices for each of up to vector_groups() registers.  `again` is the batch_task_t for the matrices that
- * fail, one at a time: it stores all of their results. */
+ * fail: it stores all of their results. */
 INLINE void vectors_group(const svd_call_t *call, int64_t first, int count, arena_t scratch, int64_t most_sweeps,
                           batch_task_t again) {
   arena_t arena = scratch;
@@ -231,9 +233,7 @@ INLINE void vectors_group(const svd_call_t *call, int64_t first, int count, aren
     failed[i] |= is_short[i] | find_vectors(&g[i]);
     store_group(&g[i], call, first + i * LANES, counts[i]);
   }
-  for (int b = 0; b < count; b++)
-    if (failed[b / LANES][b % LANES])
-      again(call, first + b, 1, scratch);
+  solve_again(call, first, count, failed, scratch, again);
 }
 
 #endif
