@@ -89,11 +89,12 @@ static int has_plain_products(const problem_t *p) {
   return (double)p->m * (double)p->n * (double)p->mn <= PLAIN_PRODUCT;
 }
 
+/* Of values alone a long matrix spends its time in the QR factorization that comes first, by qd as by Jacobi. */
 static const crossover_t *crossover_of(cpu_few_t what, const problem_t *p, int64_t larger) {
   const int completes = what == CPU_FEW_SVD && p->full_matrices;
   if (what == CPU_FEW_GRADIENTS || completes || larger < LONG_RATIO * p->mn)
     return &crossovers[what][p->dtype];
-  return &long_crossovers[what][p->dtype];
+  return &long_crossovers[what == CPU_FEW_SVD ? CPU_FEW_SVD : CPU_FEW_VALUES][p->dtype];
 }
 
 static int64_t limit_by_crossover(cpu_few_t what, const problem_t *p, int64_t larger, int64_t most) {
