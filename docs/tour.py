@@ -19,6 +19,9 @@ import tensorflow as tf  # noqa: E402
 import svdgrad.keras as sk  # noqa: E402
 from svdgrad.tensorflow import low_rank, polar  # noqa: E402
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "bench"))
+from documents import power_method_loss  # noqa: E402
+
 matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402
 
@@ -46,20 +49,6 @@ def rank_5(svd):
         return tf.reduce_mean(tf.square(y_true - tf.matmul(u * s[..., None, :], v, transpose_b=True)))
 
     return loss
-
-
-def power_method(y_true, y_pred):
-    """Columns made unit vectors one by one."""
-
-    def unit(x):
-        return tf.linalg.normalize(x, axis=-2)[0]
-
-    v = tf.random.normal((20, 5))
-    for _ in range(10):
-        v = unit(tf.matmul(y_pred, tf.matmul(y_pred, v), transpose_a=True))
-    u = unit(tf.matmul(y_pred, v))
-    s = tf.linalg.diag_part(tf.matmul(u, tf.matmul(y_pred, v), transpose_a=True))
-    return tf.reduce_mean(tf.square(y_true - tf.matmul(u * s[..., None, :], v, transpose_b=True)))
 
 
 def predictor(has_ties):
@@ -96,7 +85,7 @@ def losses():
     figure, panels = pyplot.subplots(1, 2, figsize=(10, 4), sharey=True)
     curves = [
         ("tf.linalg.svd", rank_5(tf.linalg.svd), THEIRS, "-"),
-        ("power method, columns one by one", power_method, OTHER, "-"),
+        ("power method, columns one by one", power_method_loss, OTHER, "-"),
         ("PowerMethodLoss(5)", sk.PowerMethodLoss(5, 10), OURS, ":"),
         ("LowRankLoss(5)", sk.LowRankLoss(5), OURS, "-"),
     ]

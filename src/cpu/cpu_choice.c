@@ -88,8 +88,9 @@ enum { QD_LEAST_COLUMNS = 8 };
 /* Smallest min(m, n) of vectors by QR iteration, by svdgrad_dtype_t.  Time of Jacobi in lanes over its time, full groups,
  * AVX-512 of Sapphire Rapids, 2026-11-30 (f32, f64, c64, c128): 0.9, 1.0, 1.2, 1.2 at 12; 1.0, 1.1, 1.3, 1.4 at 16; 1.1,
  * 1.2, 1.4, 1.7 at 20; 1.3, 1.5, 1.8, 1.8 at 32; 1.6, 1.6, 2.1, 2.1 at 64.  Time of the bidiagonal path, one
- * matrix at a time, over its time (f32, f64, c64): 2.7, 1.7, 2.6 at 48; 1.7, 1.2 at 64; 1.8, 1.1, 1.8 at 72; 1.6, 1.0 at 80;
- * 1.4, 1.0, 1.4 at 88; 1.2, 0.9 at 96; 1.2, 0.9, 1.2 at 112; 0.95, 0.8 at 128.  The same machine, best of 20 to 300. */
+ * matrix at a time, over its time (f32, f64, c64, c128): 2.7, 1.7, 2.6, 1.7 at 48; 1.7, 1.2, -, 1.4 at 64; 1.8, 1.1, 1.8, 1.25
+ * at 72; 1.6, 1.0, -, 1.2 at 80; 1.4, 1.0, 1.4, 1.1 at 88; 1.2, 0.9, -, 1.0 at 96; 1.2, 0.9, 1.2 at 112; 0.95, 0.8 at 128.
+ * The same machine, best of 20 to 300. */
 static const int64_t qr_least_columns[] = {20, 16, 12, 12};
 
 static int is_by_qd(svdgrad_op_t op, const problem_t *p) {

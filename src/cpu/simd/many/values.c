@@ -3,9 +3,6 @@
 #include "values.h"
 #include "../exported.h"
 
-/* Sweeps for each value.  Normal entries take about three, and no spectrum that was tried five. */
-enum { MOST_SWEEPS = 30 };
-
 static void values(const void *argument, int64_t first, int64_t count, arena_t scratch) {
   const svd_call_t *call = argument;
   values_group(call, first, (int)count, scratch, MOST_SWEEPS * call->p.mn, EXPORTED(svdgrad_svd_ops).group);

@@ -31,6 +31,10 @@ typedef struct value_group {
 /* From this ratio on, a QR factorization comes first: it takes rows n^2, and 2 rows n^2 without it. */
 INLINE int is_triangular_first(int64_t rows, int64_t n) { return 3 * rows >= 5 * n; }
 
+/* Sweeps for each value, and rounds for the vectors of each.  Normal entries take about three sweeps, and no spectrum that
+ * was tried five. */
+enum { MOST_SWEEPS = 30 };
+
 /* Registers of lanes at a time.  More columns spend more of their time before the qd algorithm, and threads share a batch
  * better in smaller pieces. */
 enum { PAIRED_MOST_COLUMNS = 48 };

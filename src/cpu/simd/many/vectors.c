@@ -3,9 +3,6 @@
 #include "vectors.h"
 #include "../exported.h"
 
-/* As in values.c. */
-enum { MOST_SWEEPS = 30 };
-
 static void vectors(const void *argument, int64_t first, int64_t count, arena_t scratch) {
   const svd_call_t *call = argument;
   vectors_group(call, first, (int)count, scratch, MOST_SWEEPS * call->p.mn, EXPORTED(svdgrad_svd_ops).group);
