@@ -9,6 +9,7 @@ set(SVDGRAD_LANES_SOURCES
   src/cpu/simd/kernels.c
   src/cpu/simd/many/svd.c
   src/cpu/simd/many/fixed_sizes.c
+  src/cpu/simd/many/small_norm.c
   src/cpu/simd/many/small_sizes.c
   src/cpu/simd/many/values.c
   src/cpu/simd/many/vectors.c

@@ -58,7 +58,7 @@ typedef struct backend {
   size_t (*staged_workspace)(const context_t *context, const staged_t *staged);
   svdgrad_status_t (*staged_run)(const context_t *context, const staged_t *staged, void *work);
   /* NULL where the norm runs in stages (functions/norm.c). */
-  fused_norm_t *(*fused_norm)(const context_t *context, const problem_t *problem);
+  fused_norm_t *(*fused_norm)(const context_t *context, const problem_t *problem, svdgrad_norm_kind_t kind);
   svdgrad_status_t (*power_iteration)(const context_t *context, const power_call_t *call);
   svdgrad_status_t (*normalize_backward)(const context_t *context, const normalize_backward_call_t *call);
 } backend_t;

@@ -236,13 +236,15 @@ static void check_scalars(const setting_t *s, worst_t *worst) {
   LOCAL(functions) x = start(s);
   LOCAL(dense) before = buffer_load(&x.f.gA, 0);
   const long double g = creall(buffer_get(&x.g, 0, 0, 0));
-  set_norm(&x, &norms[4]);
-  LOCAL(dense) plain = gradient(&x);
-  LOCAL(dense) exact = dense_sum(-1.5L * g, &plain, 0.25L, &before);
-  buffer_store(&x.f.gA, 0, &before);
-  cr_assert_eq(functions_run(&x, SVDGRAD_OP_NORM_GRADIENT, 0, -1.5, 0.25), SVDGRAD_STATUS_SUCCESS);
-  LOCAL(dense) gA = buffer_load(&x.f.gA, 0);
-  note(worst, s, &x, distance(&gA, &exact), fabsl(g) * dense_norm(&plain) + dense_norm(&before));
+  for (int i = 0; i < NORM_COUNT; i++) {
+    set_norm(&x, &norms[i]);
+    LOCAL(dense) plain = gradient(&x);
+    LOCAL(dense) exact = dense_sum(-1.5L * g, &plain, 0.25L, &before);
+    buffer_store(&x.f.gA, 0, &before);
+    cr_assert_eq(functions_run(&x, SVDGRAD_OP_NORM_GRADIENT, 0, -1.5, 0.25), SVDGRAD_STATUS_SUCCESS);
+    LOCAL(dense) gA = buffer_load(&x.f.gA, 0);
+    note(worst, s, &x, distance(&gA, &exact), fabsl(g) * dense_norm(&plain) + dense_norm(&before));
+  }
 }
 
 Test(norm, g_alpha_and_beta) {

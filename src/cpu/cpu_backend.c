@@ -218,6 +218,29 @@ static svdgrad_status_t cpu_staged_run(const context_t *context, const staged_t 
   return pieces_run(context, staged, stage_group(context, staged->p), work);
 }
 
+static batch_t norm_batch(const context_t *context, const problem_t *p) {
+  const lane_kernels_t *kernels = lanes_of(context, p);
+  return (batch_t){.task = kernels->norm->group,
+                   .batch_count = p->batch_count,
+                   .group = kernels->svd->matrices(p),
+                   .matrix_cost = cpu_cost(p, 20, 1),
+                   .scratch = kernels->svd->scratch(p, 1)};
+}
+
+static svdgrad_status_t norm_in_lanes(const context_t *context, const norm_call_t *call) {
+  batch_t batch = norm_batch(context, &call->p);
+  batch.call = call;
+  batch_run(&context->parallel, batch);
+  return SVDGRAD_STATUS_SUCCESS;
+}
+
+static fused_norm_t *fused_norm(const context_t *context, const problem_t *p, svdgrad_norm_kind_t kind) {
+  if (choose(context, SVDGRAD_OP_SVD, p) != CPU_LANES || !lanes_of(context, p)->norm->exists(p, kind))
+    return NULL;
+  const batch_t batch = norm_batch(context, p);
+  return batch_workspace(&batch) == 0 ? norm_in_lanes : NULL;
+}
+
 static svdgrad_status_t power_iteration(const context_t *context, const power_call_t *call) {
   if (call->p.mn == 0)
     empty_power_iteration(call);
@@ -251,7 +274,7 @@ const backend_t cpu_backend = {
     .program_run = cpu_program_run,
     .staged_workspace = cpu_staged_workspace,
     .staged_run = cpu_staged_run,
-    .fused_norm = no_fused_norm,
+    .fused_norm = fused_norm,
     .power_iteration = power_iteration,
     .normalize_backward = normalize_backward,
 };

@@ -41,6 +41,8 @@ static svdgrad_status_t fused_norm(const context_t *context, const norm_call_t *
   return cuda_status(function, error);
 }
 
-fused_norm_t *cuda_fused_norm(const context_t *context, const problem_t *p) {
+/* Of every kind. */
+fused_norm_t *cuda_fused_norm(const context_t *context, const problem_t *p, svdgrad_norm_kind_t kind) {
+  (void)kind;
   return is_fused(context, p) ? fused_norm : NULL;
 }

@@ -5,6 +5,6 @@
 #include "backend.h"
 
 /* The entry of backend_t. */
-fused_norm_t *cuda_fused_norm(const context_t *context, const problem_t *problem);
+fused_norm_t *cuda_fused_norm(const context_t *context, const problem_t *problem, svdgrad_norm_kind_t kind);
 
 #endif

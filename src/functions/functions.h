@@ -29,6 +29,6 @@ svdgrad_status_t determinant(const context_t *context, const determinant_call_t 
 function_form_t function_form_of(const function_call_t *call, int backward);
 
 /* backend_t.fused_norm of a backend that has no fused norms: returns NULL. */
-fused_norm_t *no_fused_norm(const context_t *context, const problem_t *p);
+fused_norm_t *no_fused_norm(const context_t *context, const problem_t *p, svdgrad_norm_kind_t kind);
 
 #endif

@@ -55,8 +55,8 @@ static void norm_stages(stages_t *stages, const void *argument) {
 static const composition_t composition = {
     norm_stages, {CALL_FIELDS(norm_call_t, A, gA, value, g), .info = offsetof(norm_call_t, info)}};
 
-fused_norm_t *no_fused_norm(const context_t *context, const problem_t *p) {
-  (void)context, (void)p;
+fused_norm_t *no_fused_norm(const context_t *context, const problem_t *p, svdgrad_norm_kind_t kind) {
+  (void)context, (void)p, (void)kind;
   return NULL;
 }
 
@@ -65,12 +65,20 @@ size_t norm_workspace(const context_t *context, const problem_t *p) {
   return stages_workspace(context, &composition, &call);
 }
 
+/* The caller does not say which norm it will be. */
+static int are_all_fused(const context_t *context, const problem_t *p) {
+  for (svdgrad_norm_kind_t kind = SVDGRAD_NORM_NUCLEAR; kind <= SVDGRAD_NORM_LOG_DETERMINANT; kind++)
+    if (!context->backend->fused_norm(context, p, kind))
+      return 0;
+  return 1;
+}
+
 size_t norm_gradient_workspace(const context_t *context, const problem_t *p) {
   const norm_call_t call = {.p = *p, .gradient = 1};
-  return context->backend->fused_norm(context, p) ? 0 : stages_workspace(context, &composition, &call);
+  return are_all_fused(context, p) ? 0 : stages_workspace(context, &composition, &call);
 }
 
 svdgrad_status_t norm(const context_t *context, const norm_call_t *call) {
-  fused_norm_t *fused = call->gradient ? context->backend->fused_norm(context, &call->p) : NULL;
+  fused_norm_t *fused = call->gradient ? context->backend->fused_norm(context, &call->p, call->kind) : NULL;
   return fused ? fused(context, call) : stages_run(context, &composition, call, call->work);
 }

@@ -11,6 +11,7 @@ extern const svd_ops_t EXPORTED(svdgrad_svd_ops);             /* many/svd.c */
 extern const svd_ops_t EXPORTED(svdgrad_value_ops);           /* many/values.c */
 extern const svd_ops_t EXPORTED(svdgrad_vector_ops);          /* many/vectors.c */
 extern const backward_ops_t EXPORTED(svdgrad_backward_ops);   /* many/backward.c */
+extern const norm_ops_t EXPORTED(svdgrad_norm_ops);           /* many/small_norm.c */
 extern const group_ops_t EXPORTED(svdgrad_program_ops);       /* many/programs.c */
 extern const power_ops_t EXPORTED(svdgrad_power_ops);         /* many/power.c */
 extern const row_ops_t EXPORTED(svdgrad_row_ops);             /* one/rows.c */

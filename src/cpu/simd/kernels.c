@@ -8,6 +8,7 @@ const lane_kernels_t EXPORTED(svdgrad_lanes) = {
     .values = &EXPORTED(svdgrad_value_ops),
     .vectors = &EXPORTED(svdgrad_vector_ops),
     .backward = &EXPORTED(svdgrad_backward_ops),
+    .norm = &EXPORTED(svdgrad_norm_ops),
     .group = &EXPORTED(svdgrad_program_ops),
     .power = &EXPORTED(svdgrad_power_ops),
     .rows = &EXPORTED(svdgrad_row_ops),

@@ -26,11 +26,18 @@ typedef struct backward_ops {
   batch_task_t group;                    /* the call is the svd_backward_call_t */
 } backward_ops_t;
 
+/* A norm with its gradient, for matrices whose SVD is svd->group's; so are the scratch and the matrices of a task. */
+typedef struct norm_ops {
+  int (*exists)(const problem_t *p, svdgrad_norm_kind_t kind);
+  batch_task_t group; /* the call is the norm_call_t */
+} norm_ops_t;
+
 typedef struct lane_kernels {
   int lanes;                     /* matrices in a full group */
   const svd_ops_t *svd, *values; /* values alone: by qd, for large matrices (cpu_choice.c) */
   const svd_ops_t *vectors;      /* by QR iteration, for large matrices */
   const backward_ops_t *backward;
+  const norm_ops_t *norm;
   const group_ops_t *group; /* of programs */
   const power_ops_t *power;
   const row_ops_t *rows;

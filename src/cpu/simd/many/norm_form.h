@@ -54,7 +54,7 @@ INLINE void note_overflow(const group_t *g, V value, int32_t *info) {
 }
 
 /* 0: not this kind. */
-static int form_norm(const group_t *g, const norm_form_t *form) {
+NOINLINE int form_norm(const group_t *g, const norm_form_t *form) {
   const int64_t k = form->values.s.count;
   if (!norm_is_in_lanes(form->kind) || k == 0)
     return 0;

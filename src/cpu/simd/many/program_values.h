@@ -68,7 +68,7 @@ static void store_reals(const group_t *g, const void *from, int64_t n, const svd
 }
 
 /* told: exponents of S that the SVD kept aside, or NULL. */
-static void load_values(const group_t *g, const svdgrad_vector_t *S, const int32_t *told, const values_t *to) {
+NOINLINE void load_values(const group_t *g, const svdgrad_vector_t *S, const int32_t *told, const values_t *to) {
   const int64_t n = to->s.count;
   load_reals(g, S, n, to->s.data);
   const M exponent = n > 0 ? exponent_below(real_at(to->s, 0)) : (M){0};
@@ -80,7 +80,7 @@ static void load_values(const group_t *g, const svdgrad_vector_t *S, const int32
 }
 
 /* X <- 2^-exponent X, in two steps since 2^-exponent itself may overflow. */
-static void normalize(const int *exponent, int64_t elements, void *X) {
+NOINLINE void normalize(const int *exponent, int64_t elements, void *X) {
   const M negative_exponent = -load_exponent(exponent), half = negative_exponent >> 1;
   const powers_t scale = {power_of_two(half), power_of_two(negative_exponent - half)};
   for (int64_t e = 0; e < elements; e++)

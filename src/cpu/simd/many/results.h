@@ -51,22 +51,29 @@ INLINE void store_vectors(const lane_group_t *g, const svd_call_t *call, int64_t
                 g->raw_out, count);
 }
 
-INLINE void store_info(const lane_group_t *g, const svd_call_t *call, int64_t first, M failed, M overflow, int count) {
+INLINE void store_codes(const lane_group_t *g, M failed, M overflow, int32_t *info, int count) {
   const M lost = ~(M)load_real(g->packed.finite);
   for (int l = 0; l < count; l++)
-    call->info[first + l] = SVDGRAD_INFO_OK;
+    info[l] = SVDGRAD_INFO_OK;
   if (!any_lane(failed | lost | overflow))
     return; /* the usual case */
   for (int l = 0; l < count; l++) {
     if (overflow[l])
-      call->info[first + l] = SVDGRAD_INFO_OVERFLOW;
+      info[l] = SVDGRAD_INFO_OVERFLOW;
     if (failed[l])
-      call->info[first + l] = SVDGRAD_INFO_NOT_CONVERGED;
-    if (lost[l]) {
-      call->info[first + l] = SVDGRAD_INFO_NONFINITE;
-      store_nan(call, first + l);
-    }
+      info[l] = SVDGRAD_INFO_NOT_CONVERGED;
+    if (lost[l])
+      info[l] = SVDGRAD_INFO_NONFINITE;
   }
+}
+
+INLINE void store_info(const lane_group_t *g, const svd_call_t *call, int64_t first, M failed, M overflow, int count) {
+  store_codes(g, failed, overflow, call->info + first, count);
+  if (!any_lane(~(M)load_real(g->packed.finite)))
+    return;
+  for (int l = 0; l < count; l++)
+    if (call->info[first + l] == SVDGRAD_INFO_NONFINITE)
+      store_nan(call, first + l);
 }
 
 #endif
