@@ -55,7 +55,7 @@ def run_page(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_page(page):
     """In a process of its own: some frameworks do not bear each other, and Keras chooses its backend at import."""
-    first = next(code_blocks.blocks(page, "python"))
+    first = code_blocks.blocks(page, "python")[0]
     if missing(first.code):
         pytest.skip(f"{missing(first.code)} is not installed")
     program = f"import sys; sys.path.insert(0, {str(ROOT / 'python/tests')!r}); import pathlib, test_docs; " \
@@ -77,3 +77,19 @@ def test_commands_exist():
     for page in code_blocks.pages():
         for pair in commands(page.read_text(encoding="utf-8")):
             assert max(pair) in known, f"{page}: ./run {max(pair)}"
+
+
+def declarations(header):
+    """Names in the order of the header; of a struct its tag."""
+    text = re.sub(r"/\*.*?\*/", "", header, flags=re.S)
+    names = r"#define (SVDGRAD_\w+)[ \\]|typedef struct (svdgrad_\w+) \{|typedef enum \{[^}]*\} (\w+);|^enum \{([^}]*)\};" \
+            r"|typedef struct \w+ \*(\w+);|typedef void \(\*(\w+)\)|SVDGRAD_API .*?(svdgrad_\w+)\("  # fmt: skip
+    found = [next(name for name in match if name) for match in re.findall(names, text, re.M)]
+    return [name for names in found for name in re.findall(r"\w+_\w+", names)]
+
+
+def test_api_page_has_what_the_header_declares():
+    page = (ROOT / "docs/api/c.md").read_text()
+    shown = [name for kind, name in re.findall(r"^```\{doxygen(\w+)\} (\S+)$", page, re.M) if kind not in ("file", "group")]
+    assert shown == declarations(code_blocks.HEADER.read_text())
+    assert len(shown) > 40
