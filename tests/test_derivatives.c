@@ -51,15 +51,10 @@ static long double smallest_divisor(const functions_t *x) {
   return smallest > 0 ? smallest : 1;
 }
 
-static long double distance(const dense_t *X, const dense_t *Y) {
-  LOCAL(dense) difference = dense_sum(1, X, -1, Y);
-  return dense_norm(&difference);
-}
-
 /* |computed - exact|_F / (scale eps) */
 static void note(worst_t *worst, const setting_t *s, const dense_t *computed, const dense_t *exact, long double scale,
                  const char *what) {
-  settings_note(worst, s, ratio_of(distance(computed, exact), scale * dtype_epsilon(s->dtype)), what);
+  settings_note(worst, s, ratio_of(dense_distance(computed, exact), scale * dtype_epsilon(s->dtype)), what);
 }
 
 static dense_t load_dV(const functions_t *x) {

@@ -44,11 +44,6 @@ static dense_t adjugate(functions_t *x) {
   return gradient(x, WITHOUT_LOG);
 }
 
-static long double distance(const dense_t *X, const dense_t *Y) {
-  LOCAL(dense) difference = dense_sum(1, X, -1, Y);
-  return dense_norm(&difference);
-}
-
 static void note(worst_t *worst, const setting_t *s, long double error, long double scale, const char *what) {
   settings_note(worst, s, ratio_of(error, scale * dtype_epsilon(s->dtype)), what);
 }
@@ -144,7 +139,7 @@ static void check_determinant(const setting_t *s, worst_t *worst) {
     return;
   LOCAL(dense) exact_gA = cofactors(&A);
   LOCAL(dense) gA = adjugate(&x);
-  note(worst, s, distance(&gA, &exact_gA), c.second + dense_norm(&exact_gA), "adjugate");
+  note(worst, s, dense_distance(&gA, &exact_gA), c.second + dense_norm(&exact_gA), "adjugate");
 }
 
 Test(determinant, elimination_and_cofactors) {
@@ -266,8 +261,8 @@ static void check_scale(svdgrad_backend_t backend, svdgrad_dtype_t dtype) {
       LOCAL(dense) expected_gA = dense_sum(ldexpl(1, (int)(n - 1) * p), &gA, 0, &gA);
       const long double gradient_size = dense_norm(&expected_gA);
       if (gradient_size < most_of(dtype) / 4 && gradient_size > least_of(dtype) * 1e9L)
-        cr_expect(distance(&moved_gA, &expected_gA) <= 4 * dtype_epsilon(dtype) * gradient_size, "%s %s %d 2^%d: gA",
-                  backend_name(backend), dtype_name(dtype), (int)n, p);
+        cr_expect(dense_distance(&moved_gA, &expected_gA) <= 4 * dtype_epsilon(dtype) * gradient_size,
+                  "%s %s %d 2^%d: gA", backend_name(backend), dtype_name(dtype), (int)n, p);
     }
   }
 }
@@ -337,8 +332,8 @@ static void check_scalars(const setting_t *s, worst_t *worst) {
   cr_assert_eq(functions_run(&x, SVDGRAD_OP_DETERMINANT_GRADIENT, 0, -1.5, 0.25), SVDGRAD_STATUS_SUCCESS);
   LOCAL(dense) gA = buffer_load(&x.f.gA, 0);
   const long double scale = dense_norm(&of_det) + dense_norm(&rest) + dense_norm(&before);
-  note(worst, s, distance(&sum, &plain), scale, "cotangents");
-  note(worst, s, distance(&gA, &exact), scale, "alpha, beta");
+  note(worst, s, dense_distance(&sum, &plain), scale, "cotangents");
+  note(worst, s, dense_distance(&gA, &exact), scale, "alpha, beta");
 }
 
 Test(determinant, cotangents_alpha_and_beta) {

@@ -41,11 +41,6 @@ static dense_t gradient(functions_t *x) {
   return buffer_load(&x->f.gA, 0);
 }
 
-static long double distance(const dense_t *X, const dense_t *Y) {
-  LOCAL(dense) difference = dense_sum(1, X, -1, Y);
-  return dense_norm(&difference);
-}
-
 static setting_t setting_of(const functions_t *x, int64_t m, int64_t n) {
   return (setting_t){x->f.backend, x->f.desc.dtype, SPECTRUM_NORMAL, m, n};
 }
@@ -172,7 +167,7 @@ static void check_sign(svdgrad_backend_t backend, svdgrad_dtype_t dtype, int64_t
   LOCAL(dense) Y = value(&x);
   LOCAL(dense) gA = gradient(&x);
   const long double unit = dtype_epsilon(dtype) * (long double)(m + n);
-  settings_note(worst, &s, ratio_of(distance(&Y, &exact), unit), "Y of low rank");
+  settings_note(worst, &s, ratio_of(dense_distance(&Y, &exact), unit), "Y of low rank");
   cr_expect(dense_norm(&gA) <= 1e3L * (long double)(m + n), "no derivative of the null space: %Lg", dense_norm(&gA));
   LOCAL(dense) zero = dense_zero(m, n);
   buffer_store(&x.f.A, 0, &zero);
@@ -203,7 +198,8 @@ static void check_relative(svdgrad_backend_t backend, svdgrad_dtype_t dtype, int
     LOCAL(dense) absolute = value(&x);
     x.function.param = 0.3, x.function.relative = 1;
     LOCAL(dense) relative = value(&x);
-    settings_note(worst, &s, ratio_of(distance(&absolute, &relative), dtype_epsilon(dtype) * s1), "relative threshold");
+    settings_note(worst, &s, ratio_of(dense_distance(&absolute, &relative), dtype_epsilon(dtype) * s1),
+                  "relative threshold");
   }
 }
 
@@ -230,7 +226,7 @@ static void check_whitening(svdgrad_backend_t backend, svdgrad_dtype_t dtype, in
   LOCAL(dense) white = dense_product(&left, &Y);
   const long double s1 = creall(buffer_get(&x.f.S, 0, 0, 0));
   settings_note(worst, &s,
-                ratio_of(distance(&white, &identity), dtype_epsilon(dtype) * (double)(n + m) * (s1 * s1 + 1)),
+                ratio_of(dense_distance(&white, &identity), dtype_epsilon(dtype) * (double)(n + m) * (s1 * s1 + 1)),
                 "whitening");
 }
 
@@ -283,7 +279,7 @@ static void note_rotation(functions_t *x, worst_t *worst, const char *what) {
       const z_t multiple = i == j ? (H.at[0] - conjl(H.at[0])) / 2 : 0;
       skew = fmaxl(skew, cabsl(part - multiple));
     }
-  settings_note(worst, &s, ratio_of(distance(&gram, &identity), unit), what);
+  settings_note(worst, &s, ratio_of(dense_distance(&gram, &identity), unit), what);
   settings_note(worst, &s, ratio_of(cabsl(determinant(&Y) - 1), unit), what);
   settings_note(worst, &s, ratio_of(skew, unit * norm), what);
 }
@@ -353,7 +349,7 @@ static void check_old_struct(svdgrad_backend_t backend, svdgrad_dtype_t dtype, i
   x.function.struct_size = offsetof(svdgrad_function_t, null_value);
   x.function.null_value = 3, x.function.relative = 1; /* these fields lie behind the caller's struct */
   LOCAL(dense) then = value(&x);
-  cr_expect(distance(&now, &then) == 0);
+  cr_expect(dense_distance(&now, &then) == 0);
 }
 
 Test(function_kinds, the_struct_of_0_1_is_accepted) {

@@ -62,11 +62,6 @@ static void note(worst_t *worst, const setting_t *s, const functions_t *x, long 
   settings_note(worst, s, ratio_of(error, scale * dtype_epsilon(s->dtype)), what);
 }
 
-static long double distance(const dense_t *X, const dense_t *Y) {
-  LOCAL(dense) difference = dense_sum(1, X, -1, Y);
-  return dense_norm(&difference);
-}
-
 /* ---- values ---- */
 
 /* The norm of the vector of singular values, and its change if each of them changes by s_1. */
@@ -126,7 +121,7 @@ static void check_frobenius(const setting_t *s, worst_t *worst) {
     return;
   LOCAL(dense) gA = gradient(&x);
   LOCAL(dense) exact_gA = dense_sum(1 / exact, &A, 0, &A);
-  note(worst, s, &x, distance(&gA, &exact_gA), sqrtl((long double)(s->m > s->n ? s->m : s->n)));
+  note(worst, s, &x, dense_distance(&gA, &exact_gA), sqrtl((long double)(s->m > s->n ? s->m : s->n)));
 }
 
 Test(norm, schatten_two_is_frobenius) {
@@ -163,7 +158,7 @@ static void check_gradients(const setting_t *s, worst_t *worst) {
     cr_assert_eq(fixture_backward(&x.f, WITH_GS, 1, 0), SVDGRAD_STATUS_SUCCESS);
     LOCAL(dense) exact = buffer_load(&x.f.gA, 0);
     LOCAL(dense) gA = gradient(&x);
-    note(worst, s, &x, distance(&gA, &exact), dense_norm(&exact) * (S[0] / S[k - 1]));
+    note(worst, s, &x, dense_distance(&gA, &exact), dense_norm(&exact) * (S[0] / S[k - 1]));
   }
   free(S);
 }
@@ -243,7 +238,7 @@ static void check_scalars(const setting_t *s, worst_t *worst) {
     buffer_store(&x.f.gA, 0, &before);
     cr_assert_eq(functions_run(&x, SVDGRAD_OP_NORM_GRADIENT, 0, -1.5, 0.25), SVDGRAD_STATUS_SUCCESS);
     LOCAL(dense) gA = buffer_load(&x.f.gA, 0);
-    note(worst, s, &x, distance(&gA, &exact), fabsl(g) * dense_norm(&plain) + dense_norm(&before));
+    note(worst, s, &x, dense_distance(&gA, &exact), fabsl(g) * dense_norm(&plain) + dense_norm(&before));
   }
 }
 
@@ -265,7 +260,7 @@ static void check_nuclear(const setting_t *s, worst_t *worst) {
   LOCAL(dense) GGh = dense_product_h(&G, &G);
   LOCAL(dense) GGhG = dense_product(&GGh, &G);
   const long double counted = dense_norm(&G) * dense_norm(&G), root = sqrtl((long double)(s->m + s->n));
-  note(worst, s, &x, distance(&GGhG, &G), root * dense_norm(&G));
+  note(worst, s, &x, dense_distance(&GGhG, &G), root * dense_norm(&G));
   if (s->spectrum != SPECTRUM_DEFICIENT) /* there a rounding error in A may count as a value */
     note(worst, s, &x, fabsl(counted - (long double)rank), root * (long double)rank);
 }
@@ -286,7 +281,7 @@ static void check_shared(const setting_t *s, worst_t *worst) {
   set_norm(&x, &norms[1]);
   LOCAL(dense) gA = gradient(&x);
   LOCAL(dense) exact = dense_sum(1 / (c * k), &A, 0, &A);
-  note(worst, s, &x, distance(&gA, &exact), dense_norm(&exact) * sqrtl((long double)(s->m + s->n)));
+  note(worst, s, &x, dense_distance(&gA, &exact), dense_norm(&exact) * sqrtl((long double)(s->m + s->n)));
 }
 
 /* Rounding separates the singular values of an orthonormal matrix, more so if it is large; those of I stay equal. */

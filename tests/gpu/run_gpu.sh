@@ -289,10 +289,10 @@ has_vendor() { # has_vendor <stage>
 
 # ---- build ----------------------------------------------------------------------------------------
 
-# The sources say what is built, by where they lie: every test that goes over test_backends is one of all backends, every
-# tests/gpu/test_*.c is a program of its own, and the bench takes from bench/bench_*.c what it needs.
+# The sources say what is built, by where they lie: every test that goes over test_backends or the settings is one of all
+# backends, every tests/gpu/test_*.c is a program of its own, and the bench takes from bench/bench_*.c what it needs.
 # Left out: the tests that ask for backends which are not linked here, and the one that compares with LAPACK's QR.
-tests_of_all=$(cd "$root/tests" && grep -lw test_backends test_*.c | sed 's/^test_//; s/\.c$//' | grep -vxE 'arguments|backends|environment|fork|stack|threads|short_groups|tall|cuda_absent|integers')
+tests_of_all=$(cd "$root/tests" && grep -lwE 'test_backends|settings_for_\w+' test_*.c | sed 's/^test_//; s/\.c$//' | grep -vxE 'arguments|strides|empty|handle|backends|environment|fork|stack|threads|short_groups|tall|cuda_absent|integers')
 tests_of_device=$(cd "$root/tests/gpu" && ls test_*.c | sed 's/\.c$//')
 
 compile() { # compile <object> <source> <command...>: queues the command unless the object is newer than everything

@@ -159,6 +159,12 @@ dense_t dense_sum(z_t alpha, const dense_t *A, z_t beta, const dense_t *B) {
   return C;
 }
 
+dense_t dense_hermitian_part(const dense_t *A) {
+  dense_t Ah = dense_conjugate_transpose(A), H = dense_sum(0.5L, A, 0.5L, &Ah);
+  dense_free(&Ah);
+  return H;
+}
+
 void dense_scale_columns(dense_t *A, const long double *s) {
   for (int64_t j = 0; j < A->n; j++)
     for (int64_t i = 0; i < A->m; i++)
@@ -177,6 +183,13 @@ long double dense_norm1(const dense_t *A) {
 }
 
 long double dense_norm(const dense_t *A) { return sqrtl(dense_inner(A, A)); }
+
+long double dense_distance(const dense_t *A, const dense_t *B) {
+  dense_t difference = dense_sum(1, A, -1, B);
+  const long double norm = dense_norm(&difference);
+  dense_free(&difference);
+  return norm;
+}
 
 long double dense_inner(const dense_t *A, const dense_t *B) {
   long double sum = 0;

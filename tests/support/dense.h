@@ -23,11 +23,13 @@ dense_t dense_product(const dense_t *A, const dense_t *B);   /* A B */
 dense_t dense_product_h(const dense_t *A, const dense_t *B); /* A B^H */
 dense_t dense_h_product(const dense_t *A, const dense_t *B); /* A^H B */
 dense_t dense_conjugate_transpose(const dense_t *A);
+dense_t dense_hermitian_part(const dense_t *A);                             /* (A + A^H) / 2 */
 dense_t dense_sum(z_t alpha, const dense_t *A, z_t beta, const dense_t *B); /* alpha A + beta B */
 
 void dense_scale_columns(dense_t *A, const long double *s); /* A <- A diag(s) */
 long double dense_norm1(const dense_t *A); /* largest column sum, as LAPACK's tests use; NaN if A has one */
 long double dense_norm(const dense_t *A);  /* Frobenius; NaN if A has one */
-long double dense_inner(const dense_t *A, const dense_t *B); /* Re tr(A^H B) */
+long double dense_distance(const dense_t *A, const dense_t *B); /* |A - B|, Frobenius */
+long double dense_inner(const dense_t *A, const dense_t *B);    /* Re tr(A^H B) */
 
 #endif

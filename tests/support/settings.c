@@ -58,6 +58,8 @@ void settings_note(worst_t *worst, const setting_t *s, double ratio, const char 
              spectrum_name(s->spectrum), (long long)s->m, (long long)s->n, what);
 }
 
+int64_t settings_larger(const setting_t *setting) { return setting->m > setting->n ? setting->m : setting->n; }
+
 dense_t settings_matrix(const setting_t *s) {
   return make_matrix(s->spectrum, s->dtype, s->m, s->n, (uint64_t)(1000 * s->m + s->n));
 }

@@ -34,6 +34,8 @@ void settings_for_all(const spectrum_t *spectra, size_t count, setting_check_t c
 /* Keeps the ratio with where it was seen. */
 void settings_note(worst_t *worst, const setting_t *setting, double ratio, const char *what);
 
+int64_t settings_larger(const setting_t *setting); /* max(m, n) */
+
 /* m-by-n matrix of the setting in long double, to be freed. */
 dense_t settings_matrix(const setting_t *setting);
 
