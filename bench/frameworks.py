@@ -206,18 +206,50 @@ def processor():
         return next((line.split(":")[1].strip() for line in file if line.startswith("model name")), "unknown")
 
 
-def write(path, rows, options):
+def facts_of_run(options):
+    return (f"{time.strftime('%Y-%m-%d')}, {processor()}, {options.threads} thread{'s' * (options.threads > 1)}; "
+            f"`./run bench --suites frameworks`; medians of {options.rounds} rounds, ours and theirs in turn, microseconds per call; "
+            "theirs over ours: above 1 we are faster. Rows other than forward and values are value and gradient. JAX under jit, "
+            "TensorFlow in tf.function, PyTorch and NumPy eager.")  # fmt: skip
+
+
+def facts_before(path):
+    with open(path + ".md", encoding="utf-8") as file:
+        return file.read().split("\n")[2]
+
+
+def rows_before(path):
+    with open(path + ".csv", encoding="utf-8") as file:
+        rows = list(csv.reader(file))[1:]
+    return [row[:4] + [int(x) for x in row[4:7]] + [float(x) if x else "" for x in row[7:10]] + row[10:] for row in rows]
+
+
+def short(ratio):
+    return "" if ratio == "" else f"{ratio:.{0 if ratio >= 10 else 1 if ratio >= 1 else 2}f}"
+
+
+def summary(rows):
+    """Theirs over ours in double precision, a shape in a row."""
+    names = list(dict.fromkeys(row[0] for row in rows))
+    ratios = {(row[0], row[2], *row[4:7]): row[9] for row in rows if row[3] == "float64"}
+    columns = [(op, name) for op in ("forward", "rank n/2") for name in names if any(key[:2] == (name, op) for key in ratios)]
+    lines = ["| batch x m x n | " + " | ".join(f"{name}, {'U, S, Vh' if op == 'forward' else 'gradient'}" for op, name in columns) + " |",
+             "|---" * (len(columns) + 1) + "|"]  # fmt: skip
+    for shape in dict.fromkeys(key[2:] for key in ratios):
+        cells = [ratios.get((name, op, *shape), "") for op, name in columns]
+        lines.append(f"| {shape[0]:,} x {shape[1]} x {shape[2]} | " + " | ".join(short(x) for x in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def write(path, rows, facts):
     with open(path + ".csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         writer.writerows(rows)
-    lines = ["# In the frameworks", "",
-             f"{time.strftime('%Y-%m-%d')}, {processor()}, {options.threads} thread{'s' * (options.threads > 1)}; "
-             f"`./run bench --suites frameworks`; medians of {options.rounds} rounds, ours and theirs in turn, microseconds per call; "
-             "theirs over ours: above 1 we are faster. Rows other than forward and values are value and gradient. JAX under jit, "
-             "TensorFlow in tf.function, PyTorch and NumPy eager.", ""]  # fmt: skip
+    lines = ["# In the frameworks", "", facts, ""]
     versions = {row[0]: row[1] for row in rows}
     lines += ["Versions: " + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".", ""]
+    lines += ["Theirs over ours, float64; gradient: value and gradient of sum(low_rank(a, n/2)^3)", "", summary(rows)]
     for name in versions:
         lines += [f"## {name}", "", "| op | type | batch x m x n | ours us | theirs us | theirs over ours |", "|---|---|---|---|---|---|"]
         for row in rows:
@@ -230,6 +262,15 @@ def write(path, rows, options):
         file.write("\n".join(lines))
 
 
+def write_page(page, rows, facts):
+    """The summary between the marks of the page."""
+    mark = "<!-- measured by bench/frameworks.py -->\n"
+    with open(page, encoding="utf-8") as file:
+        before, _, after = file.read().partition(mark)
+    with open(page, "w", encoding="utf-8") as file:
+        file.write(before + mark + "\n" + facts.split(";")[0] + ".\n\n" + summary(rows) + "\n" + after[after.index("<!-- end -->") :])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default=",".join(CALLS), help="frameworks, separated by commas")
@@ -237,6 +278,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--output", default=os.path.join(ROOT, "bench", "results", "frameworks"))
+    parser.add_argument("--page", default=os.path.join(ROOT, "python", "README.md"), help="where the summary is written")
+    parser.add_argument("--tables", action="store_true", help="write the tables of what was measured before")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     parser.add_argument("--suites", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -244,7 +287,12 @@ def main():
     if options.worker:
         run_framework(options.worker, shapes, dtypes, options.rounds)
         return
-    rows = []
+    if options.tables:
+        rows, facts = rows_before(options.output), facts_before(options.output)
+        write(options.output, rows, facts)
+        write_page(options.page, rows, facts)
+        return
+    rows, facts = [], facts_of_run(options)
     for name in options.only.split(","):
         command = [sys.executable, __file__, "--worker", name, "--rounds", str(options.rounds), *["--quick"] * options.quick]
         worker = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -256,7 +304,9 @@ def main():
                   + (f"{ratio:8.2f}" if ratio != "" else "       -"), file=sys.stderr, flush=True)  # fmt: skip
         if worker.wait():
             print(f"frameworks: {name} is missing or failed", file=sys.stderr)
-    write(options.output, rows, options)
+    write(options.output, rows, facts)
+    if not options.quick:
+        write_page(options.page, rows, facts)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,9 @@ STYLE = {  # colour and marker; those that compute gradients are drawn with full
     "eigen-bdc": ("#98df8a", "v"), "numpy": ("#7f7f7f", "x"), "torch": ("#9467bd", "D"), "jax": ("#ff7f0e", "P"),
     "tensorflow": ("#bcbd22", "D"), "faer": ("#aec7e8", "v"), "warp": ("#c5b0d5", "*")}
 DTYPES = ("f32", "f64")
-pyplot.rcParams.update({"font.size": 12, "axes.titlesize": 12, "axes.labelsize": 12})  # to be read on a phone
+# A phone shows a page some 360 pixels wide: letters of 12 points are then 9 pixels high.
+WIDTH = 6.4
+pyplot.rcParams.update({"font.size": 12, "axes.titlesize": 12, "axes.labelsize": 12})
 
 
 def line(axes, x, y, peer, **options):
@@ -50,12 +52,16 @@ def peers_of(rows):
 
 
 def save(figure, directory, name, comments, legend=None):
+    """`legend`: the axes whose labels stand above all panels."""
+    height, above = figure.get_figheight(), 0
     if legend:
         handles, labels = legend.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="upper center", ncol=5, frameon=False, fontsize=11)
+        figure.legend(handles, labels, loc="upper center", ncol=3, frameon=False, fontsize=11, columnspacing=1,
+                      handlelength=1.5, borderaxespad=0.2)
+        above = 0.1 + 0.22 * math.ceil(len(labels) / 3)
     machine = " · ".join(comments[key] for key in ("machine", "date") if key in comments)
-    figure.text(0.01, 0.005, machine, fontsize=9, color="grey")
-    figure.tight_layout(rect=(0, 0.02, 1, 1 - 0.55 / figure.get_figheight() if legend else 1))
+    figure.text(0.01, 0.05 / height, machine, fontsize=9, color="grey")
+    figure.tight_layout(rect=(0, 0.2 / height, 1, 1 - above / height))
     path = os.path.join(directory, name)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
@@ -64,40 +70,50 @@ def save(figure, directory, name, comments, legend=None):
 
 def against_n(directory):
     comments, rows = report.read(directory, "squares")
-    figure, grid = pyplot.subplots(2, 2, figsize=(9, 9), sharex=True)
-    titles = {"svd": "U, S, Vh", "fwdbwd-rank": "with gradient, rank n/2"}
+    figure, grid = pyplot.subplots(2, 2, figsize=(WIDTH, 7.5), sharex=True, sharey="row")
+    titles = {"svd": "U, S, Vh", "fwdbwd-rank": "with gradient"}
     for (op, title), pair in zip(titles.items(), grid):
         for dtype, axes in zip(DTYPES, pair):
             chosen = [row for row in rows if row["op"] == op and row["dtype"] == dtype]
             for peer in peers_of(chosen):
                 mine = [row for row in chosen if row["peer"] == peer]
                 line(axes, [row["n"] for row in mine], [row["us"] for row in mine], peer)
-            log_log(axes, f"{title}, {dtype}, one thread", "n (square matrices)", "µs per matrix",
-                    [n for n in (2, 4, 8, 16, 32, 64, 128, 256) if any(row["n"] == n for row in rows)])
+            log_log(axes, f"{title}, {dtype}", "n, one thread", "µs per matrix",
+                    [n for n in (2, 8, 32, 128, 512, 2048) if any(row["n"] == n for row in rows)])
+            axes.label_outer()
     save(figure, directory, "cpu_time.png", comments, grid[0][0])
 
 
 def who_wins(directory):
     """Of every shape, how many times faster than the loop everybody is."""
     comments, rows = report.read(directory, "shapes")
+    rows = [row for row in rows if row["op"] == "svd"]
+    shapes = sorted({(row["m"], row["n"]) for row in rows}, key=lambda shape: (min(shape), max(shape)))
     cores = max(row["threads"] for row in rows)
-    figure, grid = pyplot.subplots(2, 2, figsize=(9, 8.5), sharex=True)
+    figure, grid = pyplot.subplots(2, 2, figsize=(WIDTH, 1.8 + 0.6 * len(shapes)), sharex=True, sharey=True)
     for count, pair in zip((1, cores), grid):
         for dtype, axes in zip(DTYPES, pair):
-            chosen = [row for row in rows if row["threads"] == count and row["dtype"] == dtype and row["op"] == "svd"]
-            shapes = list(dict.fromkeys((row["m"], row["n"]) for row in chosen))
-            for peer in peers_of(chosen):
+            chosen = [row for row in rows if row["threads"] == count and row["dtype"] == dtype]
+            for peer in reversed(peers_of(chosen)):
                 mine = [row for row in chosen if row["peer"] == peer]
-                line(axes, [shapes.index((row["m"], row["n"])) for row in mine], [row["speedup"] for row in mine], peer)
-            axes.set(yscale="log", title=f"U, S, Vh, {dtype}, {report.threads_text(count)}",
-                     ylabel="times as fast as the gesdd loop")
-            axes.set_xticks(range(len(shapes)), [f"{m}x{n}" for m, n in shapes], rotation=60, fontsize=10)
-            plain_ticks(axes)
+                line(axes, [row["speedup"] for row in mine], [shapes.index((row["m"], row["n"])) for row in mine], peer,
+                     linestyle="", markersize=7 if peer == "svdgrad" else 4)
+            axes.axvline(1, color="black", linewidth=0.8)
+            axes.set(xscale="log", title=f"U, S, Vh, {dtype}, {report.threads_text(count)}",
+                     xlabel="times as fast as\nthe gesdd loop")
+            axes.set_yticks(range(len(shapes)), [f"{m} x {n}" for m, n in shapes])
+            axes.grid(True, alpha=0.3)
+            axes.label_outer()
+    grid[0][0].invert_yaxis()
+    low, high = grid[0][0].get_xlim()
+    ticks = [tick for tick in (0.1, 0.3, 1, 3, 10, 30, 100) if low <= tick <= high]
+    grid[0][0].set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    grid[0][0].minorticks_off()
     save(figure, directory, "cpu_speedup.png", comments, grid[0][0])
 
 
 def scaling(directory):
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 5))
+    figure, (left, right) = pyplot.subplots(2, 1, figsize=(WIDTH, 9.5))
     comments, rows = report.read(directory, "batches")
     for dash, n in zip(("-", "--", ":"), sorted({row["n"] for row in rows})):
         for peer in peers_of(rows):
@@ -106,8 +122,8 @@ def scaling(directory):
                  label=f"{peer}, n = {n}")
     log_log(left, f"U, S, Vh, {rows[0]['dtype']}, {report.threads_text(rows[0]['threads'])}", "batch", "µs per matrix",
             [10 ** i for i in range(6) if 10 ** i <= max(row["batch"] for row in rows)])
-    left.legend(fontsize=7, ncol=3, loc="lower left", columnspacing=0.6, handlelength=1.4)
-    left.set_ylim(bottom=left.get_ylim()[0] / 6)
+    left.legend(fontsize=9, ncol=3, loc="lower left", columnspacing=0.6, handlelength=1.4)
+    left.set_ylim(bottom=left.get_ylim()[0] / 30)
 
     comments, rows = report.read(directory, "threads")
     rows = [row for row in rows if row["peer"] == "svdgrad"]
@@ -120,31 +136,30 @@ def scaling(directory):
     right.plot(counts, counts, color="grey", linewidth=0.8, label="ideal")
     right.set(title=f"svdgrad, {rows[0]['dtype']}", xlabel="threads", ylabel="times as fast as on one thread")
     right.set_xticks(counts)
-    right.legend(fontsize=7)
+    right.legend(fontsize=10)
     right.grid(True, alpha=0.3)
     save(figure, directory, "cpu_scaling.png", comments)
 
 
 def memory(directory):
     comments, rows = report.read(directory, "memory")
-    figure, axes = pyplot.subplots(figsize=(9, 4.5))
+    figure, axes = pyplot.subplots(figsize=(WIDTH, 1.6 + 0.42 * len(rows)))
     for place, row in enumerate(rows):
         known = row["operand_bytes"] / 2 ** 20, row["workspace_bytes"] / 2 ** 20
         axes.barh(place, row["peak_bytes"] / 2 ** 20, height=0.8, color=STYLE[row["peer"]][0], alpha=0.35,
                   label="" if row["peer"] in [r["peer"] for r in rows[:place]] else f"measured peak, {row['peer']}")
         axes.barh(place, known[0], height=0.4, color="#444444", label="" if place else "inputs and outputs")
         axes.barh(place, known[1], left=known[0], height=0.4, color="#ffbf00", label="" if place else "workspace")
-    axes.set_yticks(range(len(rows)), [f"{r['peer']} {r['op']}, {r['batch']} x {r['m']} x {r['n']}" for r in rows],
-                    fontsize=8)
+    axes.set_yticks(range(len(rows)), [f"{r['peer']} {r['op']}\n{r['batch']} x {r['m']} x {r['n']}" for r in rows],
+                    fontsize=9)
     axes.invert_yaxis()
     axes.set(xlabel="MiB above an idle process", title="Memory, f64, all cores")
-    axes.legend(fontsize=8)
-    save(figure, directory, "cpu_memory.png", comments)
+    save(figure, directory, "cpu_memory.png", comments, axes)
 
 
 def sweep(directory):
     comments, rows = report.read(directory, "sweep")
-    figure, grid = pyplot.subplots(1, 3, figsize=(9, 4.5), sharey=True)
+    figure, grid = pyplot.subplots(3, 1, figsize=(WIDTH, 9), sharey=True)
     parts = {"square n x n": lambda r: r["m"] == r["n"], "tall (4n+1) x n": lambda r: r["m"] > r["n"],
              "wide n x (4n+1)": lambda r: r["m"] < r["n"]}
     for (title, belongs), axes in zip(parts.items(), grid):
@@ -156,8 +171,8 @@ def sweep(directory):
         axes.axhline(1, color="black", linewidth=0.8)
         axes.set(yscale="log", title=title, xlabel="n")
         plain_ticks(axes)
-    grid[0].set_ylabel("times as fast as our LAPACK path, one thread")
-    grid[0].legend(fontsize=8)
+    grid[1].set_ylabel("times as fast as our LAPACK path, one thread")
+    grid[0].legend(fontsize=11)
     save(figure, directory, "cpu_sweep.png", comments)
 
 
@@ -165,7 +180,7 @@ def functions(directory):
     """Of every function and shape, how many times faster than the fastest other the fused and the composed gradients
     are."""
     comments, rows = report.read(directory, "functions")
-    figure, pair = pyplot.subplots(1, 2, figsize=(12, 5), sharey=True)
+    figure, pair = pyplot.subplots(2, 1, figsize=(WIDTH, 8.5), sharex=True, sharey=True)
     ops = [op for op in dict.fromkeys(row["op"] for row in rows) if not op.endswith("-composed") and op != "normalize"]
     for dtype, axes in zip(DTYPES, pair):
         chosen = [row for row in rows if row["dtype"] == dtype and row["threads"] == 1 and row["op"] != "normalize"]
@@ -193,7 +208,7 @@ def functions(directory):
 def few(directory):
     """A single matrix and a few: the time over ours of the fastest other of LAPACK's accuracy, and of all (dotted)."""
     comments, rows = report.read(directory, "few")
-    figure, grid = pyplot.subplots(1, 2, figsize=(13, 5), sharey=True)
+    figure, grid = pyplot.subplots(2, 1, figsize=(WIDTH, 9), sharex=True, sharey=True)
     shapes = list(dict.fromkeys((row["m"], row["n"]) for row in rows))
     batches = sorted({row["batch"] for row in rows})
     careless = report.inaccurate(report.problems(rows))
@@ -206,11 +221,11 @@ def few(directory):
             axes.plot(range(len(shapes)), [x[1] if x else math.nan for x in best], dash, color=f"C{i}", marker="o",
                       markersize=4, label=f"batch {batch}" if without or not careless else None)
         if careless:
-            axes.plot([], [], ":", color="grey", label="with " + ",\n".join(sorted(careless)) + "\n(inaccurate)")
+            axes.plot([], [], ":", color="grey", label=f"with {', '.join(sorted(careless))}\n(inaccurate)")
         axes.axhline(1, color="black", linewidth=0.8)
         axes.set(yscale="log", title=f"U, S, Vh of a few matrices, {dtype}, one thread",
                  ylabel="time of the fastest other over ours")
-        axes.set_xticks(range(len(shapes)), [f"{m}x{n}" for m, n in shapes], rotation=40)
+        axes.set_xticks(range(len(shapes)), [f"{m}x{n}" for m, n in shapes], rotation=60)
         plain_ticks(axes)
     save(figure, directory, "cpu_few.png", comments, grid[0])
 

@@ -68,13 +68,3 @@ copybutton_exclude = ".linenos, .gp, .go"
 linkcheck_timeout = 15
 linkcheck_retries = 2
 linkcheck_anchors = False
-
-
-def drop_absent_pages(app, docname, source):
-    """A line `page?` of a toctree is one for a page that need not be there."""
-    folder = pathlib.Path(app.env.doc2path(docname)).parent
-    source[0] = re.sub(r"^(\w+)\?\n", lambda m: m[1] + "\n" if (folder / f"{m[1]}.md").exists() else "", source[0], flags=re.M)
-
-
-def setup(app):
-    app.connect("source-read", drop_absent_pages)
