@@ -221,21 +221,23 @@ def draw(axes, rows, loss, dtype, scale, names):
 def picture(path, notes, rows):
     names = [column for column in STYLE if column in columns_of(rows)]
     names = [column for column in names if column != "raw E" or "torch" not in names]
-    figure, grid = pyplot.subplots(2, len(PANELS), figsize=(15, 7.5), sharey="row")
-    for dtype, line in zip(TABLE_GAPS, grid):
+    pyplot.rcParams.update({"font.size": 11})  # a phone shows 7 inches in some 360 pixels
+    figure, grid = pyplot.subplots(len(PANELS), 2, figsize=(7, 3 * len(PANELS) + 1.5), sharey="col")
+    for dtype, line in zip(TABLE_GAPS, grid.T):
         for (name, scale), axes in zip(PANELS, line):
             title = next(loss.title for loss in gaps_losses.LOSSES if loss.name == name)
             draw(axes, rows, name, dtype, scale, names)
             axes.set_title(f"{title}, {dtype}" + (f", |A| = {short(3 * scale)}" if scale != 1 else ""),
                            fontsize=11)
-        line[0].set_ylabel("largest relative error of the gradient")
+    for line in grid:
+        line[0].set_ylabel("error of the gradient")
     for axes in grid[-1]:
         axes.set_xlabel("gap of two singular values")
     handles, labels = grid[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="center right", frameon=False, fontsize=10)
-    figure.text(0.01, 0.005, " · ".join(note for note in notes if note.startswith(("machine", "date", "svdgrad"))),
-                fontsize=7, color="grey")
-    figure.tight_layout(rect=(0, 0.02, 0.84, 1))
+    figure.legend(handles, labels, loc="upper center", ncol=2, frameon=False, fontsize=11)
+    figure.text(0.01, 0.003, " · ".join(note for note in notes if note.startswith(("machine", "date", "svdgrad"))),
+                fontsize=9, color="grey")
+    figure.tight_layout(rect=(0, 0.01, 1, 1 - (0.15 + 0.22 * math.ceil(len(labels) / 2)) / figure.get_figheight()))
     figure.savefig(path, dpi=100)
     pyplot.close(figure)
 

@@ -330,24 +330,26 @@ def draw(path, picture, by_processor):
 
     notes, rows = read(path)
     engines = [engine for engine in TITLES if any(row["engine"] == engine for row in rows)]
-    figure, panels = pyplot.subplots(1, len(engines), figsize=(4.2 * len(engines), 4.6), sharey=True, squeeze=False)
+    pyplot.rcParams.update({"font.size": 12, "axes.titlesize": 12})  # a phone shows 6.4 inches in some 360 pixels
+    figure, panels = pyplot.subplots(len(engines), 1, figsize=(6.4, 1.2 + 2.8 * len(engines)), sharex=True, sharey=True, squeeze=False)
     counts = sorted({int(row["workers"]) for row in rows})
     measure = "times_as_fast_by_processor" if by_processor else "times_as_fast"
-    for engine, axes in zip(engines, panels[0]):
-        axes.plot(counts, counts, color="grey", linewidth=1, label="as many times as workers")
+    for engine, (axes,) in zip(engines, panels):
+        axes.plot(counts, counts, color="grey", linewidth=1, label="workers")
         for op, dash in (("svd", "-"), ("gradient", "--")):
             for colour, (_, m, n) in enumerate(SHAPES):
                 mine = [row for row in rows if (row["engine"], row["op"], row["m"], row["n"]) == (engine, op, str(m), str(n))]
                 if mine:
                     axes.plot([int(row["workers"]) for row in mine], [float(row[measure]) for row in mine], dash,
                               color=f"C{colour}", marker="o", markersize=4, label=f"{m} x {n}, {op}")  # fmt: skip
-        axes.set(title=TITLES[engine], xlabel="workers")
+        axes.set(title=TITLES[engine])
         axes.set_xticks(counts)
         axes.grid(True, alpha=0.3)
-    panels[0][0].set_ylabel("times as fast as one worker" + (", by processor time" if by_processor else ""))
-    panels[0][0].legend(fontsize=8, loc="upper left")
-    figure.text(0.01, 0.01, f"{notes['machine']} · {notes['date']}", fontsize=7, color="grey")
-    figure.tight_layout(rect=(0, 0.03, 1, 1))
+    panels[-1][0].set_xlabel("workers")
+    panels[len(engines) // 2][0].set_ylabel("times as fast as one worker" + (", by processor time" if by_processor else ""))
+    figure.legend(*panels[0][0].get_legend_handles_labels(), loc="upper center", ncol=3, frameon=False, fontsize=11)
+    figure.text(0.01, 0.005, f"{notes['machine']} · {notes['date']}", fontsize=9, color="grey")
+    figure.tight_layout(rect=(0, 0.02, 1, 1 - 0.8 / figure.get_figheight()))
     figure.savefig(picture, dpi=110)
     print(picture)
 

@@ -25,6 +25,7 @@ from documents import power_method_loss  # noqa: E402
 matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402
 
+pyplot.rcParams.update({"font.size": 12, "axes.titlesize": 12})  # a phone shows 6.4 inches in some 360 pixels
 FOLDER = pathlib.Path(__file__).parent / "img"
 OURS, THEIRS, OTHER, GREY = "#d62728", "#1f77b4", "#ff7f0e", "#7f7f7f"
 
@@ -82,7 +83,7 @@ def loss_curve(loss, has_ties, epochs=60):
 
 
 def losses():
-    figure, panels = pyplot.subplots(1, 2, figsize=(10, 4), sharey=True)
+    figure, panels = pyplot.subplots(2, 1, figsize=(6.4, 7.5), sharex=True, sharey=True)
     curves = [
         ("tf.linalg.svd", rank_5(tf.linalg.svd), THEIRS, "-"),
         ("power method, columns one by one", power_method_loss, OTHER, "-"),
@@ -94,11 +95,12 @@ def losses():
             found = loss_curve(loss, has_ties)
             print(label, has_ties, [round(x, 4) for x in found[::10]])
             axes.plot(found, dash, color=colour, label=label, linewidth=2 if colour == OURS else 1.5)
-        axes.set(title="from equal singular values" if has_ties else "from random weights", xlabel="epoch")
+        axes.set(title="from equal singular values" if has_ties else "from random weights")
         axes.grid(True, alpha=0.3)
         axes.set_ylim(0.45, 1.6)
-    panels[0].set_ylabel("loss of rank 5")
-    panels[1].legend(fontsize=9, loc="upper right")
+        axes.set_ylabel("loss of rank 5")
+    panels[1].set_xlabel("epoch")
+    panels[1].legend(fontsize=11, loc="upper right")
     save(figure, "losses")
 
 
@@ -146,7 +148,7 @@ def gaps():
         return G
 
     sizes = [10.0**-i for i in range(1, 17)] + [0.0]
-    figure, panels = pyplot.subplots(1, 2, figsize=(10, 4), sharey=True)
+    figure, panels = pyplot.subplots(2, 1, figsize=(6.4, 7.5), sharex=True, sharey=True)
     cases = [("$U\\,\\mathrm{diag}(s)\\,V^T$", theirs_all, ours_all, truth_all), ("$U V^T$", theirs_polar, polar, polar_truth)]
     for axes, (title, theirs, ours, truth) in zip(panels, cases):
         for label, f, colour in (("tf.linalg.svd", theirs, THEIRS), ("svdgrad", ours, OURS)):
@@ -163,10 +165,10 @@ def gaps():
             places = [*range(1, 17), 17.5]
             axes.plot(places[:-1], medians[:-1], "o-", color=colour, label=label, markersize=4)
             axes.plot(places[-1:], medians[-1:], "o", color=colour, markersize=6)
-        axes.set(yscale="log", title=f"loss made of {title}, float64", xlabel="gap of two singular values")
+        axes.set(yscale="log", title=f"loss made of {title}, float64", ylabel="relative error of the gradient")
         axes.set_xticks([1, 4, 7, 10, 13, 16, 17.5], ["0.1", "1e-4", "1e-7", "1e-10", "1e-13", "", "0"])
         axes.grid(True, alpha=0.3)
-    panels[0].set_ylabel("relative error of the gradient")
+    panels[1].set_xlabel("gap of two singular values")
     panels[0].legend(loc="center right")
     save(figure, "gaps")
 
@@ -221,15 +223,15 @@ def singular_values():
          lambda layer: layer.normalized_kernel(), OURS, "--"),
         ("svdgrad SpectralNorm", plain(sk.SpectralNorm()), lambda layer: layer.kernel, OURS, "-"),
     ]  # fmt: skip
-    figure, axes = pyplot.subplots(figsize=(8, 4.5))
+    figure, axes = pyplot.subplots(figsize=(6.4, 5))
     for label, make, kernel_of, colour, dash in curves:
         found = singular_value_curve(make, kernel_of)
         print(label, f"{found[0]:.4f} {found[-1]:.4f} {min(found):.6f} {max(found):.6f}")
         axes.plot(found, dash, color=colour, label=label, linewidth=1.8 if colour == OURS else 1.2)
     axes.set(xlabel="step", ylabel="largest singular value of the kernel")
     axes.grid(True, alpha=0.3)
-    axes.set_ylim(0.9, 2.6)
-    axes.legend(fontsize=9, loc="upper left", ncols=2)
+    axes.set_ylim(0.9, 3.2)
+    axes.legend(fontsize=10, loc="upper left")
     save(figure, "singular_values")
 
 

@@ -62,7 +62,8 @@ def figure(path, losses, y, x, values):
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    _, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 3.5))
+    plt.rcParams["font.size"] = 12
+    _, (left, middle, right) = plt.subplots(3, 1, figsize=(6.4, 9))
     left.semilogy(losses)
     left.set(title="mean squared error", xlabel="step")
     middle.plot(x[:, :3], ".", markersize=3, color="gray")
