@@ -360,8 +360,8 @@ typedef struct svdgrad_report {
 /** Bits of svdgrad_report_t.flags. */
 enum {
   SVDGRAD_REPORT_DROPPED = 1, /**< a term was dropped */
-  SVDGRAD_REPORT_GAUGE = 2,   /**< the loss depends on the gauge: the residual, or X+Y at a tie, is above rounding noise
-                                   */
+  SVDGRAD_REPORT_GAUGE = 2,   /**< the loss depends on the gauge: gauge_residual, or X+Y at a tie, is above rounding
+                                   noise */
   SVDGRAD_REPORT_CUT = 4      /**< the cut at `rank` splits a cluster of singular values */
 };
 
@@ -523,8 +523,8 @@ typedef enum {
  *
  *  @code{.c}
  *  // value = nuclear norm, and ga += 0.01 * its gradient
- *  svdgrad_norm(handle, stream, &desc, SVDGRAD_NORM_NUCLEAR, 0, &a, &value, NULL, 0.01, 1, &ga, info, work,
- *  work_bytes);
+ *  svdgrad_norm(handle, stream, &desc, SVDGRAD_NORM_NUCLEAR, 0, &a, &value, NULL, 0.01, 1, &ga, info,
+ *               work, work_bytes);
  *  @endcode
  *
  *  At a kink of the norm the gradient is the subgradient of least norm.  NUCLEAR counts values > max(m, n) eps s_1 (at
