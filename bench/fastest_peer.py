@@ -100,8 +100,8 @@ def main():
     if os.path.exists(path):
         groups.append(("value and gradient of a low-rank approximation, in the framework", list(of_frameworks(path))))
         with open(path[:-3] + "md", encoding="utf-8") as file:
-            date, machine = re.search(r"(\d+-\d+-\d+), ([^,]*),", file.read()).groups()
-        notes.append(f"Below: {machine}, {date}, two threads, bench/results/frameworks.md.")
+            facts = dict(re.findall(r"^\* (date|machine): (.*)$", file.read(), re.M))
+        notes.append(f"Below: {facts['machine']}, {facts['date']}, bench/results/frameworks.md.")
     with open(output, "w", encoding="utf-8") as file:
         file.write(draw(groups, notes))
     print(output)

@@ -206,16 +206,18 @@ def processor():
         return next((line.split(":")[1].strip() for line in file if line.startswith("model name")), "unknown")
 
 
+NOTE = """Medians of interleaved rounds, ours and theirs in turn, microseconds per call; theirs over ours: above 1 we are faster.
+Rows other than forward and values are value and gradient. JAX under jit, TensorFlow in tf.function, PyTorch and NumPy eager."""
+
+
 def facts_of_run(options):
-    return (f"{time.strftime('%Y-%m-%d')}, {processor()}, {options.threads} thread{'s' * (options.threads > 1)}; "
-            f"`./run bench --suites frameworks`; medians of {options.rounds} rounds, ours and theirs in turn, microseconds per call; "
-            "theirs over ours: above 1 we are faster. Rows other than forward and values are value and gradient. JAX under jit, "
-            "TensorFlow in tf.function, PyTorch and NumPy eager.")  # fmt: skip
+    return [f"date: {time.strftime('%Y-%m-%d')}", f"machine: {processor()}, {options.threads} thread{'s' * (options.threads > 1)}",
+            f"command: ./run bench --suites frameworks --rounds {options.rounds}"]  # fmt: skip
 
 
 def facts_before(path):
     with open(path + ".md", encoding="utf-8") as file:
-        return file.read().split("\n")[2]
+        return [line[2:-1] for line in file if line.startswith("* ")]
 
 
 def rows_before(path):
@@ -246,7 +248,7 @@ def write(path, rows, facts):
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         writer.writerows(rows)
-    lines = ["# In the frameworks", "", facts, ""]
+    lines = ["# In the frameworks", "", *(f"* {fact}" for fact in facts), "", NOTE, ""]
     versions = {row[0]: row[1] for row in rows}
     lines += ["Versions: " + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".", ""]
     lines += ["Theirs over ours, float64; gradient: value and gradient of sum(low_rank(a, n/2)^3)", "", summary(rows)]
@@ -268,7 +270,7 @@ def write_page(page, rows, facts):
     with open(page, encoding="utf-8") as file:
         before, _, after = file.read().partition(mark)
     with open(page, "w", encoding="utf-8") as file:
-        file.write(before + mark + "\n" + facts.split(";")[0] + ".\n\n" + summary(rows) + "\n" + after[after.index("<!-- end -->") :])
+        file.write(before + mark + "\n" + "; ".join(fact.split(": ", 1)[1] for fact in facts[:2]) + ":\n\n" + summary(rows) + "\n" + after[after.index("<!-- end -->") :])
 
 
 def main():

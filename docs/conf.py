@@ -35,7 +35,10 @@ for script in ("fastest_peer.py", "gaps_picture.py"):
 subprocess.run(["doxygen", "docs/Doxyfile"], cwd=ROOT, check=True)
 for file in (ROOT / "build/docs/doxygen/xml").glob("*.xml"):  # `@param S,U,Vh` is one line, not S and U as types of Vh
     text = file.read_text(encoding="utf-8")
-    file.write_text(re.sub(r"(?<=\w)</parametername>\s*<parametername[^>]*>", ",", text), encoding="utf-8")
+    text = re.sub(r"(?<=\w)</parametername>\s*<parametername[^>]*>", ",", text)
+    # A line of code is one piece: Breathe drops a piece that has nothing but spaces.
+    text = re.sub(r"<codeline>.*?</codeline>", lambda line: re.sub(r"</highlight><highlight[^>]*>|</?ref[^>]*>", "", line[0]), text)
+    file.write_text(text, encoding="utf-8")
 breathe_projects = {"svdgrad": str(ROOT / "build/docs/doxygen/xml")}
 breathe_default_project = "svdgrad"
 breathe_domain_by_extension = {"h": "c"}

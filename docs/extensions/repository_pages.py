@@ -6,7 +6,7 @@ those who read it outside of the site.  Links in FILE, relative to FILE, are tur
 same file, or to the file itself.
 
 On any page, `<!-- table: FILE: TITLE -->` stands for the table below the line of FILE that begins with TITLE, and `<!-- facts:
-FILE -->` for the date, machine and command at the beginning of FILE.
+FILE: TITLE -->` for the date, machine and command above that line: a file may have tables of several runs.
 """
 
 import os
@@ -56,8 +56,11 @@ def replace(app, docname, source):
     source[0] = text
 
 
-def facts_of(text):
-    found = dict(re.findall(r"^\* (date|machine|command): (.*)$", text, re.MULTILINE))
+def facts_of(text, title):
+    start = re.search(rf"^{re.escape(title)}", text, re.MULTILINE)
+    if not start:
+        raise ValueError(f"no line begins with: {title}")
+    found = dict(re.findall(r"^\* (date|machine|command): (.*)$", text[: start.start()], re.MULTILINE))  # the last of each
     return f"{found['machine']}; {found['date']}; `{found['command']}`"
 
 
@@ -76,7 +79,7 @@ def insert(app, docname, source):
         file = (page.parent / path).resolve()
         app.env.note_dependency(str(file))
         text = file.read_text(encoding="utf-8")
-        return "\n" + (facts_of(text) if kind == "facts" else table_of(text, title)) + "\n"
+        return "\n" + (facts_of if kind == "facts" else table_of)(text, title) + "\n"
 
     source[0] = MARK.sub(text_for, source[0])
 

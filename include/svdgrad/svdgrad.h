@@ -9,7 +9,7 @@
  * operands; the problem; workspace; the SVD and its gradient; functions of the singular values; norms and determinants;
  * the largest singular value by iteration; derivatives of higher order; threads, CUDA and what a call will do.
  *
- * @par A first program
+ * **A first program.**
  * The singular values of two 3 x 2 matrices, and the gradient of their sum.  Every call returns a status, which a real
  * program looks at.
  *
@@ -46,7 +46,7 @@
  * S = 9.5255 0.5143, first row of gA = -0.5510 0.7278
  * @endcode
  *
- * @par Names
+ * **Names**
  *  - A is m-by-n.  k is the number of singular triplets that are asked for: svdgrad_desc_t.rank, or min(m, n) where
  *    that is 0.  s_1 >= s_2 >= ... are the singular values.  As in numpy.linalg.svd, `Vh` is returned, never V.
  *  - `gX` is the gradient of the loss with respect to X, and has the shape of X; `dX` is a tangent of X.  For complex
@@ -55,7 +55,7 @@
  *  - In formulas ^H is the conjugate transpose, herm(X) = (X + X^H)/2, skew(X) = (X - X^H)/2, |X| is the Frobenius
  *    norm, and eps is the machine epsilon of the real type.
  *
- * @par Parameters that all compute functions have
+ * **Parameters that all compute functions have**
  *  - `handle`: of svdgrad_create().
  *  - `stream`: a `cudaStream_t` for CUDA; NULL for the CPU backends.
  *  - `desc`: the problem.
@@ -63,12 +63,12 @@
  *  - `work`, `work_bytes`: memory that the call may overwrite, and its size; see svdgrad_workspace_size().
  *  - `info`: one word for each matrix, see SVDGRAD_INFO_OK; `report`: one svdgrad_report_t for each matrix, or NULL.
  *
- * @par Where memory lies
+ * **Where memory lies.**
  * The elements of all operands, `info`, `report` and `work` lie in the memory of the backend: device memory for CUDA,
  * host memory otherwise.  The structs that describe them (svdgrad_desc_t, svdgrad_matrix_t, svdgrad_vector_t,
  * svdgrad_function_t) lie in host memory, and are read before the call returns.
  *
- * @par Rules for every compute function
+ * **Rules for every compute function**
  *  - **Status.**  Each may return INVALID_ARGUMENT, WORKSPACE_TOO_SMALL, NOT_SUPPORTED or BACKEND_ERROR.  A status
  *    other than SUCCESS means that nothing was computed or enqueued; after BACKEND_ERROR alone the outputs are
  *    undefined.  Numerical trouble is no status: it is in `info`, for each matrix.
@@ -314,13 +314,13 @@ SVDGRAD_API svdgrad_status_t svdgrad_workspace_size(svdgrad_handle_t handle, svd
  *  The columns of U and the rows of Vh are orthonormal, also at zero singular values.  S holds no negative zero.  A
  *  value too large for the type is Inf, with info SVDGRAD_INFO_OVERFLOW; U and Vh are then valid.
  *
- *  @par Accuracy
+ *  **Accuracy.**
  *  |A - U diag(S) Vh| and the singular values are right to c eps s_1, c a small multiple of max(m, n).  So values far
  *  below s_1 may have no right digit.  AUTO may take one algorithm with U and Vh and another without: S agrees to the
  *  same c eps s_1, not in its last bits.  (On the CPU, S of "qr-lanes" has the bits of S of "dqds-lanes"; see
  *  svdgrad_algorithm_name().)
  *
- *  @par Where small singular values matter
+ *  **Where small singular values matter.**
  *  Ask for SVDGRAD_ALGO_JACOBI.  On the CPU each value then has a relative error of c eps if A = B D (m < n: A = D B),
  *  where B is well-conditioned and D is diagonal (J. Demmel, K. Veselic, SIAM J. Matrix Anal. Appl. 13, 1992).  Not so
  *  for a square A = D B: pass its transpose.  That includes rows or columns whose square is no normal number beside the
@@ -531,7 +531,7 @@ typedef enum {
  *  most sqrt(eps) s_1).  SPECTRAL is shared equally among values within 4 eps s_1 of s_1.  SCHATTEN and LOG_DETERMINANT
  *  drop negative powers of values <= 4 eps s_1, except under the policy EXACT.  A zero matrix has gradient 0.
  *
- *  @par Range
+ *  **Range.**
  *  LOG_DETERMINANT is right for a matrix of full rank even where its rows or columns differ widely in size: a matrix
  *  whose smallest value is <= 4 max(m, n) eps s_1 is solved again.  On the CPU the reference algorithm does that, one
  *  precision wider (after LAPACK's algorithms if min(m, n) <= 128 and m n <= 65536; always after Jacobi).  On CUDA it
