@@ -27,8 +27,8 @@ pyplot.rcParams.update({"font.size": 12, "axes.titlesize": 12, "axes.labelsize":
 
 def line(axes, x, y, peer, **options):
     colour, marker = STYLE[peer]
-    axes.plot(x, y, color=colour, marker=marker, markersize=4, linewidth=2.2 if peer == "svdgrad" else 1.1,
-              zorder=3 if peer == "svdgrad" else 2, **{"label": peer, **options})
+    axes.plot(x, y, color=colour, marker=marker, linewidth=2.2 if peer == "svdgrad" else 1.1,
+              zorder=3 if peer == "svdgrad" else 2, **{"label": peer, "markersize": 4, **options})
 
 
 def log_log(axes, title, x_label, y_label, ticks):
@@ -94,7 +94,7 @@ def who_wins(directory):
     for count, pair in zip((1, cores), grid):
         for dtype, axes in zip(DTYPES, pair):
             chosen = [row for row in rows if row["threads"] == count and row["dtype"] == dtype]
-            for peer in reversed(peers_of(chosen)):
+            for peer in peers_of(chosen):
                 mine = [row for row in chosen if row["peer"] == peer]
                 line(axes, [row["speedup"] for row in mine], [shapes.index((row["m"], row["n"])) for row in mine], peer,
                      linestyle="", markersize=7 if peer == "svdgrad" else 4)
