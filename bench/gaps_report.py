@@ -208,7 +208,7 @@ def draw(axes, rows, loss, dtype, scale, names):
                   linewidth=width, label=LABELS.get(column, f"svdgrad, {column}"))
         nan = [i for i, error in points if math.isinf(error)]
         axes.plot(nan, [top] * len(nan), "x", color=colour, markersize=7)
-    ticks = range(1, len(gaps) - 1, 2 if dtype == "f32" else 3)
+    ticks = range(1, len(gaps) - 2, 2 if dtype == "f32" else 4)
     axes.set_xticks([*ticks, len(gaps) - 1], [power(gaps[i]) for i in ticks] + ["tie"])
     low = -8 if dtype == "f32" else -17
     ticks = [10.0 ** i for i in range(low + 1, 1, 2 if dtype == "f32" else 4)]
