@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """bench/results/accuracy.md: the worst ratios that the tests saw, of the last run of ctest.
 
-    ./run test --all && tools/worst_ratios.py [--log FILE] [--output FILE]
+    ./run test --all && tools/worst_ratios.py
 
 A test prints `ratio <name> <value> (limit <limit>) at <backend, type, spectrum, shape>` for every property, and runs in
 several variants (instruction sets, VENDOR, the CUDA kernels on the CPU): the worst of all stands in the table."""
@@ -64,10 +64,10 @@ def machine():
     return ", ".join([name[1] if name else "unknown", *simd])
 
 
-def table(worst, tests, date):
+def table(worst, tests, date, command):
     lines = ["# Accuracy: the worst of every property", "",
-             f"* date: {date}", f"* machine: {machine()}", "* command: ./run test --all && tools/worst_ratios.py",
-             f"* tests: {tests}, variants for each instruction set, LAPACK and the CUDA kernels on the CPU included", "",
+             f"* date: {date}", f"* machine: {machine()}", f"* command: {command}",
+             f"* tests: {tests}", "",
              "The main properties", "", "| what | unit | worst | limit | at |", "|---|---|---|---|---|",
              *(f"| {what} | {unit} | {worst[name][0]:.3g} | {worst[name][1]:g} | {worst[name][2]} |"
                for name, (what, unit) in MAIN.items() if name in worst), "",
@@ -82,13 +82,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--log", default=os.path.join(ROOT, "build/release/Testing/Temporary/LastTest.log"))
     parser.add_argument("--output", default=os.path.join(ROOT, "bench/results/accuracy.md"))
+    parser.add_argument("--command", default="./run test --all && tools/worst_ratios.py", help="what was run, for the table")
     options = parser.parse_args()
     worst, tests = read(options.log)
     if not worst:
         raise SystemExit(f"{options.log}: no test printed a ratio")
     date = datetime.datetime.fromtimestamp(os.path.getmtime(options.log), datetime.timezone.utc).strftime("%Y-%m-%d")
     with open(options.output, "w", encoding="utf-8") as file:
-        file.write(table(worst, tests, date))
+        file.write(table(worst, tests, date, options.command))
     print(options.output)
 
 
