@@ -56,16 +56,18 @@ def learn(loss, shape, copies, steps=60, rate=20.0):
 
 
 def draw(path, panels):
-    """An SVG with a panel for each (title, list of (points, color, size))."""
+    """An SVG with a panel for each (title, list of (points, color, size)), two in a row."""
     side, parts = 260, []
-    for column, (title, clouds) in enumerate(panels):
-        parts.append(f'<text x="{(column + 0.5) * side}" y="20" text-anchor="middle" font-size="14">{title}</text>')
+    for number, (title, clouds) in enumerate(panels):
+        middle, top = (number % 2 + 0.5) * side, number // 2 * (side + 20)
+        parts.append(f'<text x="{middle}" y="{top + 20}" text-anchor="middle" font-size="17">{title}</text>')
         for points, color, size in clouds:
             for x, y in np.asarray(points)[..., :2].reshape(-1, 2):
-                place = f'cx="{(column + 0.5) * side + 32 * x:.1f}" cy="{150 - 32 * y:.1f}"'
+                place = f'cx="{middle + 32 * x:.1f}" cy="{top + 150 - 32 * y:.1f}"'
                 parts.append(f'<circle {place} r="{size}" fill="{color}"/>')
     with open(path, "w", encoding="utf-8") as file:
-        file.write(f'<svg xmlns="http://www.w3.org/2000/svg" width="{side * len(panels)}" height="{side + 20}">\n')
+        width, height = 2 * side, (side + 20) * ((len(panels) + 1) // 2)
+        file.write(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">\n')
         file.write('<rect width="100%" height="100%" fill="white"/>\n' + "\n".join(parts) + "\n</svg>\n")
 
 

@@ -73,14 +73,14 @@ def png(image):
 def draw(path, panels):
     """An SVG with one picture for each (title, array)."""
     side = 3 * SIDE
-    width, height = len(panels) * (side + 20), side + 40
+    width, height = len(panels) * (side + 20), side + 50
     with open(path, "w", encoding="utf-8") as file:
-        file.write(f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">\n')
+        file.write(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">\n')
         file.write('<rect width="100%" height="100%" fill="white"/>\n')
         for column, (title, image) in enumerate(panels):
             data, left = base64.b64encode(png(image)).decode(), column * (side + 20) + 10
             file.write(
-                f'<text x="{left}" y="20" font-size="14">{title}</text>\n<image x="{left}" y="30" width="{side}" '
+                f'<text x="{left}" y="28" font-size="26">{title}</text>\n<image x="{left}" y="40" width="{side}" '
             )
             file.write(f'height="{side}" style="image-rendering:pixelated" href="data:image/png;base64,{data}"/>\n')
         file.write("</svg>\n")
