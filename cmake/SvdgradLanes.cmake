@@ -16,6 +16,7 @@ set(SVDGRAD_LANES_SOURCES
   src/cpu/simd/many/backward.c
   src/cpu/simd/many/power.c
   src/cpu/simd/many/programs.c
+  src/cpu/simd/one/product.c
   src/cpu/simd/one/reflectors.c
   src/cpu/simd/one/rows.c
   src/cpu/simd/one/secular.c)

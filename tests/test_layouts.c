@@ -22,7 +22,7 @@ static const variant_t variants[] = {
 };
 enum { VARIANT_COUNT = sizeof variants / sizeof *variants };
 
-/* The large ones take their products from the BLAS; the reference backend has one way for all. */
+/* The large ones are computed one at a time; the reference backend has one way for all. */
 static int is_tried(svdgrad_backend_t backend, svdgrad_dtype_t dtype, const variant_t *variant) {
   return variant->m < 13 || (backend != SVDGRAD_BACKEND_REF && test_type_is_sampled(dtype));
 }

@@ -171,8 +171,13 @@ static svdgrad_status_t cpu_svd_backward(const context_t *context, const svd_bac
 /* Small matrices in groups of lanes, others one at a time. */
 static host_program_t plan_program(const context_t *context, const program_t *program) {
   const problem_t *p = program->p;
-  const int in_lanes = choose(context, SVDGRAD_OP_SVD_JVP, p) == CPU_PROGRAM_LANES;
-  return (host_program_t){program, cpu_machine_ops[p->dtype], in_lanes ? lanes_of(context, p)->group : NULL};
+  const lane_kernels_t *kernels = lanes_of(context, p);
+  host_program_t plan = {.program = program, .ops = cpu_machine_ops[p->dtype]};
+  if (choose(context, SVDGRAD_OP_SVD_JVP, p) == CPU_PROGRAM_LANES)
+    plan.group = kernels->group;
+  else
+    plan.products = kernels->product, plan.product_work = kernels->product->work(p->m > p->n ? p->m : p->n);
+  return plan;
 }
 
 static batch_t program_batch(const host_program_t *plan) {
@@ -196,10 +201,7 @@ static svdgrad_status_t cpu_program_run(const context_t *context, const program_
   const host_program_t plan = plan_program(context, program);
   batch_t batch = program_batch(&plan);
   batch.work = work;
-  if (plan.group)
-    batch_run(&context->parallel, batch);
-  else
-    cpu_run_blas(&context->parallel, batch);
+  batch_run(&context->parallel, batch);
   return SVDGRAD_STATUS_SUCCESS;
 }
 

@@ -4,8 +4,15 @@
 
 static host_machine_t machine_of(const host_program_t *plan, int64_t first, int64_t count, arena_t scratch,
                                  int measuring) {
-  const int lanes = plan->group ? plan->group->lanes : 1;
-  return (host_machine_t){{plan->ops, plan->program->p, measuring}, first, lanes, count, plan->group, scratch};
+  host_machine_t machine = {.base = {plan->ops, plan->program->p, measuring},
+                            .b = first,
+                            .lanes = plan->group ? plan->group->lanes : 1,
+                            .count = count,
+                            .group = plan->group,
+                            .products = plan->products,
+                            .arena = scratch};
+  machine.product_work = arena_take(&machine.arena, (int64_t)plan->product_work, 1);
+  return machine;
 }
 
 size_t host_program_scratch(const host_program_t *plan) {

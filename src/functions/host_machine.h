@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The machine of the CPU backends: runs a program for a group of matrices, one per SIMD lane.  Real number r of an
  * array (a complex element has two) is stored for lane l at r * lanes + l.  With one lane this is a packed matrix as
- * the BLAS takes it.  A partial group has all lanes, too; only the first `count` are computed. */
+ * the BLAS would take it.  A partial group has all lanes, too; only the first `count` are computed. */
 #ifndef SVDGRAD_HOST_MACHINE_H
 #define SVDGRAD_HOST_MACHINE_H
 #include "base/arena.h"
@@ -14,6 +14,8 @@ typedef struct host_machine {
   int64_t b; /* the first matrix */
   int64_t lanes, count;
   const group_ops_t *group; /* NULL: one matrix at a time */
+  const struct product_ops *products;
+  void *product_work;
   arena_t arena;
 } host_machine_t;
 
@@ -22,6 +24,9 @@ typedef struct host_program {
   const program_t *program;
   const machine_ops_t *ops;
   const group_ops_t *group; /* NULL: one matrix at a time */
+  /* For products of one matrix at a time (cpu/simd/one/product.h), and bytes of their work memory; NULL: plain loops. */
+  const struct product_ops *products;
+  size_t product_work;
 } host_program_t;
 
 /* Bytes of scratch for one group. */

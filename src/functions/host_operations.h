@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The operations of machine.h on the CPU, for one element type and one compute type (compute.h).
  *
- * With one lane, products are those of host_product.h, or of the function MULTIPLY that the including file defines. */
+ * With one lane, products are those of host_product.h, or of MULTIPLY(machine, product), if the including file defines
+ * that. */
 #ifndef SVDGRAD_HOST_OPERATIONS_H
 #define SVDGRAD_HOST_OPERATIONS_H
 #include "base/compute.h"
@@ -11,10 +12,9 @@
 
 #include <string.h>
 
-#include "host_product.h"
-
 #ifndef MULTIPLY
-#define MULTIPLY multiply_plainly
+#include "host_product.h"
+#define MULTIPLY(machine, product) multiply_plainly(product)
 #endif
 
 static host_machine_t *host(machine_t *machine) { return (host_machine_t *)machine; }
@@ -201,7 +201,7 @@ static void multiply_tensors(machine_t *machine, double alpha, machine_operation
   if (h->group)
     h->group->multiply(&product);
   else
-    MULTIPLY(&product);
+    MULTIPLY(h, &product);
 }
 
 static void scale_columns(machine_t *machine, reals_t factor, tensor_t X) {

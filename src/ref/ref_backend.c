@@ -110,14 +110,14 @@ static batch_t ref_program_batch(const host_program_t *plan, void *work) {
 
 static size_t ref_program_workspace(const context_t *context, const program_t *program) {
   (void)context;
-  const host_program_t plan = {program, ref_machine_ops[program->p->dtype], NULL};
+  const host_program_t plan = {.program = program, .ops = ref_machine_ops[program->p->dtype]};
   const batch_t batch = ref_program_batch(&plan, NULL);
   return batch_workspace(&batch);
 }
 
 static svdgrad_status_t ref_program_run(const context_t *context, const program_t *program, void *stream, void *work) {
   (void)stream;
-  const host_program_t plan = {program, ref_machine_ops[program->p->dtype], NULL};
+  const host_program_t plan = {.program = program, .ops = ref_machine_ops[program->p->dtype]};
   batch_run(&context->parallel, ref_program_batch(&plan, work));
   return SVDGRAD_STATUS_SUCCESS;
 }

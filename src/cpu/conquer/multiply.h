@@ -9,10 +9,6 @@
 #define SVDGRAD_CONQUER_MULTIPLY_H
 #include "deflate.h"
 
-void REAL_LAPACK(gemm)(const char *transa, const char *transb, const int *m, const int *n, const int *k, const R *alpha,
-                       const R *A, const int *lda, const R *B, const int *ldb, const R *beta, R *C, const int *ldc,
-                       size_t, size_t);
-
 /* One of U and V. */
 typedef struct side {
   R *X;                 /* the first column of the block */
@@ -23,13 +19,11 @@ typedef struct side {
 } side_t;
 
 /* C = A B, or zero where A has no column. */
-static void product_of(int64_t m, int64_t n, int64_t k, const R *A, const R *B, int64_t ldb, R *C, int64_t ldc) {
-  const int mi = (int)m, ni = (int)n, ki = (int)k, lb = (int)ldb, lc = (int)ldc;
-  const R one = 1, zero = 0;
-  if (m > 0 && k > 0)
-    REAL_LAPACK(gemm)("N", "N", &mi, &ni, &ki, &one, A, &mi, B, &lb, &zero, C, &lc, 1, 1);
-  for (int64_t j = 0; j < n && k == 0; j++)
-    memset(C + j * ldc, 0, (size_t)m * sizeof(R));
+static void product_of(const conquer_t *c, int64_t m, int64_t n, int64_t k, const R *A, const R *B, int64_t ldb, R *C,
+                       int64_t ldc) {
+  const group_product_t product = {
+      .m = m, .n = n, .k = k, .alpha = 1, .A = A, .lda = m, .B = B, .ldb = ldb, .c = C, .ldc = ldc};
+  c->ops->products->multiply(&product, c->product_work);
 }
 
 /* Where half or more of a block's columns are deflated, these stay where they are; those of the roots then go where
@@ -74,8 +68,8 @@ static void multiply_side(const conquer_t *c, const merge_t *m, const side_t *s)
   const int64_t ldc = stay ? rows : c->stride;
   pack_kept(c, m, s, upper, lower);
   copy_deflated(c, m, s, stay ? NULL : rest);
-  product_of(s->upper, made, s->end_upper, upper, s->Q, stride, to, ldc);
-  product_of(s->lower, made, kept - s->first_lower, lower, s->Q + s->first_lower, stride, to + s->upper, ldc);
+  product_of(c, s->upper, made, s->end_upper, upper, s->Q, stride, to, ldc);
+  product_of(c, s->lower, made, kept - s->first_lower, lower, s->Q + s->first_lower, stride, to + s->upper, ldc);
   for (int64_t i = 0; i < (stay ? made : m->deflated); i++) {
     const int64_t column = stay ? root_column(c, m, i) : deflated_column(c, m, i);
     memcpy(s->X + column * c->stride, rest + i * rows, (size_t)rows * sizeof(R));

@@ -34,6 +34,7 @@ typedef struct conquer {
   signed char *kind;
   secular_t secular;
   R *leaf_V, *leaf_work;
+  void *product_work;
 } conquer_t;
 
 /* Rows first .. first + n - 1, columns first .. first + n - 1 + extra. */
@@ -103,6 +104,7 @@ static conquer_t conquer_take(arena_t *arena, int64_t n, const secular_ops_t *op
   c.kind = arena_take(arena, n, sizeof *c.kind);
   c.leaf_V = take_reals(arena, (LEAF_ROWS + 1) * (LEAF_ROWS + 1));
   c.leaf_work = take_reals(arena, 4 * (LEAF_ROWS + 1));
+  c.product_work = arena_take(arena, (int64_t)ops->products->work(n), 1);
   return c;
 }
 

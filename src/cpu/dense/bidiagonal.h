@@ -51,7 +51,7 @@ static bidiagonal_t bidiagonal_take(arena_t *arena, int64_t m, int64_t n, const 
   r->w = arena_take(arena, r->a_stride, sizeof(R));
   r->y = arena_take(arena, n, sizeof(T));
   if (b.rows < m)
-    b.qr = qr_take(arena, m, n, lanes);
+    b.qr = qr_take(arena, m, n, plan->bidiagonal);
   if (is_conquered(n, vectors)) {
     b.conquer = conquer_take(arena, n, plan->secular);
     b.conquer.d = r->d, b.conquer.e = r->e;
@@ -59,7 +59,7 @@ static bidiagonal_t bidiagonal_take(arena_t *arena, int64_t m, int64_t n, const 
     bdsdc_take(&b, arena, n, vectors);
   }
   if (vectors)
-    b.block = block_work_take(arena, b.rows, n, n);
+    b.block = block_work_take(arena, b.rows, n, n, plan->bidiagonal->products);
   return b;
 }
 

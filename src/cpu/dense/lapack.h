@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Declarations of the LAPACK and BLAS routines in use.  They are Fortran: 32-bit integers, column-major, and the lengths
+/* Declarations of the LAPACK routines in use.  They are Fortran: 32-bit integers, column-major, and the lengths
  * of character arguments come last and by value.  A typed file (type.h). */
 #ifndef SVDGRAD_DENSE_LAPACK_H
 #define SVDGRAD_DENSE_LAPACK_H
@@ -10,11 +10,9 @@
 #if IS_COMPLEX
 #define RWORK_PARAMETER R *rwork,
 #define RWORK(pointer)  pointer,
-#define CONJUGATE       "C"
 #else
 #define RWORK_PARAMETER
 #define RWORK(pointer)
-#define CONJUGATE "T"
 #endif
 
 void LAPACK(gesdd)(const char *jobz, const int *m, const int *n, T *A, const int *lda, R *S, T *U, const int *ldu,
@@ -32,8 +30,5 @@ void LAPACK(geqrf)(const int *m, const int *n, T *A, const int *lda, T *tau, T *
 #endif
 void ORGQR(const int *m, const int *n, const int *k, T *A, const int *lda, const T *tau, T *work, const int *lwork,
            int *info);
-void LAPACK(gemm)(const char *transa, const char *transb, const int *m, const int *n, const int *k, const T *alpha,
-                  const T *A, const int *lda, const T *B, const int *ldb, const T *beta, T *C, const int *ldc, size_t,
-                  size_t);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Blocked QR factorization of one tall matrix (G. H. Golub and C. F. Van Loan, Matrix Computations, 5.2).  The kernel
- * of simd/one/panel.h factorizes a panel; the BLAS multiplies the columns on its right by the panel's Q^H
+ * of simd/one/panel.h factorizes a panel; the columns on its right are multiplied by the panel's Q^H
  * (reflectors.h). */
 #ifndef SVDGRAD_DENSE_QR_H
 #define SVDGRAD_DENSE_QR_H
@@ -14,14 +14,14 @@ typedef struct qr {
   block_work_t block;
 } qr_t;
 
-static qr_t qr_take(arena_t *arena, int64_t m, int64_t n, int lanes) {
-  qr_t q = {.stride = lane_stride(m, lanes)};
+static qr_t qr_take(arena_t *arena, int64_t m, int64_t n, const reflector_ops_t *ops) {
+  qr_t q = {.stride = lane_stride(m, ops->lanes)};
   q.triangles = arena_take(arena, BLOCK * n, sizeof(T));
   q.tau = arena_take(arena, BLOCK, sizeof(T));
   q.upper = arena_take(arena, BLOCK * BLOCK, sizeof(T));
   q.y = arena_take(arena, 2 * BLOCK, sizeof(T));
   q.panel = arena_take(arena, q.stride * (n < BLOCK ? n : BLOCK), sizeof(R));
-  q.block = block_work_take(arena, m, n, n);
+  q.block = block_work_take(arena, m, n, n, ops->products);
   return q;
 }
 
@@ -37,7 +37,7 @@ static void factor_tall(int64_t m, int64_t n, T *A, const qr_t *q, const reflect
     const reflectors_t H = {rows, count, 0, q->tau, NULL, q->panel, q->stride, ops};
     make_block(&H, 0, count, &q->block);
     if (rest > 0)
-      reflect_block(rows, count, rest, CONJUGATE, block + count * m, m, &q->block);
+      reflect_block(rows, count, rest, 1, block + count * m, m, &q->block);
     for (int64_t j = 0; j < count; j++) {
       memcpy(block + j * m, q->upper + j * count, (size_t)(j + 1) * sizeof(T));
       memcpy(block + j * m + j + 1, q->block.V + j * rows + j + 1, (size_t)(rows - j - 1) * sizeof(T));

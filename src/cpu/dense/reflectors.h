@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Products with blocks of Householder reflectors, by the BLAS: H_j .. H_(j+b-1) = I - V T V^H with T upper triangular
+/* Products with blocks of Householder reflectors: H_j .. H_(j+b-1) = I - V T V^H with T upper triangular
  * (R. Schreiber and C. Van Loan, SIAM J. Sci. Stat. Comput. 10, 1989). */
 #ifndef SVDGRAD_DENSE_REFLECTORS_H
 #define SVDGRAD_DENSE_REFLECTORS_H
 #include "base/arena.h"
+#include "base/type.h"
 #include "../simd/one/reflectors.h"
-#include "lapack.h"
 
 #include <string.h>
 
@@ -24,15 +24,20 @@ typedef struct reflectors {
 /* Work arrays for products of `count` reflectors, at most `rows` long, with at most `others` rows or columns. */
 typedef struct block_work {
   T *V, *gram, *triangle, *product, *triangle_product;
+  const product_ops_t *products;
+  void *product_work;
 } block_work_t;
 
-static block_work_t block_work_take(arena_t *arena, int64_t rows, int64_t count, int64_t others) {
-  const int64_t block = count < BLOCK ? count : BLOCK;
+static block_work_t block_work_take(arena_t *arena, int64_t rows, int64_t count, int64_t others,
+                                    const product_ops_t *products) {
+  const int64_t block = count < BLOCK ? count : BLOCK, work = (int64_t)products->work(rows > others ? rows : others);
   return (block_work_t){.V = arena_take(arena, rows * block, sizeof(T)),
                         .gram = arena_take(arena, block * block, sizeof(T)),
                         .triangle = arena_take(arena, block * block, sizeof(T)),
                         .product = arena_take(arena, others * block, sizeof(T)),
-                        .triangle_product = arena_take(arena, others * block, sizeof(T))};
+                        .triangle_product = arena_take(arena, others * block, sizeof(T)),
+                        .products = products,
+                        .product_work = arena_take(arena, work, 1)};
 }
 
 /* Offset of row i in a column of SIMD registers, in reals; the imaginary part is `lanes` reals further. */
@@ -73,12 +78,30 @@ static int64_t lane_stride(int64_t rows, int lanes) {
   return ((rows + lanes - 1) / lanes | 1) * lanes * (1 + IS_COMPLEX);
 }
 
-/* C = alpha op(A) op(B) + beta C, by gemm. */
-static void block_product(const char *op_a, const char *op_b, int64_t m, int64_t n, int64_t k, R alpha, const T *A,
-                          int64_t lda, const T *B, int64_t ldb, R beta, T *C, int64_t ldc) {
-  const int mi = (int)m, ni = (int)n, ki = (int)k, la = (int)lda, lb = (int)ldb, lc = (int)ldc;
-  const T a = alpha, b = beta;
-  LAPACK(gemm)(op_a, op_b, &mi, &ni, &ki, &a, A, &la, B, &lb, &b, C, &lc, 1, 1);
+/* A factor, or its conjugate transpose. */
+typedef struct factor {
+  const T *x;
+  int64_t ld;
+  int hermitian;
+} factor_t;
+
+/* C = alpha op(A) op(B) + beta C; C is m-by-n, k the number of terms. */
+static void block_product(const block_work_t *w, int64_t m, int64_t n, int64_t k, R alpha, factor_t A, factor_t B,
+                          R beta, T *C, int64_t ldc) {
+  const group_product_t product = {.m = m,
+                                   .n = n,
+                                   .k = k,
+                                   .hermitian_a = A.hermitian,
+                                   .hermitian_b = B.hermitian,
+                                   .alpha = alpha,
+                                   .beta = beta,
+                                   .A = A.x,
+                                   .lda = A.ld,
+                                   .B = B.x,
+                                   .ldb = B.ld,
+                                   .c = C,
+                                   .ldc = ldc};
+  w->products->multiply(&product, w->product_work);
 }
 
 /* w->triangle = T of reflectors first .. first + count - 1. */
@@ -114,13 +137,15 @@ static void make_block(const reflectors_t *r, int64_t first, int64_t count, cons
     memcpy(w->triangle + j * count, r->triangles + (first + j) * BLOCK, (size_t)count * sizeof(T));
 }
 
-/* C <- (I - V op(T) V^H) C for one block of reflectors; C is rows-by-columns. */
-static void reflect_block(int64_t rows, int64_t count, int64_t columns, const char *op, T *C, int64_t ldc,
+/* C <- (I - V op(T) V^H) C for one block of reflectors; C is rows-by-columns, T conjugated and transposed if
+ * `hermitian`. */
+static void reflect_block(int64_t rows, int64_t count, int64_t columns, int hermitian, T *C, int64_t ldc,
                           const block_work_t *w) {
-  block_product(CONJUGATE, "N", count, columns, rows, 1, w->V, rows, C, ldc, 0, w->product, count);
-  block_product(op, "N", count, columns, count, 1, w->triangle, count, w->product, count, 0, w->triangle_product,
-                count);
-  block_product("N", "N", rows, columns, count, -1, w->V, rows, w->triangle_product, count, 1, C, ldc);
+  const factor_t V = {w->V, rows, 0}, Vh = {w->V, rows, 1}, triangle = {w->triangle, count, hermitian};
+  const factor_t X = {C, ldc, 0}, product = {w->product, count, 0}, TVhC = {w->triangle_product, count, 0};
+  block_product(w, count, columns, rows, 1, Vh, X, 0, w->product, count);
+  block_product(w, count, columns, count, 1, triangle, product, 0, w->triangle_product, count);
+  block_product(w, rows, columns, count, -1, V, TVhC, 1, C, ldc);
 }
 
 static int64_t last_block(int64_t count) { return (count - 1) / BLOCK * BLOCK; }
@@ -131,7 +156,7 @@ static void multiply_left(const reflectors_t *r, int64_t columns, T *C, int64_t 
     const int64_t count = r->count - first < BLOCK ? r->count - first : BLOCK;
     const int64_t top = first + r->shift, rows = r->rows - top;
     make_block(r, first, count, w);
-    reflect_block(rows, count, columns, "N", C + top, ldc, w);
+    reflect_block(rows, count, columns, 0, C + top, ldc, w);
   }
 }
 
@@ -142,10 +167,11 @@ static void multiply_right(const reflectors_t *r, int64_t rows, T *C, int64_t ld
     const int64_t top = first + r->shift, columns = r->rows - top;
     T *X = C + top * ldc;
     make_block(r, first, count, w);
-    block_product("N", "N", rows, count, columns, 1, X, ldc, w->V, columns, 0, w->product, rows);
-    block_product("N", CONJUGATE, rows, count, count, 1, w->product, rows, w->triangle, count, 0, w->triangle_product,
-                  rows);
-    block_product("N", CONJUGATE, rows, columns, count, -1, w->triangle_product, rows, w->V, columns, 1, X, ldc);
+    const factor_t V = {w->V, columns, 0}, Vh = {w->V, columns, 1}, Th = {w->triangle, count, 1};
+    const factor_t product = {w->product, rows, 0}, CVTh = {w->triangle_product, rows, 0};
+    block_product(w, rows, count, columns, 1, (factor_t){X, ldc, 0}, V, 0, w->product, rows);
+    block_product(w, rows, count, count, 1, product, Th, 0, w->triangle_product, rows);
+    block_product(w, rows, columns, count, -1, CVTh, Vh, 1, X, ldc);
   }
 }
 

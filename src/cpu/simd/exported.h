@@ -17,6 +17,10 @@ extern const power_ops_t EXPORTED(svdgrad_power_ops);         /* many/power.c */
 extern const row_ops_t EXPORTED(svdgrad_row_ops);             /* one/rows.c */
 extern const reflector_ops_t EXPORTED(svdgrad_reflector_ops); /* one/reflectors.c */
 extern const secular_ops_t EXPORTED(svdgrad_secular_ops);     /* one/secular.c */
+extern const product_ops_t EXPORTED(svdgrad_product_ops);     /* one/product.c */
+#if IS_COMPLEX
+extern const product_ops_t REAL_EXPORTED(svdgrad_product_ops);
+#endif
 
 /* The SVD of a group of n-by-n matrices, by n; NULL where svd.c has no kernel for that n alone. */
 typedef void (*square_svd_t)(const svd_call_t *call, int64_t first, int count, arena_t scratch);

@@ -14,4 +14,5 @@ const lane_kernels_t EXPORTED(svdgrad_lanes) = {
     .rows = &EXPORTED(svdgrad_row_ops),
     .reflectors = &EXPORTED(svdgrad_reflector_ops),
     .secular = &EXPORTED(svdgrad_secular_ops),
+    .product = &EXPORTED(svdgrad_product_ops),
 };

@@ -7,6 +7,7 @@
 #include "backend.h"
 #include "functions/group.h"
 #include "many/power.h"
+#include "one/product.h"
 #include "one/reflectors.h"
 #include "one/rows.h"
 #include "one/secular.h"
@@ -43,6 +44,7 @@ typedef struct lane_kernels {
   const row_ops_t *rows;
   const reflector_ops_t *reflectors;
   const secular_ops_t *secular;
+  const product_ops_t *product;
 } lane_kernels_t;
 
 typedef struct lane_isa {

@@ -36,6 +36,11 @@
 
 /* The name under which a table goes to other files: name_<instruction set>_<type>. */
 #define EXPORTED(name) TYPED(TYPE_PASTE(name, SVDGRAD_ISA))
+#if IS_DOUBLE
+#define REAL_EXPORTED(name) TYPE_PASTE(TYPE_PASTE(name, SVDGRAD_ISA), f64) /* that of the real type */
+#else
+#define REAL_EXPORTED(name) TYPE_PASTE(TYPE_PASTE(name, SVDGRAD_ISA), f32)
+#endif
 
 #define UNROLL _Pragma("GCC unroll 8") /* of loops over the columns of two blocks: arrays then live in registers */
 

@@ -4,6 +4,7 @@
 #define SVDGRAD_SIMD_ISA_AVX2_H
 #define LANES_BYTES      32
 #define MANY_FIXED_SIZES 1
+#define VECTOR_REGISTERS 16
 
 #include "vector.h"
 
@@ -18,6 +19,8 @@ static inline V fnmadd(V x, V y, V z) { return (V)_mm256_fnmadd_pd((__m256d)x, (
 static inline V square_root(V x) { return (V)_mm256_sqrt_pd((__m256d)x); }
 static inline V smaller(V x, V y) { return (V)_mm256_min_pd((__m256d)x, (__m256d)y); }
 static inline V larger(V x, V y) { return (V)_mm256_max_pd((__m256d)x, (__m256d)y); }
+/* Every even lane with the odd one behind it. */
+static inline V swap_pairs(V x) { return (V)_mm256_permute_pd((__m256d)x, 0x5); }
 static inline int any_lane(M mask) { return _mm256_movemask_pd((__m256d)mask) != 0; }
 
 /* The first `count` lanes; the others are zero. */
@@ -34,6 +37,7 @@ static inline V fnmadd(V x, V y, V z) { return (V)_mm256_fnmadd_ps((__m256)x, (_
 static inline V square_root(V x) { return (V)_mm256_sqrt_ps((__m256)x); }
 static inline V smaller(V x, V y) { return (V)_mm256_min_ps((__m256)x, (__m256)y); }
 static inline V larger(V x, V y) { return (V)_mm256_max_ps((__m256)x, (__m256)y); }
+static inline V swap_pairs(V x) { return (V)_mm256_permute_ps((__m256)x, 0xB1); }
 static inline int any_lane(M mask) { return _mm256_movemask_ps((__m256)mask) != 0; }
 
 static inline __m256i first_lanes(int count) {

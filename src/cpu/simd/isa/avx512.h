@@ -4,6 +4,7 @@
 #define SVDGRAD_SIMD_ISA_AVX512_H
 #define LANES_BYTES      64
 #define MANY_FIXED_SIZES 1
+#define VECTOR_REGISTERS 32
 
 #include "rotation_seed.h"
 #include "vector.h"
@@ -22,6 +23,8 @@ static inline V fnmadd(V x, V y, V z) { return (V)_mm512_fnmadd_pd((__m512d)x, (
 static inline V square_root(V x) { return (V)_mm512_sqrt_pd((__m512d)x); }
 static inline V smaller(V x, V y) { return (V)_mm512_min_pd((__m512d)x, (__m512d)y); }
 static inline V larger(V x, V y) { return (V)_mm512_max_pd((__m512d)x, (__m512d)y); }
+/* Every even lane with the odd one behind it. */
+static inline V swap_pairs(V x) { return (V)_mm512_permute_pd((__m512d)x, 0x55); }
 static inline int any_lane(M mask) { return _mm512_movepi64_mask((__m512i)mask) != 0; }
 
 /* The first `count` lanes; the others are zero. */
@@ -53,6 +56,7 @@ static inline V fnmadd(V x, V y, V z) { return (V)_mm512_fnmadd_ps((__m512)x, (_
 static inline V square_root(V x) { return (V)_mm512_sqrt_ps((__m512)x); }
 static inline V smaller(V x, V y) { return (V)_mm512_min_ps((__m512)x, (__m512)y); }
 static inline V larger(V x, V y) { return (V)_mm512_max_ps((__m512)x, (__m512)y); }
+static inline V swap_pairs(V x) { return (V)_mm512_permute_ps((__m512)x, 0xB1); }
 static inline int any_lane(M mask) { return _mm512_movepi32_mask((__m512i)mask) != 0; }
 
 static inline V load_part(const R *x, int count) { return (V)_mm512_maskz_loadu_ps((__mmask16)((1U << count) - 1), x); }

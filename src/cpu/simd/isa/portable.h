@@ -4,6 +4,7 @@
 #define SVDGRAD_SIMD_ISA_PORTABLE_H
 #define LANES_BYTES      16
 #define MANY_FIXED_SIZES 0
+#define VECTOR_REGISTERS 16
 
 #include "vector.h"
 
@@ -16,6 +17,15 @@ static inline V square_root(V x) {
   for (int l = 0; l < LANES_BYTES / (int)sizeof(R); l++)
     x[l] = sqrt(x[l]);
   return x;
+}
+
+/* Every even lane with the odd one behind it. */
+static inline V swap_pairs(V x) {
+#if IS_DOUBLE
+  return (V){x[1], x[0]};
+#else
+  return (V){x[1], x[0], x[3], x[2]};
+#endif
 }
 
 static inline int any_lane(M mask) {

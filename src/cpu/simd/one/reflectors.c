@@ -6,5 +6,5 @@
 #include "panel.h"
 #include "row_block.h"
 
-const reflector_ops_t EXPORTED(svdgrad_reflector_ops) = {LANES,     bidiagonalize, factor_panel, multiply_reflectors,
-                                                         load_rows, form_rows};
+const reflector_ops_t EXPORTED(svdgrad_reflector_ops) = {
+    LANES, bidiagonalize, factor_panel, multiply_reflectors, load_rows, form_rows, &EXPORTED(svdgrad_product_ops)};

@@ -4,7 +4,7 @@
  * memory and panels (row_block.h). */
 #ifndef SVDGRAD_LANES_REFLECTORS_H
 #define SVDGRAD_LANES_REFLECTORS_H
-#include <stdint.h>
+#include "product.h"
 
 /* A = Q B P^H, m >= n; Q = H_0 .. H_(n-1), P = G_0 .. G_(n-2), H_k = I - tau v v^H.
  *
@@ -69,6 +69,7 @@ typedef struct reflector_ops {
    * caller has it; NaN, without a useful panel, if an entry is not finite. */
   double (*load)(const row_block_t *block);
   void (*form)(const row_product_t *product);
+  const product_ops_t *products; /* for blocks of reflectors (dense/reflectors.h) */
 } reflector_ops_t;
 
 /* Two groups of rows of U, each of `lanes` rows, and a transpose of short rows. */

@@ -4,4 +4,5 @@
 #include "secular_roots.h"
 #include "secular_vectors.h"
 
-const secular_ops_t EXPORTED(svdgrad_secular_ops) = {LANES, solve_secular, weigh_secular, secular_vectors};
+const secular_ops_t EXPORTED(svdgrad_secular_ops) = {LANES, solve_secular, weigh_secular, secular_vectors,
+                                                     &REAL_EXPORTED(svdgrad_product_ops)};

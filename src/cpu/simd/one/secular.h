@@ -14,7 +14,7 @@
  * s_i is kept as the pole d_k next to it, and s_i^2 - d_k^2: differences from any pole then lose no digits. */
 #ifndef SVDGRAD_LANES_SECULAR_H
 #define SVDGRAD_LANES_SECULAR_H
-#include <stdint.h>
+#include "product.h"
 
 /* Arrays of reals, with room for SECULAR_ROOM entries more than named, which kernels may write. */
 enum { SECULAR_ROOM = 16 };
@@ -42,6 +42,7 @@ typedef struct secular_ops {
   void (*weigh)(const secular_t *secular);
   /* -> placed_d, placed_z, left, right: normalized singular vectors of M, rows permuted by `place`. */
   void (*vectors)(const secular_t *secular);
+  const product_ops_t *products; /* of reals: the vectors of a block are products of these and those of its parts */
 } secular_ops_t;
 
 #endif
