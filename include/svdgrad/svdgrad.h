@@ -253,8 +253,9 @@ typedef struct svdgrad_desc {
   svdgrad_parallel_for_t parallel_for; /**< CPU backends: the threads of this call; NULL: those of the handle */
   void *pool;                          /**< first argument of parallel_for */
   int32_t batch_invariant; /**< non-zero: the result for one matrix has the same bits in a batch of any size, since AUTO
-                                does not look at batch_count.  A few matrices may take several times as long.  No effect
-                                where algo is not AUTO.  Programs compiled before this field was added have it set */
+                                does not look at batch_count.  One path then serves few matrices and many: either may
+                                take 2 to 4 times as long.  No effect where algo is not AUTO.  Programs compiled before
+                                this field was added have it set */
 } svdgrad_desc_t;
 
 /** Initial value of an svdgrad_desc_t: struct_size set, all else 0. */
