@@ -260,7 +260,8 @@ SVDGRAD_API int svdgrad_is_capturable(svdgrad_handle_t handle, svdgrad_op_t op, 
  *  Matrix Anal. Appl. 13, 1992).  Not so for a square A = D B: pass its transpose.
  *  On the CPU, JACOBI keeps the singular value of a row or column of A whose square is no normal number (below about
  *  2^-71 of the largest entry in float, 2^-685 in double), and so does AUTO where it takes the same algorithm
- *  (svdgrad_algorithm_name()); on CUDA one below 2^-103 (2^-975) of the largest entry may become 0.  LAPACK's and
+ *  (svdgrad_algorithm_name()); not so if the matrix would be singular, to rounding, with rows and columns of any other
+ *  length.  On CUDA one below 2^-103 (2^-975) of the largest entry may become 0.  LAPACK's and
  *  cuSOLVER's algorithms are right to c eps s_1 only.
  *
  *  @param[in]  A     m-by-n
@@ -447,8 +448,9 @@ typedef enum {
  *  drop negative powers of values <= 4 eps s_1 (except under the policy EXACT); a zero matrix has gradient 0.
  *
  *  LOG_DETERMINANT is also right for a matrix of full rank whose rows or columns differ widely in size.  A matrix with
- *  s_k <= 4 max(m, n) eps s_1 is solved again.  On the CPU that is done by the reference algorithm, one precision wider
- *  (always after Jacobi; after LAPACK's algorithms if min(m, n) <= 128 and m n <= 65536); on CUDA by Gaussian
+ *  s_k <= 4 max(m, n) eps s_1 is solved again.  On the CPU that is done one precision wider, by QR factorization with
+ *  complete pivoting and Jacobi, if the former does not show that the matrix is singular even then (always after
+ *  algorithms in lanes; after others if min(m, n) <= 128 and m n <= 65536); on CUDA by Gaussian
  *  elimination with complete pivoting, for the value but not for the gradient.  Values below 2^-149 s_1 in float,
  *  2^-1074 s_1 in double, are 0 even then.  For larger matrices by LAPACK, values below c eps s_1 may be noise or 0,
  *  and the result a wrong number or -Inf.  For a singular matrix the result is -Inf or a large negative number.  The
@@ -512,7 +514,8 @@ SVDGRAD_API svdgrad_status_t svdgrad_determinant(svdgrad_handle_t handle, void *
  *  @param[out]    residual  sqrt(|A v - sigma u|^2 + |A^H u - sigma v|^2), one real number per matrix; a singular value
  *                           lies within it of sigma; or NULL
  *  @param[out]    info      batch_count status words; with a NaN or Inf in A or u, all outputs of that matrix are NaN;
- *                           OVERFLOW where sigma is infinite, being too large for its type
+ *                           OVERFLOW where sigma, or the residual that is asked for, is infinite, being too large for
+ *                           its type
  *  @param         work      svdgrad_workspace_size(handle, SVDGRAD_OP_POWER_ITERATION, ...) bytes */
 SVDGRAD_API svdgrad_status_t svdgrad_power_iteration(svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc,
                                                      const svdgrad_matrix_t *A, int32_t iterations,
@@ -521,7 +524,8 @@ SVDGRAD_API svdgrad_status_t svdgrad_power_iteration(svdgrad_handle_t handle, vo
                                                      int32_t *info, void *work, size_t work_bytes);
 
 /** svdgrad_power_iteration(), and Y = A / sigma (Miyato et al., ICLR 2018); Y = 0 where sigma is 0.  Y is as
- *  exact where sigma overflows or is a subnormal number of few bits: what is divided by is not rounded to them.
+ *  exact where sigma overflows or is a subnormal number of few bits: what is divided by is not rounded to them.  Where
+ *  sigma is far below the entries of A, as it may be before any iteration, those of Y may be Inf; info does not tell.
  *  @param[out] Y     m-by-n
  *  @param      work  svdgrad_workspace_size(handle, SVDGRAD_OP_SPECTRAL_NORMALIZE, ...) bytes */
 SVDGRAD_API svdgrad_status_t svdgrad_spectral_normalize(svdgrad_handle_t handle, void *stream,

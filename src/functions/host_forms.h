@@ -415,13 +415,17 @@ static void form_values(machine_t *machine, const function_form_t *form) {
   }
 }
 
-/* Stores f(s_i) and `kept` of every value, so that pairs need not evaluate f again. */
+/* Stores f(s_i) and `kept` of every value, so that pairs need not evaluate f again.  A power may leave the range of the
+ * element type where its divided differences, in the caller's units, do not: its exponent is kept apart. */
 static void evaluate_all(const host_machine_t *h, const function_form_t *form, const lane_function_t *f, int64_t lane) {
   const int64_t k = form->values.s.count;
   for (int64_t i = 0; i < k; i++) {
     const function_point_t point = evaluate(h, form, f, lane, i);
-    real_at(h, form->points, i)[lane] = (compute_real_t)point.f;
+    int exponent = 0;
+    const double mantissa = form->kind == SVDGRAD_FUNCTION_POWER ? frexp(point.f, &exponent) : point.f;
+    real_at(h, form->points, i)[lane] = (compute_real_t)mantissa;
     real_at(h, form->points, k + i)[lane] = (compute_real_t)point.kept;
+    real_at(h, form->points, 2 * k + i)[lane] = (compute_real_t)exponent;
   }
 }
 
@@ -429,6 +433,8 @@ static function_point_t point_at(const host_machine_t *h, const function_form_t 
   const int64_t k = form->values.s.count;
   function_point_t point = {value_at(h, form->values, lane, i), (double)real_at(h, form->points, i)[lane], 0,
                             real_at(h, form->points, k + i)[lane] != 0};
+  if (form->kind == SVDGRAD_FUNCTION_POWER)
+    point.f = ldexp(point.f, (int)real_at(h, form->points, 2 * k + i)[lane]);
   if (form->kind == SVDGRAD_FUNCTION_CUSTOM)
     point.df = ldexp((double)real_at(h, form->df, i)[lane], *exponent_at(form->values, lane));
   return point;
