@@ -141,7 +141,7 @@ INLINE void store_group(const lane_group_t *g, const svd_call_t *call, int64_t f
   const problem_t *p = &call->p;
   const lane_group_t h = sized(g, fixed);
   if (g->vectors) {
-    complete(&h, count);
+    complete(&h);
     if (g->rows > g->n) /* else it is there */
       apply_Q(&h.factored, h.J, h.X, h.wanted);
     if (fixed && p->k == fixed)
