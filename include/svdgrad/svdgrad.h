@@ -191,7 +191,8 @@ typedef struct svdgrad_report {
                               U2^H gU2 - (U2^H gU2)^H of the extra columns U2 (V2 alike), relative to |gU|+|gV|;
                               0 for real types without extra columns */
   double amplification;  /**< largest |X+Y|_ij / |s_i - s_j| that entered gA */
-  int32_t dropped_pairs; /**< number of pairs (i, j) with a dropped term, plus number of i with dropped 1/s_i */
+  int32_t dropped_pairs; /**< number of pairs (i, j) with a dropped term, discarded values included, plus number of i with
+                              dropped 1/s_i */
   int32_t flags;         /**< sum of the SVDGRAD_REPORT_ values below that hold */
 } svdgrad_report_t;
 
@@ -260,8 +261,8 @@ SVDGRAD_API int svdgrad_is_capturable(svdgrad_handle_t handle, svdgrad_op_t op, 
  *  Matrix Anal. Appl. 13, 1992).  Not so for a square A = D B: pass its transpose.
  *  On the CPU, JACOBI keeps the singular value of a row or column of A whose square is no normal number (below about
  *  2^-71 of the largest entry in float, 2^-685 in double), and so does AUTO where it takes the same algorithm
- *  (svdgrad_algorithm_name()); not so if the matrix would be singular, to rounding, with rows and columns of any other
- *  length.  On CUDA one below 2^-103 (2^-975) of the largest entry may become 0.  LAPACK's and
+ *  (svdgrad_algorithm_name()), in 5 to 40 times the time; not so if the matrix would be singular, to rounding, with rows
+ *  and columns of any other length.  On CUDA one below 2^-103 (2^-975) of the largest entry may become 0.  LAPACK's and
  *  cuSOLVER's algorithms are right to c eps s_1 only.
  *
  *  @param[in]  A     m-by-n
