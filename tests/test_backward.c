@@ -471,9 +471,9 @@ static void check_beyond_rank(const setting_t *s, worst_t *worst) {
     const svdgrad_report_t *x = &f.report[0], *y = &whole.report[0];
     settings_note(worst, s, error_in_eps(&f, &gA, &exact, (double)mn), "gA"); /* s_1 / gap is mn */
     cr_expect(x->dropped_pairs == y->dropped_pairs && x->flags == (y->flags | SVDGRAD_REPORT_CUT) && x->min_gap == 0,
-              "%s %s %dx%d rank %d with %d: dropped %d, flags %d, gap %g; of the whole %d, %d", backend_name(s->backend),
-              dtype_name(s->dtype), (int)s->m, (int)s->n, (int)rank, with, (int)x->dropped_pairs, (int)x->flags,
-              x->min_gap, (int)y->dropped_pairs, (int)y->flags);
+              "%s %s %dx%d rank %d with %d: dropped %d, flags %d, gap %g; of the whole %d, %d",
+              backend_name(s->backend), dtype_name(s->dtype), (int)s->m, (int)s->n, (int)rank, with,
+              (int)x->dropped_pairs, (int)x->flags, x->min_gap, (int)y->dropped_pairs, (int)y->flags);
     dense_free(&exact);
     dense_free(&gA);
     fixture_free(&whole);

@@ -24,8 +24,8 @@ static fixture_t start(svdgrad_dtype_t dtype, svdgrad_algo_t algo, int64_t m, in
 }
 
 static void for_all(void (*check)(svdgrad_dtype_t dtype, int64_t m, int64_t n)) {
-  static const int64_t shapes[][2] = {{2, 2},   {3, 3},   {4, 4},   {5, 5},  {6, 6},   {9, 9},
-                                      {16, 16}, {17, 17}, {25, 25}, {33, 33}, {40, 40}, {12, 5}, {5, 12}, {40, 17}, {17, 40}};
+  static const int64_t shapes[][2] = {{2, 2},   {3, 3},   {4, 4},   {5, 5},  {6, 6},  {9, 9},   {16, 16}, {17, 17},
+                                      {25, 25}, {33, 33}, {40, 40}, {12, 5}, {5, 12}, {40, 17}, {17, 40}};
   for (svdgrad_dtype_t dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++)
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
       check(dtype, shapes[i][0], shapes[i][1]);
@@ -167,7 +167,7 @@ Test(short_lines, jacobi_keeps_their_digits) { for_all(check_graded); }
 /* The leading triplets have the bits that they have in the whole. */
 static void check_leading(svdgrad_dtype_t dtype, int64_t m, int64_t n) {
   const int64_t k = m < n ? m : n;
-  for (int64_t rank = 1; rank < k; rank += k > 8 ? 3 : 1) {
+  for (int64_t rank = 1; rank<k; rank += k> 8 ? 3 : 1) {
     svdgrad_desc_t desc = make_desc(dtype, m, n, 2);
     desc.algo = SVDGRAD_ALGO_JACOBI;
     fixture_t whole = fixture_make(SVDGRAD_BACKEND_CPU, &desc, LAYOUT_COLUMN_MAJOR);

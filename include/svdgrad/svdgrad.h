@@ -191,9 +191,10 @@ typedef struct svdgrad_report {
                               U2^H gU2 - (U2^H gU2)^H of the extra columns U2 (V2 alike), relative to |gU|+|gV|;
                               0 for real types without extra columns */
   double amplification;  /**< largest |X+Y|_ij / |s_i - s_j| that entered gA */
-  int32_t dropped_pairs; /**< number of pairs (i, j) with a dropped term, discarded values included, plus number of i with
+  int32_t
+      dropped_pairs; /**< number of pairs (i, j) with a dropped term, discarded values included, plus number of i with
                               dropped 1/s_i */
-  int32_t flags;         /**< sum of the SVDGRAD_REPORT_ values below that hold */
+  int32_t flags;     /**< sum of the SVDGRAD_REPORT_ values below that hold */
 } svdgrad_report_t;
 
 /** Bits of svdgrad_report_t.flags. */
@@ -261,7 +262,7 @@ SVDGRAD_API int svdgrad_is_capturable(svdgrad_handle_t handle, svdgrad_op_t op, 
  *  Matrix Anal. Appl. 13, 1992).  Not so for a square A = D B: pass its transpose.
  *  On the CPU, JACOBI keeps the singular value of a row or column of A whose square is no normal number (below about
  *  2^-71 of the largest entry in float, 2^-685 in double), and so does AUTO where it takes the same algorithm
- *  (svdgrad_algorithm_name()), in 5 to 40 times the time; not so if the matrix would be singular, to rounding, with rows
+ *  (svdgrad_algorithm_name()), in 5 to 50 times the time; not so if the matrix would be singular, to rounding, with rows
  *  and columns of any other length.  On CUDA one below 2^-103 (2^-975) of the largest entry may become 0.  LAPACK's and
  *  cuSOLVER's algorithms are right to c eps s_1 only.
  *
@@ -451,7 +452,7 @@ typedef enum {
  *  LOG_DETERMINANT is also right for a matrix of full rank whose rows or columns differ widely in size.  A matrix with
  *  s_k <= 4 max(m, n) eps s_1 is solved again.  On the CPU that is done one precision wider, by QR factorization with
  *  complete pivoting and Jacobi, if the former does not show that the matrix is singular even then (always after
- *  algorithms in lanes; after others if min(m, n) <= 128 and m n <= 65536); on CUDA by Gaussian
+ *  algorithms in lanes; after others if min(m, n) <= 128 and m n <= 65536), in 10 to 200 times the time; on CUDA by Gaussian
  *  elimination with complete pivoting, for the value but not for the gradient.  Values below 2^-149 s_1 in float,
  *  2^-1074 s_1 in double, are 0 even then.  For larger matrices by LAPACK, values below c eps s_1 may be noise or 0,
  *  and the result a wrong number or -Inf.  For a singular matrix the result is -Inf or a large negative number.  The

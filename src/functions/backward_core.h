@@ -75,8 +75,8 @@ typedef struct solution {
 static inline solution_t solve_discarded(gap_policy_t *policy, double r, double s, compute_t p, compute_t q,
                                          double outside, power_t scale) {
   const int are_zero = gap_sum_is_dropped(policy, r + s);
-  const gap_factors_t f = gap_pair(policy, r, s, are_zero ? outside : magnitude(p + q),
-                                   are_zero ? outside : magnitude(p - q));
+  const gap_factors_t f =
+      gap_pair(policy, r, s, are_zero ? outside : magnitude(p + q), are_zero ? outside : magnitude(p - q));
   const compute_t sum = (compute_real_t)(f.minus / 2) * (p + q) * scale.first * scale.second;
   const compute_t difference = (compute_real_t)(f.plus / 2) * (p - q) * scale.first * scale.second;
   return (solution_t){sum + difference, sum - difference};

@@ -53,8 +53,8 @@ static void solve_rest_of(const host_machine_t *h, const rest_form_t *rest, valu
   const double last = value_at(h, values, lane, values.s.count - 1), s = value_at(h, values, lane, j);
   for (int64_t i = 0; i < rest->r.count; i++) {
     const double r = gap_discarded((double)real_at(h, rest->r, i)[lane], last);
-    const solution_t z = solve_discarded(policy, r, s, get(h, rest->p, lane, i, j), get(h, rest->q, lane, i, j), outside,
-                                         scale);
+    const solution_t z =
+        solve_discarded(policy, r, s, get(h, rest->p, lane, i, j), get(h, rest->q, lane, i, j), outside, scale);
     set(h, rest->x, lane, i, j, z.x);
     set(h, rest->y, lane, i, j, z.y);
   }
@@ -92,8 +92,8 @@ static double largest_entry(const host_machine_t *h, tensor_t X, int64_t lane, i
 
 /* What stands for 1/s_j before the parts outside the spans.  Where it is dropped, that counts if a part may also lie outside
  * the span of all min(m, n) vectors: pairs count for the others. */
-static void outside_in_lane(const host_machine_t *h, const backward_form_t *form, int64_t lane, int64_t j, power_t scale,
-                            gap_policy_t *policy) {
+static void outside_in_lane(const host_machine_t *h, const backward_form_t *form, int64_t lane, int64_t j,
+                            power_t scale, gap_policy_t *policy) {
   const int64_t all = form->values.s.count + form->rest.r.count;
   const double left = largest_entry(h, form->outside_U, lane, j), right = largest_entry(h, form->outside_V, lane, j);
   const int beyond = (form->outside_U.rows > all && left != 0) || (form->outside_V.rows > all && right != 0);

@@ -14,6 +14,7 @@
 
 typedef struct graded {
   int64_t rows, n, rank;   /* rank: of R */
+  int vectors;             /* J is wanted */
   int exponent;            /* `tall` is times 2^-exponent: its largest part is in [1, 2) */
   W *tall;                 /* rows-by-n, column-major: reflectors on and below the diagonal, R above */
   W *diagonal, *X, *J;     /* n: R_jj; n-by-n: L, then X S; n-by-n */
@@ -214,7 +215,8 @@ static int graded_rotate(const graded_t *g, int64_t i, int64_t j, WR tolerance) 
   const WR t = steep > 1 / (WR)W_EPSILON ? 1 / (2 * steep) : 1 / (steep + sqrt(1 + steep * steep));
   const WR c = 1 / sqrt(1 + t * t), s = zeta < 0 ? -c * t : c * t;
   graded_turn(n, x, y, c, s, product / size);
-  graded_turn(n, g->J + i * n, g->J + j * n, c, s, product / size);
+  if (g->vectors)
+    graded_turn(n, g->J + i * n, g->J + j * n, c, s, product / size);
   g->length[i] = sqrt(graded_square(n, x));
   g->length[j] = sqrt(graded_square(n, y));
   return 1;
@@ -300,6 +302,7 @@ static int graded_store_values(const svd_call_t *call, int64_t b, const graded_t
  * or with `keep_small` in that of W, keeps its outputs: no value has been lost but, with `keep_small`, to noise. */
 static void graded_svd(const svd_call_t *call, int64_t b, arena_t scratch) {
   graded_t g = graded_take(&scratch, &call->p);
+  g.vectors = call->U.data || call->Vh.data;
   graded_load(call, b, &g);
   graded_factor(&g);
   if (graded_is_singular(&g, call->keep_small ? 4 * (WR)W_EPSILON : 64 * (WR)EPSILON)) {
@@ -309,7 +312,7 @@ static void graded_svd(const svd_call_t *call, int64_t b, arena_t scratch) {
   }
   const int converged = graded_solve(&g, call->p.max_sweeps ? call->p.max_sweeps : GRADED_SWEEPS);
   const int in_range = graded_store_values(call, b, &g);
-  if (call->U.data || call->Vh.data)
+  if (g.vectors)
     graded_store_vectors(call, b, &g);
   call->info[b] = !converged ? SVDGRAD_INFO_NOT_CONVERGED : in_range ? SVDGRAD_INFO_OK : SVDGRAD_INFO_OVERFLOW;
 }

@@ -128,8 +128,8 @@ __device__ inline void form_rest(const rest_form_t &form, form_scene<real_t<T>> 
     const T sum = p[e] + q[e], difference = p[e] - q[e];
     const R r_i = gap_discarded(r[e % rest], scene->s[k - 1]), s_j = scene->s[e / rest];
     const bool are_zero = gap_sum_is_dropped(&scene->policy, r_i + s_j);
-    const gap_factors<R> f = gap_pair(&scene->policy, r_i, s_j, are_zero ? zeros : magnitude(sum),
-                                      are_zero ? zeros : magnitude(difference));
+    const gap_factors<R> f =
+        gap_pair(&scene->policy, r_i, s_j, are_zero ? zeros : magnitude(sum), are_zero ? zeros : magnitude(difference));
     const T half_sum = scale * (f.minus / 2 * sum), half_difference = scale * (f.plus / 2 * difference);
     x[e] = half_sum + half_difference;
     y[e] = half_sum - half_difference;
