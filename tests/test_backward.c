@@ -440,6 +440,54 @@ Test(backward, truncated_is_padded) {
   cr_assert(worst_within(&worst, RATIO_LIMIT));
 }
 
+/* More triplets than A has values that are not zero: the rounding noise of A - U S Vh is no value, and what is dropped is
+ * counted as in the whole, where nothing but the cut is different. */
+static void check_beyond_rank(const setting_t *s, worst_t *worst) {
+  const int64_t mn = s->m < s->n ? s->m : s->n, values = (mn + 1) / 2, rank = values + (mn - values + 1) / 2;
+  if (s->m * s->n > 1000 || rank == mn)
+    return;
+  static const int given[] = {WITH_GU, WITH_GVH, WITH_COTANGENTS};
+  for (int g = 0; g < 3; g++) {
+    const int with = given[g];
+    fixture_t whole = forward(s, 0, 0), f = forward(s, rank, 0);
+    for (int64_t j = 0; j < mn; j++) {
+      if (j >= values)
+        buffer_set(&whole.S, 0, j, 0, 0);
+      if (j < rank)
+        buffer_set(&f.S, 0, j, 0, buffer_get(&whole.S, 0, j, 0));
+      buffer_set(&whole.gS, 0, j, 0, j < rank ? buffer_get(&f.gS, 0, j, 0) : 0);
+      for (int64_t i = 0; i < s->m; i++) {
+        buffer_set(&whole.gU, 0, i, j, j < rank ? buffer_get(&f.gU, 0, i, j) : 0);
+        if (j < rank)
+          buffer_set(&f.U, 0, i, j, buffer_get(&whole.U, 0, i, j));
+      }
+      for (int64_t i = 0; i < s->n; i++) {
+        buffer_set(&whole.gVh, 0, j, i, j < rank ? buffer_get(&f.gVh, 0, j, i) : 0);
+        if (j < rank)
+          buffer_set(&f.Vh, 0, j, i, buffer_get(&whole.Vh, 0, j, i));
+      }
+    }
+    dense_t exact = backward(&whole, with), gA = backward(&f, with);
+    const svdgrad_report_t *x = &f.report[0], *y = &whole.report[0];
+    settings_note(worst, s, error_in_eps(&f, &gA, &exact, (double)mn), "gA"); /* s_1 / gap is mn */
+    cr_expect(x->dropped_pairs == y->dropped_pairs && x->flags == (y->flags | SVDGRAD_REPORT_CUT) && x->min_gap == 0,
+              "%s %s %dx%d rank %d with %d: dropped %d, flags %d, gap %g; of the whole %d, %d",
+              backend_name(s->backend), dtype_name(s->dtype), (int)s->m, (int)s->n, (int)rank, with,
+              (int)x->dropped_pairs, (int)x->flags, x->min_gap, (int)y->dropped_pairs, (int)y->flags);
+    dense_free(&exact);
+    dense_free(&gA);
+    fixture_free(&whole);
+    fixture_free(&f);
+  }
+}
+
+Test(backward, truncated_beyond_the_rank_that_there_is) {
+  static const spectrum_t deficient[] = {SPECTRUM_DEFICIENT};
+  worst_t worst = worst_make("backward beyond rank");
+  settings_for_each_of_ref_too(deficient, 1, check_beyond_rank, &worst);
+  cr_assert(worst_within(&worst, RATIO_LIMIT));
+}
+
 /* Cotangents of the leading triplets alone, against a formula that needs no other triplet (dilation.h). */
 static dense_t gradient_of_leading(const fixture_t *f, int64_t rank) {
   dense_t A = buffer_load(&f->A, 0), U = load_U(f, 0), V = load_V(f, 0);

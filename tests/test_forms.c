@@ -217,6 +217,8 @@ static void check_functions(svdgrad_backend_t backend, const form_case_t *c) {
     check_function(&x, &y, c, SVDGRAD_FUNCTION_POLAR, 0, 0);
     check_function(&x, &y, c, SVDGRAD_FUNCTION_RANK, 1, 0);
     check_function(&x, &y, c, SVDGRAD_FUNCTION_POWER, 1, 0);
+    if (x.f.backend != SVDGRAD_BACKEND_CUDA) /* in single precision a large power leaves the range there */
+      check_function(&x, &y, c, SVDGRAD_FUNCTION_POWER, 60, 0);
     check_function(&x, &y, c, SVDGRAD_FUNCTION_INVERSE, 0, 0);
     check_function(&x, &y, c, SVDGRAD_FUNCTION_SIGN, 0, 0);
     if (c->m == c->n && form == SVDGRAD_FORM_UVH)

@@ -871,3 +871,26 @@ Test(power, start_of_any_size) {
   for_each_setting(check_starts, &worst);
   cr_expect(worst_within(&worst, RATIO_LIMIT));
 }
+
+/* Entries far from u and v: sigma is 1, and the residual is too large for the type. */
+static void check_residual_too_large(const setting_t *s, worst_t *worst) {
+  (void)worst;
+  const int64_t m = s->shape.m, n = s->shape.n;
+  if (m < 2 || n < 2)
+    return;
+  power_problem_t p = problem_of(s, BATCH);
+  for (int64_t b = 0; b < BATCH; b++) {
+    set_all(&p.A, b, 0), set_all(&p.u, b, 0), set_all(&p.v, b, 0);
+    buffer_set(&p.A, b, 0, 0, 1);
+    buffer_set(&p.A, b, 0, 1, largest_number(s)), buffer_set(&p.A, b, 1, 0, largest_number(s));
+    buffer_set(&p.u, b, 0, 0, 1), buffer_set(&p.v, b, 0, 0, 1);
+  }
+  iterate(&p, 0);
+  for (int64_t b = 0; b < BATCH; b++)
+    cr_expect(number(&p.sigma, b) == 1 && isinf(number(&p.residual, b)) && p.info[b] == SVDGRAD_INFO_OVERFLOW,
+              "%s %s %dx%d: sigma %Lg, residual %Lg, info %d", backend_name(s->backend), dtype_name(s->dtype), (int)m,
+              (int)n, number(&p.sigma, b), number(&p.residual, b), p.info[b]);
+  power_free(&p);
+}
+
+Test(power, a_residual_too_large_says_so) { for_each_setting(check_residual_too_large, NULL); }

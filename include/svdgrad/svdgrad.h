@@ -325,8 +325,9 @@ SVDGRAD_API svdgrad_status_t svdgrad_workspace_size(svdgrad_handle_t handle, svd
  *  Ask for SVDGRAD_ALGO_JACOBI.  On the CPU each value then has a relative error of c eps if A = B D (m < n: A = D B),
  *  where B is well-conditioned and D is diagonal (J. Demmel, K. Veselic, SIAM J. Matrix Anal. Appl. 13, 1992).  Not so
  *  for a square A = D B: pass its transpose.  That includes rows or columns whose square is no normal number beside the
- *  largest entry of A (below about 2^-71 of it in float, 2^-685 in double).  On CUDA a value below 2^-103 (2^-975) of
- *  the largest entry may become 0.  AUTO promises the same where it takes "jacobi-lanes": on the CPU, for full SIMD
+ *  largest entry of A (below about 2^-71 of it in float, 2^-685 in double), in 5 to 50 times the time; but not where the
+ *  matrix would be singular, to rounding, whatever the length of these rows and columns.  On CUDA a value below 2^-103
+ *  (2^-975) of the largest entry may become 0.  AUTO promises the same where it takes "jacobi-lanes": on the CPU, for full SIMD
  *  groups of matrices that have min(m, n) less than 8 (values only), or less than 12 (C64, C128), 16 (F64), 20 (F32)
  *  with vectors.
  *
@@ -354,7 +355,8 @@ typedef struct svdgrad_report {
                               being the columns of U after the first min(m, n), and the same of V.  0 for real types
                               without such columns */
   double amplification;  /**< largest |X+Y|_ij / |s_i - s_j| that entered gA */
-  int32_t dropped_pairs; /**< number of pairs (i, j) with a dropped term, plus number of i with a dropped 1/s_i */
+  int32_t dropped_pairs; /**< number of pairs (i, j) with a dropped term, those with discarded values included, plus
+                              number of i with a dropped 1/s_i */
   int32_t flags;         /**< sum of the SVDGRAD_REPORT_ values below that hold */
 } svdgrad_report_t;
 
@@ -534,10 +536,11 @@ typedef enum {
  *
  *  **Range.**
  *  LOG_DETERMINANT is right for a matrix of full rank even where its rows or columns differ widely in size: a matrix
- *  whose smallest value is <= 4 max(m, n) eps s_1 is solved again.  On the CPU the reference algorithm does that, one
- *  precision wider (after LAPACK's algorithms if min(m, n) <= 128 and m n <= 65536; always after Jacobi).  On CUDA it
- *  is Gaussian elimination with complete pivoting, for the value but not for the gradient.  For larger matrices by
- *  LAPACK, values below c eps s_1 may be noise or 0, and the result a wrong number or -Inf.  For a singular matrix the
+ *  whose smallest value is <= 4 max(m, n) eps s_1 is solved again.  On the CPU that is done one precision
+ *  wider: by a QR factorization with complete pivoting and, if this does not show that the matrix is singular even then,
+ *  by Jacobi, in 10 to 200 times the time (after algorithms that compute one matrix at a time only if min(m, n) <= 128
+ *  and m n <= 65536).  On CUDA it is Gaussian elimination with complete pivoting, for the value but not for the gradient.  For larger matrices,
+ *  values below c eps s_1 may be noise or 0, and the result a wrong number or -Inf.  For a singular matrix the
  *  result is -Inf or a large negative number.  SCHATTEN and LOG_DETERMINANT take values below 2^-149 s_1 in float,
  *  2^-1074 s_1 in double, as 0; for SCHATTEN this shows for p below about 1/10.
  *
@@ -612,7 +615,7 @@ SVDGRAD_API svdgrad_status_t svdgrad_determinant(svdgrad_handle_t handle, void *
  *  @param[out]    residual    sqrt(|A v - sigma u|^2 + |A^H u - sigma v|^2), one real number for each matrix, or NULL;
  *                             a singular value lies within it of sigma
  *  @param[out]    info        batch_count words.  With a NaN or Inf in A or u, all outputs of that matrix are NaN;
- *                             OVERFLOW where sigma is too large for its type, and Inf
+ *                             OVERFLOW where sigma, or the residual that is asked for, is too large for its type, and Inf
  *  @param         work        svdgrad_workspace_size(handle, SVDGRAD_OP_POWER_ITERATION, ...) bytes */
 SVDGRAD_API svdgrad_status_t svdgrad_power_iteration(svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc,
                                                      const svdgrad_matrix_t *A, int32_t iterations,
@@ -623,6 +626,8 @@ SVDGRAD_API svdgrad_status_t svdgrad_power_iteration(svdgrad_handle_t handle, vo
 /** svdgrad_power_iteration(), and Y = A / sigma (Miyato et al., ICLR 2018); Y = 0 where sigma is 0.
  *
  *  Y is as exact where sigma overflows, or is a subnormal number of few bits: the divisor is not rounded to its type.
+ *  Where sigma is far below the entries of A, as it may be before any iteration, entries of Y may be Inf; info does not
+ *  tell.
  *  @param[in]     A           m-by-n
  *  @param[in]     iterations  >= 0
  *  @param[in,out] u,v         as for svdgrad_power_iteration()

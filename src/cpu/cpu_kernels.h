@@ -29,7 +29,9 @@ typedef struct cpu_kernels {
   int (*svd_lwork)(int m, int n, int vectors, int full, int bidiagonal);
   size_t (*svd_scratch)(const cpu_svd_plan_t *plan); /* bytes per matrix */
   batch_task_t svd;                                  /* its call is the plan */
-  int (*lost_values)(const svd_call_t *call, int64_t b);
+  /* The SVD of matrix b once more if non-zero values of it may have been lost (dense/lost_values.h); bytes that this takes. */
+  void (*solve_again)(const svd_call_t *call, int64_t b, int has_zero, arena_t scratch);
+  size_t (*again_scratch)(const problem_t *p);
   /* The SVD of one bidiagonal matrix by divide and conquer, as svd computes it (conquer/whole.h): for tests. */
   int (*conquer)(const bidiagonal_problem_t *problem, arena_t *scratch);
 } cpu_kernels_t;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The SVD of a group of matrices in lanes.  A matrix whose smallest singular values may have been lost there is solved
- * again by the reference algorithm (dense/lost_values.h). */
+ * again (dense/lost_values.h). */
 #ifndef SVDGRAD_CPU_LANES_SVD_H
 #define SVDGRAD_CPU_LANES_SVD_H
 #include "simd/kernels.h"

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* LAPACK or the bidiagonal path first, then the reference algorithm where small singular values matter. */
+/* LAPACK or the bidiagonal path first, then one precision wider where small singular values matter. */
 #include "cpu_lapack_svd.h"
 
-#include "ref/ref_kernels.h"
-
-/* Largest matrices that the reference algorithm solves again.  It takes about a second for these, and minutes at a
- * thousand columns. */
+/* Largest matrices that are solved again. */
 enum { SOLVED_AGAIN_MOST_COLUMNS = 128, SOLVED_AGAIN_MOST_ELEMENTS = 1 << 16 };
 
 static int is_solved_again(const problem_t *p) {
@@ -16,7 +13,7 @@ static int is_solved_again(const problem_t *p) {
 size_t cpu_lapack_svd_scratch(const cpu_svd_plan_t *plan) {
   const problem_t *p = plan->p;
   const size_t lapack = cpu_kernels[p->dtype]->svd_scratch(plan);
-  const size_t again = is_solved_again(p) ? ref_kernels[p->dtype]->svd_scratch(p) : 0;
+  const size_t again = is_solved_again(p) ? cpu_kernels[p->dtype]->again_scratch(p) : 0;
   return lapack > again ? lapack : again;
 }
 
@@ -28,6 +25,6 @@ void cpu_lapack_svd(const void *argument, int64_t first, int64_t count, arena_t 
   if (!call->keep_small || !is_solved_again(&call->p))
     return;
   for (int64_t b = first; b < first + count; b++)
-    if (call->info[b] != SVDGRAD_INFO_NONFINITE && cpu_kernels[dtype]->lost_values(call, b))
-      ref_kernels[dtype]->svd(call, b, 1, scratch);
+    if (call->info[b] != SVDGRAD_INFO_NONFINITE)
+      cpu_kernels[dtype]->solve_again(call, b, 0, scratch);
 }

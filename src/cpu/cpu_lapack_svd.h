@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The SVD of one matrix by LAPACK or the bidiagonal path, whose singular values are right to c eps s_1.  Where the
- * caller takes logarithms of smaller ones (svd_call_t.keep_small), the reference algorithm solves the matrix again. */
+ * caller takes logarithms of smaller ones (svd_call_t.keep_small), the matrix is solved again (dense/lost_values.h). */
 #ifndef SVDGRAD_CPU_LAPACK_SVD_H
 #define SVDGRAD_CPU_LAPACK_SVD_H
 #include "cpu_kernels.h"

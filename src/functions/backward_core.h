@@ -68,10 +68,15 @@ typedef struct solution {
 } solution_t;
 
 /* Truncated rank: solves X_ S - R Y_ = gU', Y_ S - R^H X_ = gV', R = A - U S Vh.  In the singular bases of R, each
- * discarded value r gives two equations for each kept value s: x s - r y = p, y s - r x = q. */
+ * discarded value r gives two equations for each kept value s: x s - r y = p, y s - r x = q.
+ *
+ * Where both r and s count as zero, the basis is any: that the pair is dropped is noted if the column has a part outside the
+ * span at all, of size `outside`, whatever p and q are. */
 static inline solution_t solve_discarded(gap_policy_t *policy, double r, double s, compute_t p, compute_t q,
-                                         power_t scale) {
-  const gap_factors_t f = gap_pair(policy, r, s, magnitude(p + q), magnitude(p - q));
+                                         double outside, power_t scale) {
+  const int are_zero = gap_sum_is_dropped(policy, r + s);
+  const gap_factors_t f =
+      gap_pair(policy, r, s, are_zero ? outside : magnitude(p + q), are_zero ? outside : magnitude(p - q));
   const compute_t sum = (compute_real_t)(f.minus / 2) * (p + q) * scale.first * scale.second;
   const compute_t difference = (compute_real_t)(f.plus / 2) * (p - q) * scale.first * scale.second;
   return (solution_t){sum + difference, sum - difference};

@@ -90,7 +90,7 @@ typedef struct function_form {
   tensor_t phase;  /* ROTATION: the phase of det(U Vh), 1-by-1 */
   tensor_t phases; /* out, ROTATION of complex types: e^(i theta_j), k-by-1; or none */
   reals_t result;  /* values: out, f(s_i) */
-  reals_t points;  /* pairs: scratch, 2 k */
+  reals_t points;  /* pairs: scratch, 3 k */
   tensor_t P, M;   /* pairs: in, U^H gY V or V^H herm(gY) V; out */
   reals_t factor;  /* pairs: out, factor_j * step is the factor of the parts outside the spans */
   reals_t step;    /* pairs: out, as above */

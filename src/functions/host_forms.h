@@ -47,16 +47,22 @@ static void form_inverse(const host_machine_t *h, values_t values, int64_t lane,
     real_at(h, inverse, j)[lane] = outside ? inverse_of(h, values, lane, j, 1, scale, policy) : 0;
 }
 
-static void solve_rest(const host_machine_t *h, const rest_form_t *rest, values_t values, int64_t lane, power_t scale,
-                       gap_policy_t *policy) {
+/* Kept value j.  outside: the size of the parts outside the spans. */
+static void solve_rest_of(const host_machine_t *h, const rest_form_t *rest, values_t values, int64_t lane, int64_t j,
+                          double outside, power_t scale, gap_policy_t *policy) {
+  const double last = value_at(h, values, lane, values.s.count - 1), s = value_at(h, values, lane, j);
+  for (int64_t i = 0; i < rest->r.count; i++) {
+    const double r = gap_discarded((double)real_at(h, rest->r, i)[lane], last);
+    const solution_t z =
+        solve_discarded(policy, r, s, get(h, rest->p, lane, i, j), get(h, rest->q, lane, i, j), outside, scale);
+    set(h, rest->x, lane, i, j, z.x);
+    set(h, rest->y, lane, i, j, z.y);
+  }
+}
+
+static void tally_cut(const host_machine_t *h, const rest_form_t *rest, values_t values, int64_t lane,
+                      gap_policy_t *policy) {
   const int64_t k = values.s.count;
-  for (int64_t j = 0; j < k; j++)
-    for (int64_t i = 0; i < rest->r.count; i++) {
-      const solution_t z = solve_discarded(policy, (double)real_at(h, rest->r, i)[lane], value_at(h, values, lane, j),
-                                           get(h, rest->p, lane, i, j), get(h, rest->q, lane, i, j), scale);
-      set(h, rest->x, lane, i, j, z.x);
-      set(h, rest->y, lane, i, j, z.y);
-    }
   if (rest->r.count > 0 && k > 0)
     gap_cut(policy, value_at(h, values, lane, k - 1), (double)real_at(h, rest->r, 0)[lane]);
 }
@@ -74,11 +80,29 @@ static void tally_further(const host_machine_t *h, tensor_t X, int64_t lane, dou
       gap_gauge(policy, magnitude(get(h, X, lane, i, j) - CONJ(get(h, X, lane, j, i))), norm);
 }
 
-static int has_entry(const host_machine_t *h, tensor_t X, int64_t lane, int64_t j) {
-  for (int64_t i = 0; i < X.rows && X.columns > 0; i++)
-    if (get(h, X, lane, i, j) != 0)
-      return 1;
-  return 0;
+/* The largest entry of column j; 0 where there is none. */
+static double largest_entry(const host_machine_t *h, tensor_t X, int64_t lane, int64_t j) {
+  double largest = 0;
+  for (int64_t i = 0; i < X.rows && X.columns > 0; i++) {
+    const double size = magnitude(get(h, X, lane, i, j));
+    largest = size > largest || isnan(size) ? size : largest;
+  }
+  return largest;
+}
+
+/* What stands for 1/s_j before the parts outside the spans.  Where it is dropped, that counts if a part may also lie outside
+ * the span of all min(m, n) vectors: pairs count for the others. */
+static void outside_in_lane(const host_machine_t *h, const backward_form_t *form, int64_t lane, int64_t j,
+                            power_t scale, gap_policy_t *policy) {
+  const int64_t all = form->values.s.count + form->rest.r.count;
+  const double left = largest_entry(h, form->outside_U, lane, j), right = largest_entry(h, form->outside_V, lane, j);
+  const int beyond = (form->outside_U.rows > all && left != 0) || (form->outside_V.rows > all && right != 0);
+  if (form->rest.r.count > 0)
+    solve_rest_of(h, &form->rest, form->values, lane, j, left + right, scale, policy);
+  gap_policy_t tally = *policy;
+  real_at(h, form->inverse, j)[lane] = inverse_of(h, form->values, lane, j, left + right, scale, &tally);
+  if (beyond)
+    *policy = tally;
 }
 
 static entries_t entries_at(const host_machine_t *h, tensor_t X, int64_t lane, int64_t i, int64_t j) {
@@ -109,12 +133,10 @@ static inline void backward_in_lane(const host_machine_t *h, const backward_form
     tally_further(h, form->further_U, lane, norm, &policy);
     tally_further(h, form->further_V, lane, norm, &policy);
     form_M(h, form, lane, norm, scale, &policy);
-    solve_rest(h, &form->rest, form->values, lane, scale, &policy);
     real_at(h, form->step, 0)[lane] = scale.second;
-    for (int64_t j = 0; j < form->inverse.count; j++) {
-      const int outside = has_entry(h, form->outside_U, lane, j) || has_entry(h, form->outside_V, lane, j);
-      real_at(h, form->inverse, j)[lane] = inverse_of(h, form->values, lane, j, outside, scale, &policy);
-    }
+    for (int64_t j = 0; j < form->inverse.count; j++)
+      outside_in_lane(h, form, lane, j, scale, &policy);
+    tally_cut(h, &form->rest, form->values, lane, &policy);
   }
   report_lane(h, &policy, form->values, lane, form->report);
 }
@@ -171,7 +193,9 @@ static void finish_jvp(const host_machine_t *h, const jvp_form_t *form, int64_t 
   const int64_t k = form->values.s.count;
   for (int64_t j = 0; j < k; j++)
     real_at(h, form->dS, j)[lane] = RE(get(h, form->E, lane, j, j));
-  solve_rest(h, &form->rest, form->values, lane, scale, policy);
+  for (int64_t j = 0; j < k; j++)
+    solve_rest_of(h, &form->rest, form->values, lane, j, 1, scale, policy);
+  tally_cut(h, &form->rest, form->values, lane, policy);
   form_inverse(h, form->values, lane, form->outside, scale, policy, form->inverse, form->step);
   report_lane(h, policy, form->values, lane, form->report);
 }
@@ -415,13 +439,17 @@ static void form_values(machine_t *machine, const function_form_t *form) {
   }
 }
 
-/* Stores f(s_i) and `kept` of every value, so that pairs need not evaluate f again. */
+/* Stores f(s_i) and `kept` of every value, so that pairs need not evaluate f again.  A power may leave the range of the
+ * element type where its divided differences, in the caller's units, do not: its exponent is kept apart. */
 static void evaluate_all(const host_machine_t *h, const function_form_t *form, const lane_function_t *f, int64_t lane) {
   const int64_t k = form->values.s.count;
   for (int64_t i = 0; i < k; i++) {
     const function_point_t point = evaluate(h, form, f, lane, i);
-    real_at(h, form->points, i)[lane] = (compute_real_t)point.f;
+    int exponent = 0;
+    const double mantissa = form->kind == SVDGRAD_FUNCTION_POWER ? frexp(point.f, &exponent) : point.f;
+    real_at(h, form->points, i)[lane] = (compute_real_t)mantissa;
     real_at(h, form->points, k + i)[lane] = (compute_real_t)point.kept;
+    real_at(h, form->points, 2 * k + i)[lane] = (compute_real_t)exponent;
   }
 }
 
@@ -429,6 +457,8 @@ static function_point_t point_at(const host_machine_t *h, const function_form_t 
   const int64_t k = form->values.s.count;
   function_point_t point = {value_at(h, form->values, lane, i), (double)real_at(h, form->points, i)[lane], 0,
                             real_at(h, form->points, k + i)[lane] != 0};
+  if (form->kind == SVDGRAD_FUNCTION_POWER)
+    point.f = ldexp(point.f, (int)real_at(h, form->points, 2 * k + i)[lane]);
   if (form->kind == SVDGRAD_FUNCTION_CUSTOM)
     point.df = ldexp((double)real_at(h, form->df, i)[lane], *exponent_at(form->values, lane));
   return point;

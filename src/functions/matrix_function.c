@@ -155,7 +155,7 @@ static void backward_program(machine_t *machine, const void *argument) {
   form.M = ops->take(machine, p->k, p->k);
   form.factor = ops->take_reals(machine, p->k);
   form.step = ops->take_reals(machine, 1);
-  form.points = ops->take_reals(machine, 2 * p->k);
+  form.points = ops->take_reals(machine, 3 * p->k);
   if (machine->measuring)
     return;
   load_factors(machine, call, &f);

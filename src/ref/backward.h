@@ -165,6 +165,18 @@ static void expand(int64_t m, int64_t count, const int64_t *order, const W *basi
   }
 }
 
+/* What stands for 1/s_j before the parts outside the spans.  Where it is dropped, that counts if a part may also lie outside
+ * the span of all min(m, n) vectors: pairs count for the others. */
+static double inverse_outside(const backward_t *w, gap_policy_t *policy, int64_t j, const W *gu, const W *gv) {
+  const double left = w->m > w->rest.small ? column_norm(w->m, gu) : 0;
+  const double right = w->n > w->rest.small ? column_norm(w->n, gv) : 0;
+  gap_policy_t tally = *policy;
+  const double inverse = gap_outside(&tally, (double)w->s[j], 1);
+  if (left + right > 0)
+    *policy = tally;
+  return inverse;
+}
+
 static void solve_truncated(const backward_t *w, gap_policy_t *policy) {
   const int64_t m = w->m, n = w->n, count = discarded_count(w), *order = w->rest.order;
   for (int64_t j = 0; j < w->k; j++) {
@@ -173,14 +185,14 @@ static void solve_truncated(const backward_t *w, gap_policy_t *policy) {
       w->p[i] = dot(m, w->rest.U + order[i] * m, gu);
       w->q[i] = dot(n, w->rest.V + order[i] * n, gv);
     }
+    const double outside = column_norm(m, gu) + column_norm(n, gv);
     for (int64_t i = 0; i < count; i++) {
-      const WR r = w->rest.s[order[i]];
-      const solution_t z = solve_discarded(policy, (double)r, (double)w->s[j], w->p[i], w->q[i], w->scale);
+      const double r = gap_discarded((double)w->rest.s[order[i]], (double)w->s[w->k - 1]);
+      const solution_t z = solve_discarded(policy, r, (double)w->s[j], w->p[i], w->q[i], outside, w->scale);
       w->x[i] = z.x;
       w->y[i] = z.y;
     }
-    const double size = column_norm(m, gu) + column_norm(n, gv);
-    const WR inverse = (WR)gap_outside(policy, (double)w->s[j], size) * w->scale.first * w->scale.second;
+    const WR inverse = (WR)inverse_outside(w, policy, j, gu, gv) * w->scale.first * w->scale.second;
     expand(m, count, order, w->rest.U, w->p, w->x, inverse, gu);
     expand(n, count, order, w->rest.V, w->q, w->y, inverse, gv);
   }

@@ -114,10 +114,12 @@ static int iterate(const power_call_t *call, int64_t b, const iterates_t *x) {
   return 1;
 }
 
-static void store_sigma(const power_call_t *call, int64_t b, WR sigma, WR residual) {
+/* Returns 0 if one of them overflows R. */
+static int store_sigma(const power_call_t *call, int64_t b, WR sigma, WR residual) {
   *entry(&call->sigma, b, 0) = (R)sigma;
   if (call->residual.data)
     *entry(&call->residual, b, 0) = (R)residual;
+  return !isinf((R)sigma) && !(call->residual.data && isinf((R)residual));
 }
 
 /* The stored sigma is subnormal or infinite: then the unrounded value is the divisor. */
@@ -130,7 +132,7 @@ static void store_quotient(const power_call_t *call, int64_t b, WR sigma) {
 }
 
 static void store_power_nan(const power_call_t *call, int64_t b) {
-  store_sigma(call, b, (WR)NAN, (WR)NAN);
+  (void)store_sigma(call, b, (WR)NAN, (WR)NAN);
   for (int64_t i = 0; i < call->p.m; i++)
     *component(&call->u, b, i) = not_a_number();
   for (int64_t j = 0; j < call->p.n; j++)
@@ -140,20 +142,22 @@ static void store_power_nan(const power_call_t *call, int64_t b) {
       *element(&call->Y, b, i, j) = not_a_number();
 }
 
-/* Stores sigma and the residual of the last iterates; returns sigma. */
+/* Stores sigma and the residual of the last iterates, and info; returns sigma. */
 static WR evaluate(const power_call_t *call, int64_t b, const iterates_t *x, int moved) {
   form_Av(call, b, x);
   form_Ahu(call, b, x);
   const WR sigma = moved ? RE(dot(call->p.m, x->u, x->Av)) : 0;
   const WR on_left = distance(call->p.m, x->Av, sigma, x->u);
   const WR on_right = distance(call->p.n, x->Ahu, sigma, x->v);
-  store_sigma(call, b, sigma, sqrt(on_left * on_left + (moved ? on_right * on_right : 0)));
+  const int in_range = store_sigma(call, b, sigma, sqrt(on_left * on_left + (moved ? on_right * on_right : 0)));
+  call->info[b] = in_range ? SVDGRAD_INFO_OK : SVDGRAD_INFO_OVERFLOW;
   return sigma;
 }
 
 /* A zero matrix: sigma and residual are zero, whatever v holds. */
 static WR store_zero(const power_call_t *call, int64_t b) {
-  store_sigma(call, b, 0, 0);
+  (void)store_sigma(call, b, 0, 0);
+  call->info[b] = SVDGRAD_INFO_OK;
   return 0;
 }
 
@@ -177,7 +181,6 @@ static void ref_power_matrix(const void *argument, int64_t b, int64_t count, are
     store_vector(&call->v, b, call->p.n, x.v);
   }
   store_quotient(call, b, has_lost_bits(sigma) ? exact : (WR)sigma);
-  call->info[b] = isinf(sigma) ? SVDGRAD_INFO_OVERFLOW : SVDGRAD_INFO_OK;
 }
 
 /* Re(u^H A v) */

@@ -111,16 +111,24 @@ RULE REAL function_drop(gap_policy_t *tally) {
   return 0;
 }
 
-/* numerator / divisor under the gap policy; 0 for numerator 0, whatever the divisor. */
-RULE REAL function_divide(const function_rule_t *rule, REAL numerator, REAL divisor, gap_policy_t *tally) {
-  if (numerator == 0)
-    return 0;
+/* numerator / divisor under the gap policy. */
+RULE REAL function_quotient(const function_rule_t *rule, REAL numerator, REAL divisor, gap_policy_t *tally) {
   tally->min_gap = divisor < tally->min_gap ? divisor : tally->min_gap;
   if (!rule->exact && divisor <= tally->floor)
     return function_drop(tally);
   const REAL inverse = 1 / divisor;
   tally->amplification = inverse > tally->amplification ? inverse : tally->amplification;
   return numerator * inverse;
+}
+
+/* 0 for numerator 0, whatever the divisor. */
+RULE REAL function_divide(const function_rule_t *rule, REAL numerator, REAL divisor, gap_policy_t *tally) {
+  return numerator == 0 ? 0 : function_quotient(rule, numerator, divisor, tally);
+}
+
+/* A power that is not zero, though it may be too small for a number. */
+RULE int function_is_positive(const function_rule_t *rule, function_point_t a) {
+  return rule->kind == SVDGRAD_FUNCTION_POWER && a.kept && a.s > 0;
 }
 
 /* (a^p - b^p) / (a - b), a >= b; with d = (a - b) / a this is a^(p-1) (1 - (1 - d)^p) / d. */
@@ -189,6 +197,8 @@ RULE REAL function_sum(const function_rule_t *rule, function_point_t a, function
     return 1;
   if (rule->kind == SVDGRAD_FUNCTION_INVERSE && a.kept && b.kept)
     return a.f * b.f;
+  if (function_is_positive(rule, a) || function_is_positive(rule, b))
+    return function_quotient(rule, a.f + b.f, a.s + b.s, tally);
   return function_divide(rule, a.f + b.f, a.s + b.s, tally);
 }
 

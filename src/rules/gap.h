@@ -131,6 +131,10 @@ RULE REAL gap_outside(gap_policy_t *policy, REAL s_i, REAL outside) {
   return 0;
 }
 
+/* A discarded value, found as one of A - U S Vh, is at most the last value kept: what is above that is rounding noise, and
+ * between values that are zero would be taken for a gap. */
+RULE REAL gap_discarded(REAL r, REAL s_k) { return r > s_k ? s_k : r; }
+
 /* s_k and s_next are the singular values on either side of the cut at `rank`. */
 RULE void gap_cut(gap_policy_t *policy, REAL s_k, REAL s_next) {
   if (s_k - s_next <= policy->floor)

@@ -9,6 +9,7 @@ const cpu_kernels_t TYPED(cpu_kernels) = {
     .svd_lwork = svd_lwork,
     .svd_scratch = cpu_svd_scratch,
     .svd = cpu_svd_matrix,
-    .lost_values = cpu_lost_values,
+    .solve_again = solve_again,
+    .again_scratch = graded_scratch,
     .conquer = conquer_whole,
 };

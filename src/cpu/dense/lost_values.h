@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Whether a kernel may have lost non-zero singular values of a matrix.
+/* Matrices of which a kernel may have lost non-zero singular values, and are solved again (graded.h).
  *
- * The SIMD kernel takes a column for zero if its squared norm is not a normal number.  If a row or a column is that
- * short relative to the largest entry, S ends with a wrong zero.  The reference algorithm, whose type has a wider
- * range, then solves the matrix again (cpu_lanes_svd.c).
+ * Jacobi in lanes takes a column for zero if its squared norm is not a normal number.  If a row or a column is that
+ * short relative to the largest entry, S may end with a wrong zero.
  *
  * Where the caller takes logarithms (svd_call_t.keep_small), values that may be rounding noise count as lost, too. */
 #ifndef SVDGRAD_DENSE_LOST_VALUES_H
 #define SVDGRAD_DENSE_LOST_VALUES_H
-#include "backend.h"
-#include "base/type.h"
-#include "base/strided.h"
+#include "graded.h"
 
 /* Short: below about 2^-71 of the largest entry in float, 2^-685 in double.  These bounds have a margin. */
 enum { SHORT_EXPONENT = sizeof(R) == sizeof(float) ? -60 : -660 };
@@ -19,8 +16,8 @@ static R largest_of(const svdgrad_matrix_t *A, int64_t b, int64_t i, int64_t j, 
   R largest = 0;
   for (int64_t r = i; r < i + rows; r++)
     for (int64_t c = j; c < j + columns; c++) {
-      const T a = *element(A, b, r, c);
-      largest = (R)fmax(largest, fmax(fabs((double)RE(a)), fabs((double)IM(a))));
+      const R size = (R)graded_size((W)*element(A, b, r, c));
+      largest = size > largest ? size : largest;
     }
   return largest;
 }
@@ -41,23 +38,30 @@ static int has_short_entry(const svdgrad_matrix_t *A, int64_t b, int64_t m, int6
   return largest > 0 && is_short(least, largest);
 }
 
-static int cpu_lost_values(const svd_call_t *call, int64_t b) {
-  const problem_t *p = &call->p;
-  const R first = *entry(&call->S, b, 0), last = *entry(&call->S, b, p->k - 1);
-  if (call->keep_small)
-    return first > 0 && last <= 4 * (R)(p->m < p->n ? p->n : p->m) * EPSILON * first;
-  if (last != 0)
-    return 0; /* the usual case */
-  if (!has_short_entry(&call->A, b, p->m, p->n))
+static int has_short_line(const svdgrad_matrix_t *A, int64_t b, int64_t m, int64_t n) {
+  if (!has_short_entry(A, b, m, n))
     return 0;
-  const R all = largest_of(&call->A, b, 0, 0, p->m, p->n);
-  for (int64_t i = 0; i < p->m; i++)
-    if (is_short(largest_of(&call->A, b, i, 0, 1, p->n), all))
+  const R all = largest_of(A, b, 0, 0, m, n);
+  for (int64_t i = 0; i < m; i++)
+    if (is_short(largest_of(A, b, i, 0, 1, n), all))
       return 1;
-  for (int64_t j = 0; j < p->n; j++)
-    if (is_short(largest_of(&call->A, b, 0, j, p->m, 1), all))
+  for (int64_t j = 0; j < n; j++)
+    if (is_short(largest_of(A, b, 0, j, m, 1), all))
       return 1;
   return 0;
+}
+
+static int may_be_noise(const svd_call_t *call, int64_t b) {
+  const problem_t *p = &call->p;
+  const R first = *entry(&call->S, b, 0), last = *entry(&call->S, b, p->k - 1);
+  return first > 0 && last <= 4 * (R)(p->m < p->n ? p->n : p->m) * EPSILON * first;
+}
+
+/* has_zero: Jacobi in lanes found that the last one of all values, also of those that the caller does not want, is zero. */
+static void solve_again(const svd_call_t *call, int64_t b, int has_zero, arena_t scratch) {
+  const problem_t *p = &call->p;
+  if (call->keep_small ? may_be_noise(call, b) : has_zero && has_short_line(&call->A, b, p->m, p->n))
+    graded_svd(call, b, scratch);
 }
 
 #endif

@@ -123,6 +123,11 @@ static void store_iterates(const power_t *q, int64_t b) {
   store_iterate(q, walk->transposed ? &call->v : &call->u, b, walk->rows, q->y);
 }
 
+static int32_t info_of(const power_call_t *call, outcome_t outcome, value_t value) {
+  const int overflows = isinf((R)value.sigma) || (call->residual.data && isinf((R)value.residual));
+  return outcome == NONFINITE ? SVDGRAD_INFO_NONFINITE : overflows ? SVDGRAD_INFO_OVERFLOW : SVDGRAD_INFO_OK;
+}
+
 static void power_matrix(const void *argument, int64_t b, int64_t count, arena_t scratch) {
   (void)count; /* one at a time */
   const power_plan_t *plan = argument;
@@ -146,9 +151,7 @@ static void power_matrix(const void *argument, int64_t b, int64_t count, arena_t
   const quotient_t quotient = {plan, b, divisor_of(value.sigma)};
   if (call->Y.data)
     run_chunks(plan->chunks, &plan->walk, quotient_task, &quotient);
-  call->info[b] = outcome == NONFINITE    ? SVDGRAD_INFO_NONFINITE
-                  : isinf((R)value.sigma) ? SVDGRAD_INFO_OVERFLOW
-                                          : SVDGRAD_INFO_OK;
+  call->info[b] = info_of(call, outcome, value);
 }
 
 #endif

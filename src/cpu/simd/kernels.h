@@ -15,6 +15,9 @@
 /* Largest min(m, n) of the SVD with a matrix in each lane. */
 enum { LANES_MOST_COLUMNS = 128 };
 
+/* Added to info[b] of a group by Jacobi where the last one of all min(m, n) values is zero, and the first is not. */
+enum { INFO_HAS_ZERO = 1 << 16 };
+
 typedef struct svd_ops {
   size_t (*scratch)(const problem_t *p, int vectors); /* bytes for a task, however few matrices it has */
   int (*matrices)(const problem_t *p);                /* of a full task: one group of lanes, or two */

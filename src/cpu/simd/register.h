@@ -171,12 +171,14 @@ INLINE V largest_part(E x) { return larger(absolute(x.re), absolute(x.im)); }
 /* 0, or NaN where x is Inf or NaN. */
 INLINE V nan_unless_finite(E x) { return x.re * 0 + x.im * 0; }
 
-/* x / |x|, or 1 where |x|^2 is not a normal number. */
+/* x / |x|, or 1 where |x| is not a normal number.  Squares are those of parts up to 1: where subnormal numbers are taken for
+ * zero, a smaller x would lose one part and not the other. */
 INLINE E phase(E x) {
-  const V one = broadcast(1), square = add_square((V){0}, x);
-  const M has_phase = (M)(square > broadcast(SMALLEST_NORMAL));
-  const V inverse = 1 / square_root(choose_real(has_phase, square, one));
-  return choose(has_phase, scaled(inverse, x), from_real(one));
+  const V one = broadcast(1), size = largest_part(x);
+  const M has_phase = (M)(size > broadcast(SMALLEST_NORMAL));
+  const E y = scaled(1 / choose_real(has_phase, size, one), x);
+  const V square = choose_real(has_phase, add_square((V){0}, y), one);
+  return choose(has_phase, scaled(1 / square_root(square), y), from_real(one));
 }
 
 #else

@@ -89,17 +89,34 @@ __device__ inline void tally_further(const tensor_t &product, form_scene<real_t<
     gap_gauge(&scene->policy, magnitude(x[e] - conj(x[e % further * further + e / further])), norm);
 }
 
-/* What stands for 1/s_j, where something lies outside the spans, but for the second part of its power of two. */
+/* Tallies the discarded values that count as zero, as s_j does, beside a column with a part outside the spans. */
+template <class R>
+__device__ inline void tally_zeros(const rest_form_t &rest, form_scene<R> *scene, int64_t j, R outside) {
+  const R *r = reals_of<R>(rest.r, scene->b);
+  for (int64_t i = 0; i < rest.r.count; i++) {
+    const R r_i = gap_discarded(r[i], scene->s[scene->k - 1]);
+    if (gap_sum_is_dropped(&scene->policy, r_i + scene->s[j]))
+      gap_pair(&scene->policy, r_i, scene->s[j], outside, outside);
+  }
+}
+
+/* What stands for 1/s_j, where something lies outside the spans, but for the second part of its power of two.  Where it is
+ * dropped, that counts if a part may also lie outside the span of all min(m, n) vectors: pairs count for the others. */
 template <class T>
 __device__ inline void form_inverse(const backward_form_t &form, form_scene<real_t<T>> *scene,
                                     power_of_two<real_t<T>> scale) {
   typedef real_t<T> R;
-  const int64_t b = scene->b;
+  const int64_t b = scene->b, all = scene->k + form.rest.r.count;
   for (int64_t j = form_warp(*scene); j < scene->k; j += form_warps(*scene)) {
-    const R outside = max_of<R>::combine(column_largest<T>(form.outside_U, b, j),
-                                         column_largest<T>(form.outside_V, b, j)); /* squares might be zero */
-    if (lane_index() == 0)
-      reals_of<R>(form.inverse, b)[j] = scale.first * gap_outside(&scene->policy, scene->s[j], outside);
+    const R left = column_largest<T>(form.outside_U, b, j), right = column_largest<T>(form.outside_V, b, j);
+    const R outside = max_of<R>::combine(left, right); /* squares might be zero */
+    if (lane_index() != 0)
+      continue;
+    tally_zeros(form.rest, scene, j, outside);
+    gap_policy<R> tally = scene->policy;
+    reals_of<R>(form.inverse, b)[j] = scale.first * gap_outside(&tally, scene->s[j], outside);
+    if ((form.outside_U.rows > all && left != 0) || (form.outside_V.rows > all && right != 0))
+      scene->policy = tally;
   }
   if (form_rank(*scene) == 0)
     *reals_of<R>(form.step, b) = scale.second;
@@ -130,7 +147,7 @@ template <class T> __global__ void form_backward_kernel(form_args_t args) {
                     upper[0] = m.ij;
                     lower[0] = m.ji;
                   });
-      form_rest<T>(form.rest, &scene, scale);
+      form_rest<T>(form.rest, &scene, scale, (R)0);
       form_inverse<T>(form, &scene, scale);
     }
     form_end(scene, form.report, scratch);

@@ -114,9 +114,11 @@ template <class R> __device__ inline power_of_two<R> form_scale(const form_scene
   return failed ? power_of_two<R>{(R)NAN, 1} : make_power<R>(-scene.exponent);
 }
 
-/* For each value r_i of the discarded spectrum: x_i s_j - r_i y_i = p_i, y_i s_j - r_i x_i = q_i. */
+/* For each value r_i of the discarded spectrum: x_i s_j - r_i y_i = p_i, y_i s_j - r_i x_i = q_i.  zeros: the size that
+ * the tally takes for p and q where r_i and s_j both count as zero, and the basis is any. */
 template <class T>
-__device__ inline void form_rest(const rest_form_t &form, form_scene<real_t<T>> *scene, power_of_two<real_t<T>> scale) {
+__device__ inline void form_rest(const rest_form_t &form, form_scene<real_t<T>> *scene, power_of_two<real_t<T>> scale,
+                                 real_t<T> zeros) {
   typedef real_t<T> R;
   const int64_t b = scene->b, k = scene->k, rest = form.r.count;
   const R *r = reals_of<R>(form.r, b);
@@ -124,8 +126,10 @@ __device__ inline void form_rest(const rest_form_t &form, form_scene<real_t<T>> 
   T *x = tensor_of<T>(form.x, b), *y = tensor_of<T>(form.y, b);
   for (int64_t e = form_rank(*scene); e < rest * k; e += form_size(*scene)) {
     const T sum = p[e] + q[e], difference = p[e] - q[e];
+    const R r_i = gap_discarded(r[e % rest], scene->s[k - 1]), s_j = scene->s[e / rest];
+    const bool are_zero = gap_sum_is_dropped(&scene->policy, r_i + s_j);
     const gap_factors<R> f =
-        gap_pair(&scene->policy, r[e % rest], scene->s[e / rest], magnitude(sum), magnitude(difference));
+        gap_pair(&scene->policy, r_i, s_j, are_zero ? zeros : magnitude(sum), are_zero ? zeros : magnitude(difference));
     const T half_sum = scale * (f.minus / 2 * sum), half_difference = scale * (f.plus / 2 * difference);
     x[e] = half_sum + half_difference;
     y[e] = half_sum - half_difference;
@@ -155,7 +159,7 @@ template <class T> __global__ void form_jvp_kernel(form_args_t args) {
     }
     if (form_rank(scene) == 0)
       *reals_of<R>(form.step, b) = scale.second;
-    form_rest<T>(form.rest, &scene, scale);
+    form_rest<T>(form.rest, &scene, scale, (R)1);
     form_end(scene, form.report, scratch);
   }
 }

@@ -334,11 +334,13 @@ __device__ inline void store_sigma(const power_args_t &args, int64_t b, long_num
     return;
   const R stored = ldexp(sigma.value, sigma.exponent);
   *entry<R>(args.sigma, b, 0) = stored;
+  const R of_residual = args.residual.data ? ldexp(residual.value, residual.exponent) : 0;
   if (args.residual.data)
-    *entry<R>(args.residual, b, 0) = ldexp(residual.value, residual.exponent);
+    *entry<R>(args.residual, b, 0) = of_residual;
   ((R *)args.sigma_value)[b] = sigma.value;
   args.sigma_exponent[b] = sigma.exponent;
-  args.info[b] = fabs(stored) == (R)INFINITY ? SVDGRAD_INFO_OVERFLOW : SVDGRAD_INFO_OK;
+  const bool overflows = fabs(stored) == (R)INFINITY || of_residual == (R)INFINITY;
+  args.info[b] = overflows ? SVDGRAD_INFO_OVERFLOW : SVDGRAD_INFO_OK;
 }
 
 /* Without iterations, y = A v and w = A^H u of the caller's u and v, of any length: y and w in units of a matrix whose

@@ -52,13 +52,13 @@ static gradient_t gradient_take(arena_t *arena, const problem_t *p) {
 /* Adds the squares of a tile to the sums of its columns; updates the largest real or imaginary part. */
 INLINE void add_squares(const tile_t *g, int64_t rows, int64_t k, R *column_square, V *largest) {
   for (int64_t j = 0; j < k; j++) {
-    V square = load_real(column_square + j * LANES);
+    V square = {0};
     for (int64_t i = 0; i < rows; i++) {
       const E x = load(g->data, i * g->row + j * g->column);
       square = add_square(square, x);
       *largest = larger(largest_part(x), *largest);
     }
-    store_real(column_square + j * LANES, square);
+    store_real(column_square + j * LANES, load_real(column_square + j * LANES) + square);
   }
 }
 

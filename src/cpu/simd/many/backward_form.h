@@ -61,22 +61,38 @@ INLINE void divide_diagonal(gaps_t *gaps, const backward_form_t *form, powers_t 
   set_entry(form->M, j, j, M_jj);
 }
 
-/* The equations x s - r y = p, y s - r x = q of a discarded value r and a kept value s. */
-INLINE void solve_discarded(gaps_t *gaps, const rest_form_t *rest, V s, powers_t scale, int64_t i, int64_t j) {
+/* The equations x s - r y = p, y s - r x = q of a discarded value r and a kept value s; last: the last value kept. */
+INLINE void solve_discarded(gaps_t *gaps, const rest_form_t *rest, V s, V last, V outside, powers_t scale, int64_t i,
+                            int64_t j) {
   const E p = entry_at(rest->p, i, j), q = entry_at(rest->q, i, j), both = add(p, q), difference = difference_of(p, q);
-  const gap_factors_t f = gap_pair(gaps, real_at(rest->r, i), s, both, difference);
+  const V r = lesser(last, real_at(rest->r, i));
+  const M are_zero = gap_sum_is_dropped(gaps, r + s);
+  const gap_factors_t f = gap_pair(gaps, r, s, choose(are_zero, from_real(outside), both),
+                                   choose(are_zero, from_real(outside), difference));
   const E x = times_power((R)0.5 * f.minus, scale, both);
   const E y = times_power((R)0.5 * f.plus, scale, difference);
   set_entry(rest->x, i, j, add(x, y));
   set_entry(rest->y, i, j, difference_of(x, y));
 }
 
+/* The largest part of an entry of column j; 0 where there is none. */
+INLINE V largest_entry(tensor_t X, int64_t j) {
+  V largest = {0};
+  for (int64_t i = 0; i < X.rows && X.columns > 0; i++)
+    largest = larger(largest_part(entry_at(X, i, j)), largest);
+  return largest;
+}
+
 /* Mask of the matrices whose cut splits a cluster. */
-INLINE M solve_rest(gaps_t *gaps, const rest_form_t *rest, values_t values, powers_t scale) {
+INLINE M solve_rest(gaps_t *gaps, const backward_form_t *form, powers_t scale) {
+  const rest_form_t *rest = &form->rest;
+  const values_t values = form->values;
   const int64_t k = values.s.count;
-  for (int64_t j = 0; j < k; j++)
+  for (int64_t j = 0; j < k && rest->r.count > 0; j++) {
+    const V outside = largest_entry(form->outside_U, j) + largest_entry(form->outside_V, j);
     for (int64_t i = 0; i < rest->r.count; i++)
-      solve_discarded(gaps, rest, real_at(values.s, j), scale, i, j);
+      solve_discarded(gaps, rest, real_at(values.s, j), real_at(values.s, k - 1), outside, scale, i, j);
+  }
   if (rest->r.count == 0 || k == 0)
     return (M){0};
   return (M)(real_at(values.s, k - 1) - real_at(rest->r, 0) <= gaps->floor);
@@ -98,14 +114,18 @@ INLINE M has_entry(tensor_t X, int64_t j) {
   return found;
 }
 
-/* What stands for 1/s_j before the parts outside the spans. */
+/* What stands for 1/s_j before the parts outside the spans.  Where it is dropped, that counts if a part may also lie outside
+ * the span of all min(m, n) vectors: pairs count for the others. */
 INLINE void form_inverses(gaps_t *gaps, const backward_form_t *form, powers_t scale) {
+  const int64_t all = form->values.s.count + form->rest.r.count;
+  const M none = {0};
   const M always = gaps->policy == SVDGRAD_GAP_EXACT ? ~(M){0} : (M){0};
   set_real(form->step, 0, scale.second);
   for (int64_t j = 0; j < form->inverse.count; j++) {
     const V s = real_at(form->values.s, j);
-    const M exists = always | has_entry(form->outside_U, j) | has_entry(form->outside_V, j);
-    gaps->dropped += exists & gap_sum_is_dropped(gaps, s);
+    const M left = has_entry(form->outside_U, j), right = has_entry(form->outside_V, j), exists = always | left | right;
+    const M beyond = (form->outside_U.rows > all ? left : none) | (form->outside_V.rows > all ? right : none);
+    gaps->dropped += beyond & gap_sum_is_dropped(gaps, s);
     set_real(form->inverse, j, choose_real(exists, gap_outside(gaps, s), (V){0}) * scale.first);
   }
 }
@@ -147,7 +167,7 @@ static void form_backward(const group_t *g, const backward_form_t *form) {
         divide_pair(&gaps, form, scale, i, j);
       divide_diagonal(&gaps, form, scale, j);
     }
-    cut = solve_rest(&gaps, &form->rest, form->values, scale);
+    cut = solve_rest(&gaps, form, scale);
     form_inverses(&gaps, form, scale);
   }
   if (form->report)

@@ -138,7 +138,7 @@ INLINE M finish_power(const iteration_t *q, const power_call_t *call, int64_t fi
   const V residual =
       square_root(square_of_difference(p->m, q->Av, sum, q->u) + square_of_difference(p->n, q->Ahu, sum, q->v));
   const V scale = power_of_two(exponent), sigma = sum * scale;
-  fine &= (M)(sigma >= broadcast(SMALLEST_NORMAL));
+  fine &= (M)(sigma >= broadcast(SMALLEST_NORMAL)) & (M)(residual * scale <= broadcast(LARGEST));
   store_number(&call->sigma, first, sigma, count);
   store_number(&call->residual, first, residual * scale, count);
   store_iterate(&call->u, first, p->m, q->u, fine, q->Av, count);

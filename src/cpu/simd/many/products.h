@@ -5,12 +5,13 @@
 #include "../memory/operands.h"
 
 /* A factor of a product: element (i, l) is element i * outer + l * inner of the array; the sum runs over l. */
-typedef struct factorize_qr {
+typedef struct factor {
   const R *data;
   int64_t outer, inner;
 } factor_t;
 
-/* out(i, j) = sum_l x(i, l) y(j, l), plus what `out` holds if `add` is set. */
+/* out(i, j) = sum_l x(i, l) y(j, l), plus what `out` holds if `add` is set: added last, so that the error of a product over
+ * many tiles grows with their number, not with that of all its terms. */
 typedef struct product {
   factor_t x, y;
   tile_t out;
@@ -19,8 +20,8 @@ typedef struct product {
   ahead_t *ahead;
 } product_t;
 
-/* Stores, or loads, the block-by-block elements from (row, column) on, as far as they exist. */
-INLINE void visit_block(const product_t *p, int64_t row, int64_t column, int block, E (*sum)[4], int is_store) {
+/* Stores the block-by-block elements from (row, column) on, as far as they exist. */
+INLINE void store_block(const product_t *p, int64_t row, int64_t column, int block, E (*sum)[4]) {
   UNROLL
   for (int i = 0; i < block; i++) {
     UNROLL
@@ -28,10 +29,7 @@ INLINE void visit_block(const product_t *p, int64_t row, int64_t column, int blo
       const int64_t element = (row + i) * p->out.row + (column + j) * p->out.column;
       if (row + i >= p->rows || column + j >= p->columns)
         continue;
-      if (is_store)
-        store(p->out.data, element, sum[i][j]);
-      else
-        sum[i][j] = load(p->out.data, element);
+      store(p->out.data, element, p->add ? add(load(p->out.data, element), sum[i][j]) : sum[i][j]);
     }
   }
 }
@@ -53,8 +51,6 @@ INLINE void multiply_block(const product_t *p, int64_t row, int64_t column, int 
     for (int j = 0; j < MOST; j++)
       sum[i][j] = from_real((V){0});
   }
-  if (p->add)
-    visit_block(p, row, column, block, sum, 0);
   for (int64_t l = 0; l < p->depth; l++) {
     E a[MOST];
     UNROLL
@@ -68,7 +64,7 @@ INLINE void multiply_block(const product_t *p, int64_t row, int64_t column, int 
         sum[i][j] = conjugated ? add_conjugate_product(sum[i][j], a[i], b) : add_product(sum[i][j], a[i], b);
     }
   }
-  visit_block(p, row, column, block, sum, 1);
+  store_block(p, row, column, block, sum);
 }
 
 INLINE void multiply_blocks(const product_t *p, int block, int conjugated) {

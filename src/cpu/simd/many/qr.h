@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Householder QR of LANES tall matrices at once (G. H. Golub and C. F. Van Loan, Matrix Computations, 5.2). The
  * reflectors I - tau v v^H are Hermitian, with v = x + w |x| e_j, w the phase of x_j.  R_jj = -w |x| is therefore
- * complex for complex matrices, and Q^H is the product of the same reflectors in the opposite order. */
+ * complex for complex matrices, and Q^H is the product of the same reflectors in the opposite order.
+ *
+ * Sums over rows go by blocks: rounding errors of equal terms are alike, and would grow with the number of rows. */
 #ifndef SVDGRAD_MANY_QR_H
 #define SVDGRAD_MANY_QR_H
 #include "../register.h"
@@ -18,6 +20,54 @@ typedef struct factored {
 /* Columns that are reflected together: they stay in the cache while one reflector after the other is applied. */
 enum { REFLECTED = IS_COMPLEX ? 2 : 4 };
 
+/* Rows of a block. */
+enum { SUMMED = 128 };
+INLINE int64_t end_of_block(const factored_t *f, int64_t first) {
+  return f->rows - first < SUMMED ? f->rows : first + SUMMED;
+}
+
+/* along[c] += v^H X_c over the rows from `row` on, for `columns` neighbouring columns. */
+INLINE void add_products(const factored_t *f, const R *v, int64_t row, const R *X, int columns, E *along) {
+  for (int64_t first = row, end; first < f->rows; first = end) {
+    end = end_of_block(f, first);
+    E sum[REFLECTED];
+    for (int c = 0; c < columns; c++)
+      sum[c] = from_real((V){0});
+    for (int64_t i = first; i < end; i++) {
+      const E v_i = load(v, i);
+      UNROLL
+      for (int c = 0; c < columns; c++)
+        sum[c] = add_conjugate_product(sum[c], v_i, load(X, c * f->rows + i));
+    }
+    for (int c = 0; c < columns; c++)
+      along[c] = add(along[c], sum[c]);
+  }
+}
+
+/* The same of two vectors, v and w. */
+INLINE void add_products_twice(const factored_t *f, const R *v, const R *w, int64_t row, const R *X, int columns,
+                               E *along_v, E *along_w) {
+  for (int64_t first = row, end; first < f->rows; first = end) {
+    end = end_of_block(f, first);
+    E sum_v[REFLECTED], sum_w[REFLECTED];
+    for (int c = 0; c < columns; c++)
+      sum_v[c] = sum_w[c] = from_real((V){0});
+    for (int64_t i = first; i < end; i++) {
+      const E v_i = load(v, i), w_i = load(w, i);
+      UNROLL
+      for (int c = 0; c < columns; c++) {
+        const E x = load(X, c * f->rows + i);
+        sum_v[c] = add_conjugate_product(sum_v[c], v_i, x);
+        sum_w[c] = add_conjugate_product(sum_w[c], w_i, x);
+      }
+    }
+    for (int c = 0; c < columns; c++) {
+      along_v[c] = add(along_v[c], sum_v[c]);
+      along_w[c] = add(along_w[c], sum_w[c]);
+    }
+  }
+}
+
 /* x <- x - tau v (v^H x) on rows j.. of `columns` neighbouring columns. */
 INLINE void reflect_columns(const factored_t *f, int64_t j, R *X, int columns) {
   const R *v = element_at(f->A, j * f->rows);
@@ -25,12 +75,7 @@ INLINE void reflect_columns(const factored_t *f, int64_t j, R *X, int columns) {
   E along[REFLECTED];
   for (int c = 0; c < columns; c++)
     along[c] = from_real((V){0});
-  for (int64_t i = j; i < f->rows; i++) {
-    const E v_i = load(v, i);
-    UNROLL
-    for (int c = 0; c < columns; c++)
-      along[c] = add_conjugate_product(along[c], v_i, load(X, c * f->rows + i));
-  }
+  add_products(f, v, j, X, columns, along);
   for (int c = 0; c < columns; c++)
     along[c] = scaled(minus_tau, along[c]);
   for (int64_t i = j; i < f->rows; i++) {
@@ -53,15 +98,7 @@ INLINE void reflect_columns_twice(const factored_t *f, int64_t j, int forward, R
     along_v[c] = add_conjugate_product(zero, top, load(X, c * f->rows + j));
     along_w[c] = zero;
   }
-  for (int64_t i = j + 1; i < f->rows; i++) {
-    const E v_i = load(v, i), w_i = load(w, i);
-    UNROLL
-    for (int c = 0; c < columns; c++) {
-      const E x = load(X, c * f->rows + i);
-      along_v[c] = add_conjugate_product(along_v[c], v_i, x);
-      along_w[c] = add_conjugate_product(along_w[c], w_i, x);
-    }
-  }
+  add_products_twice(f, v, w, j + 1, X, columns, along_v, along_w);
   for (int c = 0; c < columns; c++) {
     if (forward) {
       along_v[c] = scaled(minus_v, along_v[c]);
@@ -103,8 +140,13 @@ INLINE void make_reflector(const factored_t *f, int64_t j) {
   R *x = element_at(f->A, j * f->rows);
   const V zero = {0}, one = broadcast(1);
   V square = {0};
-  for (int64_t i = j; i < f->rows; i++)
-    square = add_square(square, load(x, i));
+  for (int64_t first = j, end; first < f->rows; first = end) {
+    end = end_of_block(f, first);
+    V sum = {0};
+    for (int64_t i = first; i < end; i++)
+      sum = add_square(sum, load(x, i));
+    square += sum;
+  }
   const M exists = (M)(square > broadcast(SMALLEST_SQUARE));
   const V norm = square_root(choose_real(exists, square, one));
   const E alpha = load(x, j);
@@ -119,8 +161,7 @@ INLINE void make_reflector(const factored_t *f, int64_t j) {
 INLINE void multiply_reflectors(const factored_t *f, int64_t j) {
   const R *v = element_at(f->A, j * f->rows), *w = element_at(v, f->rows);
   E product = from_real((V){0});
-  for (int64_t i = j + 1; i < f->rows; i++)
-    product = add_conjugate_product(product, load(w, i), load(v, i));
+  add_products(f, w, j + 1, v, 1, &product);
   store(f->product, j, product);
 }
 

@@ -76,4 +76,15 @@ INLINE void store_info(const lane_group_t *g, const svd_call_t *call, int64_t fi
       store_nan(call, first + l);
 }
 
+/* For the caller of the group; after store_values(), which may round a value to zero, and store_info(). */
+INLINE void note_zeros(const lane_group_t *g, const svd_call_t *call, int64_t first, int count) {
+  const V zero = {0};
+  const M ends = (M)(load_real(g->S + (g->n - 1) * LANES) == zero) & (M)(load_real(g->S) > zero);
+  if (!any_lane(ends))
+    return; /* the usual case */
+  for (int l = 0; l < count; l++)
+    if (ends[l] && call->info[first + l] != SVDGRAD_INFO_NONFINITE)
+      call->info[first + l] |= INFO_HAS_ZERO;
+}
+
 #endif

@@ -71,7 +71,7 @@ INLINE void store_norm(const norm_group_t *x, int n, M failed) {
   const lane_group_t *g = &x->svd;
   const lane_group_t fixed = sized(g, n);
   V factor = broadcast(1), weight[SMALL_SIZES];
-  complete(&fixed, x->group.count);
+  complete(&fixed);
   const powers_t power = powers_of(normalize_values(g, n));
   const lane_norm_t norm = norm_of(call->kind, &call->p, n, n, g->S);
   if (call->g.data)

@@ -141,7 +141,7 @@ INLINE void store_group(const lane_group_t *g, const svd_call_t *call, int64_t f
   const problem_t *p = &call->p;
   const lane_group_t h = sized(g, fixed);
   if (g->vectors) {
-    complete(&h, count);
+    complete(&h);
     if (g->rows > g->n) /* else it is there */
       apply_Q(&h.factored, h.J, h.X, h.wanted);
     if (fixed && p->k == fixed)
@@ -151,6 +151,7 @@ INLINE void store_group(const lane_group_t *g, const svd_call_t *call, int64_t f
   }
   const M overflow = store_values(&h, call, first, count);
   store_info(&h, call, first, failed, overflow, count);
+  note_zeros(&h, call, first, count);
 }
 
 INLINE void svd_group(const svd_call_t *call, int64_t first, int fixed, int count, arena_t scratch) {

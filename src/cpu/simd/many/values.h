@@ -15,7 +15,6 @@
 #include "lane_group.h"
 #include "qr.h"
 #include "results.h"
-#include "short_lines.h"
 #include "sort.h"
 
 typedef struct value_group {
@@ -136,13 +135,12 @@ INLINE void values_group(const svd_call_t *call, int64_t first, int count, arena
                          batch_task_t again) {
   arena_t arena = scratch;
   const value_group_t g = value_group_take(&arena, &call->p);
-  M failed[QD_GROUPS], is_short[QD_GROUPS];
+  M failed[QD_GROUPS];
   int groups = 0, counts[QD_GROUPS];
   for (int done = 0; done < count; done += LANES, groups++) {
     packed_t packed = g.out[groups].packed;
     counts[groups] = count - done < LANES ? count - done : LANES;
     pack(call, first + done, g.rows, g.n, 0, &packed, g.raw, g.factored.A, NULL, counts[groups]);
-    is_short[groups] = find_short_lines(g.rows, g.n, g.factored.A);
     reduce_group(&g, &g.qd[groups]);
   }
   if (groups == 1)
@@ -153,7 +151,6 @@ INLINE void values_group(const svd_call_t *call, int64_t first, int count, arena
     finish_values(&g.out[i]);
     const M overflow = store_values(&g.out[i], call, first + i * LANES, counts[i]);
     store_info(&g.out[i], call, first + i * LANES, (M){0}, overflow, counts[i]);
-    failed[i] |= is_short[i];
   }
   solve_again(call, first, count, failed, scratch, again);
 }

@@ -218,19 +218,17 @@ INLINE void vectors_group(const svd_call_t *call, int64_t first, int count, aren
   arena_t arena = scratch;
   vector_group_t g[QD_GROUPS] = {{0}};
   M failed[QD_GROUPS];
-  M is_short[QD_GROUPS];
   int groups = 0, counts[QD_GROUPS];
   for (int done = 0; done < count; done += LANES, groups++) {
     vector_group_t *h = &g[groups];
     *h = vector_group_take(&arena, &call->p);
     counts[groups] = count - done < LANES ? count - done : LANES;
     pack(call, first + done, h->out.rows, h->out.n, 0, &h->out.packed, h->raw, h->out.factored.A, NULL, counts[groups]);
-    is_short[groups] = find_short_lines(h->out.rows, h->out.n, h->out.factored.A);
     reduce_to_bidiagonal(h);
   }
   find_values(g, groups, most_sweeps, failed);
   for (int i = 0; i < groups; i++) {
-    failed[i] |= is_short[i] | find_vectors(&g[i]);
+    failed[i] |= find_vectors(&g[i]);
     store_group(&g[i], call, first + i * LANES, counts[i]);
   }
   solve_again(call, first, count, failed, scratch, again);
