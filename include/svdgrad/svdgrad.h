@@ -324,12 +324,12 @@ SVDGRAD_API svdgrad_status_t svdgrad_workspace_size(svdgrad_handle_t handle, svd
  *  **Where small singular values matter.**
  *  Ask for SVDGRAD_ALGO_JACOBI.  On the CPU each value then has a relative error of c eps if A = B D (m < n: A = D B),
  *  where B is well-conditioned and D is diagonal (J. Demmel, K. Veselic, SIAM J. Matrix Anal. Appl. 13, 1992).  Not so
- *  for a square A = D B: pass its transpose.  That includes rows or columns whose square is no normal number beside the
- *  largest entry of A (below about 2^-71 of it in float, 2^-685 in double), in 5 to 50 times the time; but not where the
- *  matrix would be singular, to rounding, whatever the length of these rows and columns.  On CUDA a value below 2^-103
- *  (2^-975) of the largest entry may become 0.  AUTO promises the same where it takes "jacobi-lanes": on the CPU, for full SIMD
- *  groups of matrices that have min(m, n) less than 8 (values only), or less than 12 (C64, C128), 16 (F64), 20 (F32)
- *  with vectors.
+ *  for a square A = D B: pass its transpose.  That includes rows or columns whose square is no normal number beside
+ *  the largest entry of A (below about 2^-71 of it in float, 2^-685 in double), in 5 to 50 times the time; but not
+ *  where the matrix would be singular, to rounding, whatever the length of these rows and columns.  On CUDA a value
+ *  below 2^-103 (2^-975) of the largest entry may become 0.  AUTO promises the same where it takes "jacobi-lanes": on
+ *  the CPU, for full SIMD groups of matrices that have min(m, n) less than 8 (values only), or less than 12 (C64,
+ *  C128), 16 (F64), 20 (F32) with vectors.
  *
  *  @param[in]  A     m-by-n
  *  @param[out] S     length k, real
@@ -536,13 +536,13 @@ typedef enum {
  *
  *  **Range.**
  *  LOG_DETERMINANT is right for a matrix of full rank even where its rows or columns differ widely in size: a matrix
- *  whose smallest value is <= 4 max(m, n) eps s_1 is solved again.  On the CPU that is done one precision
- *  wider: by a QR factorization with complete pivoting and, if this does not show that the matrix is singular even then,
- *  by Jacobi, in 10 to 200 times the time (after algorithms that compute one matrix at a time only if min(m, n) <= 128
- *  and m n <= 65536).  On CUDA it is Gaussian elimination with complete pivoting, for the value but not for the gradient.  For larger matrices,
- *  values below c eps s_1 may be noise or 0, and the result a wrong number or -Inf.  For a singular matrix the
- *  result is -Inf or a large negative number.  SCHATTEN and LOG_DETERMINANT take values below 2^-149 s_1 in float,
- *  2^-1074 s_1 in double, as 0; for SCHATTEN this shows for p below about 1/10.
+ *  whose smallest value is <= 4 max(m, n) eps s_1 is solved again.  On the CPU that is done one precision wider: by a
+ *  QR factorization with complete pivoting and, if this does not show that the matrix is singular even then, by
+ *  Jacobi, in 10 to 200 times the time (after algorithms that compute one matrix at a time only if min(m, n) <= 128
+ *  and m n <= 65536).  On CUDA it is Gaussian elimination with complete pivoting, for the value but not for the
+ *  gradient.  For larger matrices, values below c eps s_1 may be noise or 0, and the result a wrong number or -Inf.
+ *  For a singular matrix the result is -Inf or a large negative number.  SCHATTEN and LOG_DETERMINANT take values
+ *  below 2^-149 s_1 in float, 2^-1074 s_1 in double, as 0; for SCHATTEN this shows for p below about 1/10.
  *
  *  @param[in]  kind   which norm
  *  @param[in]  p      exponent of SCHATTEN, finite and > 0; ignored for other norms
@@ -615,7 +615,8 @@ SVDGRAD_API svdgrad_status_t svdgrad_determinant(svdgrad_handle_t handle, void *
  *  @param[out]    residual    sqrt(|A v - sigma u|^2 + |A^H u - sigma v|^2), one real number for each matrix, or NULL;
  *                             a singular value lies within it of sigma
  *  @param[out]    info        batch_count words.  With a NaN or Inf in A or u, all outputs of that matrix are NaN;
- *                             OVERFLOW where sigma, or the residual that is asked for, is too large for its type, and Inf
+ *                             OVERFLOW where sigma, or the residual that is asked for, is too large for its type,
+ *                             and Inf
  *  @param         work        svdgrad_workspace_size(handle, SVDGRAD_OP_POWER_ITERATION, ...) bytes */
 SVDGRAD_API svdgrad_status_t svdgrad_power_iteration(svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc,
                                                      const svdgrad_matrix_t *A, int32_t iterations,
