@@ -23,6 +23,11 @@ INLINE void multiply_few(const gram_t *g, int64_t i, int64_t j, int columns) {
     ((T *)g->gram)[j * g->count + i + c] = sum_of_lanes(sum[c]);
 }
 
+INLINE void multiply_two(const gram_t *g, int64_t i, int64_t j) {
+  const R *v = (const R *)g->X + i * g->stride, *w = (const R *)g->X + j * g->stride;
+  ((T *)g->gram)[j * g->count + i] = inner_product(v, w, g->first + j, g->rows);
+}
+
 static void multiply_reflectors(const gram_t *g) {
   for (int64_t j = 1; j < g->count; j++) {
     int64_t i = 0;
@@ -31,7 +36,7 @@ static void multiply_reflectors(const gram_t *g) {
     for (; i + 2 <= j; i += 2)
       multiply_few(g, i, j, 2);
     if (i < j)
-      multiply_few(g, i, j, 1);
+      multiply_two(g, i, j);
   }
 }
 

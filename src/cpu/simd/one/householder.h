@@ -52,16 +52,45 @@ INLINE void clear_behind(R *x, int64_t length) {
 
 INLINE int64_t registers(int64_t length) { return (length + LANES - 1) / LANES; }
 
-INLINE R square_from(const R *x, int64_t first, int64_t length) {
-  V even = {0}, odd = {0};
+/* Sums of a column are several: the next term of one sum waits until the last one is added. */
+enum { SUMS = IS_COMPLEX ? 2 : 4 };
+
+INLINE E sum_of_sums(const E *sum) {
+  E total = sum[0];
+  UNROLL
+  for (int c = 1; c < SUMS; c++)
+    total = add(total, sum[c]);
+  return total;
+}
+
+/* v^H x from row `first` on, where v begins. */
+INLINE T inner_product(const R *v, const R *x, int64_t first, int64_t rows) {
+  const int64_t count = registers(rows);
   int64_t i = first / LANES;
-  for (; i + 2 <= registers(length); i += 2) {
-    even = add_square(even, load(x, i));
-    odd = add_square(odd, load(x, i + 1));
-  }
-  if (i < registers(length))
-    even = add_square(even, load(x, i));
-  return sum_lanes(even + odd);
+  E sum[SUMS];
+  UNROLL
+  for (int c = 0; c < SUMS; c++)
+    sum[c] = from_real((V){0});
+  for (; i + SUMS <= count; i += SUMS)
+    UNROLL
+  for (int c = 0; c < SUMS; c++)
+    sum[c] = add_conjugate_product(sum[c], load(v, i + c), load(x, i + c));
+  for (; i < count; i++)
+    sum[0] = add_conjugate_product(sum[0], load(v, i), load(x, i));
+  return sum_of_lanes(sum_of_sums(sum));
+}
+
+INLINE R square_from(const R *x, int64_t first, int64_t length) {
+  const int64_t count = registers(length);
+  V sum[4] = {{0}};
+  int64_t i = first / LANES;
+  for (; i + 4 <= count; i += 4)
+    UNROLL
+  for (int c = 0; c < 4; c++)
+    sum[c] = add_square(sum[c], load(x, i + c));
+  for (; i < count; i++)
+    sum[0] = add_square(sum[0], load(x, i));
+  return sum_lanes(sum[0] + sum[1] + (sum[2] + sum[3]));
 }
 
 INLINE void multiply_from(R *x, int64_t first, int64_t length, T factor) {

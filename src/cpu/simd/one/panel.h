@@ -21,14 +21,6 @@ typedef struct pair_step {
 INLINE R *panel_column(const panel_t *p, int64_t j) { return (R *)p->A + j * p->stride; }
 INLINE T *panel_entry(const panel_t *p, int64_t i, int64_t j) { return (T *)p->triangle + j * p->columns + i; }
 
-/* v^H x from row `first` on, where v begins. */
-INLINE T inner_product(const R *v, const R *x, int64_t first, int64_t rows) {
-  E sum = from_real((V){0});
-  for (int64_t i = first / LANES; i < registers(rows); i++)
-    sum = add_conjugate_product(sum, load(v, i), load(x, i));
-  return sum_of_lanes(sum);
-}
-
 /* x <- x - v y */
 INLINE void subtract_from(R *x, const R *v, T y, int64_t first, int64_t rows) {
   const E factor = broadcast_element(y);
@@ -38,40 +30,81 @@ INLINE void subtract_from(R *x, const R *v, T y, int64_t first, int64_t rows) {
 
 /* Applies the pair before to column j. */
 INLINE void catch_up(const panel_t *p, const pair_step_t *s, int64_t j) {
-  for (int c = 0; c < 2 && s->k > 0; c++)
-    subtract_from(panel_column(p, j), s->before[c], s->y[c][j], s->k, p->rows);
+  R *x = panel_column(p, j);
+  const E y = broadcast_element(s->y[0][j]), z = broadcast_element(s->y[1][j]);
+  for (int64_t i = s->k / LANES; s->k > 0 && i < registers(p->rows); i++)
+    store(x, i, subtract_product(subtract_product(load(x, i), load(s->before[0], i), y), load(s->before[1], i), z));
 }
 
-/* Applies the pair before to columns j.., and multiplies them by this pair. */
-INLINE void pass_columns(const panel_t *p, pair_step_t *s, int64_t j, int columns) {
+/* The products of columns j.. with this pair, and what follows from them. */
+INLINE void note_products(const panel_t *p, pair_step_t *s, int64_t j, T with_v, T with_w) {
+  const R *x = panel_column(p, j), *v = panel_column(p, s->k);
+  const T along = CONJ(s->tau[0]) * with_v, along_w = CONJ(s->tau[1]) * (with_w - s->product * along);
+  s->y[0][j] = along, s->y[1][j] = along_w;
+  *panel_entry(p, s->k, j) = lane_of(x, s->k) - along;
+  *panel_entry(p, s->k + 1, j) = lane_of(x, s->k + 1) - lane_of(v, s->k + 1) * along - along_w;
+}
+
+/* Registers of a column that are taken at once: a few columns alone would wait for their sums. */
+INLINE int depth_of(int columns) { return columns >= REDUCED ? 1 : REDUCED / columns; }
+
+/* Registers i .. i + depth - 1 of the columns from a on.  depth, columns and is_first are compile-time constants. */
+INLINE void pass_registers(const panel_t *p, const pair_step_t *s, int64_t i, int depth, R *a, int columns,
+                           int is_first, E y[2][REDUCED], E sum[2][REDUCED]) {
   const R *v = panel_column(p, s->k), *w = panel_column(p, s->k + 1);
-  R *a = panel_column(p, j);
   const int64_t next = p->stride / (PARTS * LANES);
-  E y[2][REDUCED], sum[2][REDUCED];
   UNROLL
-  for (int c = 0; c < columns; c++) {
-    y[0][c] = broadcast_element(s->y[0][j + c]), y[1][c] = broadcast_element(s->y[1][j + c]);
-    sum[0][c] = sum[1][c] = from_real((V){0});
-  }
-  for (int64_t i = s->k / LANES; i < registers(p->rows); i++) {
-    const E old_v = load(s->before[0], i), old_w = load(s->before[1], i);
-    const E v_i = load(v, i), w_i = load(w, i);
+  for (int d = 0; d < depth; d++) {
+    const E v_i = load(v, i + d), w_i = load(w, i + d);
     UNROLL
     for (int c = 0; c < columns; c++) {
-      const E a_i = subtract_product(subtract_product(load(a, c * next + i), old_v, y[0][c]), old_w, y[1][c]);
-      store(a, c * next + i, a_i);
-      sum[0][c] = add_conjugate_product(sum[0][c], v_i, a_i);
-      sum[1][c] = add_conjugate_product(sum[1][c], w_i, a_i);
+      E a_i = load(a, c * next + i + d);
+      if (!is_first) {
+        a_i = subtract_product(a_i, load(s->before[0], i + d), y[0][c]);
+        a_i = subtract_product(a_i, load(s->before[1], i + d), y[1][c]);
+        store(a, c * next + i + d, a_i);
+      }
+      const int at = d * columns + c;
+      sum[0][at] = add_conjugate_product(sum[0][at], v_i, a_i);
+      sum[1][at] = add_conjugate_product(sum[1][at], w_i, a_i);
     }
   }
+}
+
+/* Applies the pair before, if this is not the first, to columns j.., and multiplies them by this pair. */
+INLINE void pass_columns(const panel_t *p, pair_step_t *s, int64_t j, int columns, int is_first) {
+  const int depth = depth_of(columns);
+  const int64_t count = registers(p->rows);
+  E y[2][REDUCED], sum[2][REDUCED];
+  UNROLL
+  for (int c = 0; c < columns; c++)
+    y[0][c] = broadcast_element(s->y[0][j + c]), y[1][c] = broadcast_element(s->y[1][j + c]);
+  UNROLL
+  for (int c = 0; c < depth * columns; c++)
+    sum[0][c] = sum[1][c] = from_real((V){0});
+  int64_t i = s->k / LANES;
+  for (; i + depth <= count; i += depth)
+    pass_registers(p, s, i, depth, panel_column(p, j), columns, is_first, y, sum);
+  for (; i < count; i++)
+    pass_registers(p, s, i, 1, panel_column(p, j), columns, is_first, y, sum);
   for (int c = 0; c < columns; c++) {
-    const R *x = a + c * p->stride;
-    const T along = CONJ(s->tau[0]) * sum_of_lanes(sum[0][c]);
-    const T along_w = CONJ(s->tau[1]) * (sum_of_lanes(sum[1][c]) - s->product * along);
-    s->y[0][j + c] = along, s->y[1][j + c] = along_w;
-    *panel_entry(p, s->k, j + c) = lane_of(x, s->k) - along;
-    *panel_entry(p, s->k + 1, j + c) = lane_of(x, s->k + 1) - lane_of(v, s->k + 1) * along - along_w;
+    for (int d = 1; d < depth; d++)
+      for (int h = 0; h < 2; h++)
+        sum[h][c] = add(sum[h][c], sum[h][d * columns + c]);
+    note_products(p, s, j + c, sum_of_lanes(sum[0][c]), sum_of_lanes(sum[1][c]));
   }
+}
+
+INLINE void pass_all(const panel_t *p, pair_step_t *s, int is_first) {
+  int64_t j = s->k + 2;
+  for (; j + REDUCED <= p->columns; j += REDUCED)
+    pass_columns(p, s, j, REDUCED, is_first);
+  if (j + 2 <= p->columns) {
+    pass_columns(p, s, j, 2, is_first);
+    j += 2;
+  }
+  if (j < p->columns)
+    pass_columns(p, s, j, 1, is_first);
 }
 
 /* The reflector of column j, after all reflectors before it have been applied. */
@@ -96,11 +129,10 @@ static void factor_panel(const panel_t *p) {
     subtract_from(w, v, y, s.k, p->rows);
     s.tau[1] = reflect_column(p, s.k + 1);
     s.product = inner_product(w, v, s.k + 1, p->rows);
-    int64_t j = s.k + 2;
-    for (; j + REDUCED <= p->columns; j += REDUCED)
-      pass_columns(p, &s, j, REDUCED);
-    for (; j < p->columns; j++)
-      pass_columns(p, &s, j, 1);
+    if (s.k == 0)
+      pass_all(p, &s, 1);
+    else
+      pass_all(p, &s, 0);
     s.before[0] = v, s.before[1] = w;
   }
 }

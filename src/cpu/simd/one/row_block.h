@@ -35,17 +35,24 @@ INLINE row_move_t row_move(const row_block_t *b, int64_t columns, int64_t first)
   return b->row == columns * PARTS && left >= LANES + CHUNK ? BY_CHUNK : BY_ELEMENT;
 }
 
-/* Elements that are neighbours in a column, to a register for each part; and back. */
-INLINE void column_in(const R *from, R *to) {
-  for (int part = 0; part < PARTS; part++)
-    for (int l = 0; l < LANES; l++)
-      to[part * LANES + l] = from[l * PARTS + part];
+/* LANES elements that are neighbours in a column, to a register for each part; and back.  Complex ones are the rows of
+ * a matrix of two columns; chunks of two read a part of the next row, too. */
+INLINE void column_in(const R *from, R *to, int64_t left) {
+  if (!IS_COMPLEX)
+    store_real(to, load_real(from));
+  else if (left > LANES)
+    chunk_in(from, PARTS, to);
+  else
+    run_in(from, PARTS, PARTS, 1, PARTS, to, LANES);
 }
 
 INLINE void column_out(const R *from, R *to) {
-  for (int l = 0; l < LANES; l++)
-    for (int part = 0; part < PARTS; part++)
-      to[l * PARTS + part] = from[part * LANES + l];
+  if (!IS_COMPLEX)
+    store_real(to, load_real(from));
+  else if ((int)PARTS == (int)CHUNK)
+    chunk_out(from, to, PARTS);
+  else
+    run_out(from, to, PARTS, PARTS, 1, PARTS, LANES);
 }
 
 /* LANES rows, or those that remain, from row `first` on; the tile has a register for each part of each column, and
@@ -56,7 +63,7 @@ INLINE void rows_in(const row_block_t *b, int64_t first, R *tile) {
   switch (row_move(b, b->columns, first)) {
   case BY_COLUMNS:
     for (int64_t j = 0; j < b->columns; j++)
-      column_in(from + j * b->column, element_at(tile, j));
+      column_in(from + j * b->column, element_at(tile, j), left);
     return;
   case BY_ROWS: line_in(from, b->row, b->columns * PARTS, tile); return;
   case BY_CHUNK: chunk_in(from, b->row, tile); return; /* reads a part of the next row, too */
@@ -96,32 +103,64 @@ static void scale_panel(const row_block_t *b, int exponent) {
   }
 }
 
-/* Panel <- the rows; 0 or NaN is added to *poison. */
-INLINE V load_groups(const row_block_t *block, V *poison) {
+/* What has been seen of the rows: the largest part, and 0, or NaN if a part is not finite. */
+typedef struct seen {
+  V largest, nan;
+} seen_t;
+
+INLINE seen_t see(seen_t seen, E x) {
+  return (seen_t){larger(seen.largest, largest_part(x)), seen.nan + nan_unless_finite(x)};
+}
+
+INLINE seen_t seen_of(seen_t a, seen_t b) { return (seen_t){larger(a.largest, b.largest), a.nan + b.nan}; }
+
+/* Registers first.. of the panel <- the rows, by way of a tile. */
+INLINE seen_t load_groups(const row_block_t *block, int64_t first) {
   const row_block_t b = *block; /* a copy, which no store changes */
-  R *tile = b.work, *panel = b.panel;
-  V largest = {0}, nan = {0};
-  for (int64_t i = 0; i < registers(b.rows); i++, panel += PARTS * LANES) {
+  R *tile = b.work, *panel = element_at(b.panel, first);
+  seen_t seen = {0};
+  for (int64_t i = first; i < registers(b.rows); i++, panel += PARTS * LANES) {
     rows_in(&b, i * LANES, tile);
     for (int64_t j = 0; j < b.columns; j++) {
       const E x = load(tile, j);
-      largest = larger(largest, largest_part(x));
-      nan += nan_unless_finite(x);
+      seen = see(seen, x);
       store(panel + j * b.stride, 0, b.conjugated ? conjugate(x) : x);
     }
   }
-  *poison += nan;
-  return largest;
+  return seen;
+}
+
+/* The same of columns of reals that are contiguous, and of which whole registers are loaded as they are.  What is seen
+ * waits for what was seen before: two at a time. */
+INLINE seen_t load_columns(const row_block_t *b) {
+  const int64_t whole = b->rows / LANES;
+  seen_t even = {0}, odd = {0};
+  for (int64_t j = 0; j < b->columns; j++) {
+    const R *from = (const R *)b->caller + j * b->column;
+    R *to = (R *)b->panel + j * b->stride;
+    int64_t i = 0;
+    for (; i + 2 <= whole; i += 2) {
+      const E x = load(from, i), y = load(from, i + 1);
+      even = see(even, x), odd = see(odd, y);
+      store(to, i, x), store(to, i + 1, y);
+    }
+    if (i < whole) {
+      even = see(even, load(from, i));
+      store(to, i, load(from, i));
+    }
+  }
+  return seen_of(seen_of(even, odd), load_groups(b, whole));
 }
 
 static double load_rows(const row_block_t *b) {
-  V poison = {0};
-  const V largest = load_groups(b, &poison);
+  const int by_columns = !IS_COMPLEX && b->row == PARTS;
+  const seen_t seen = by_columns ? load_columns(b) : load_groups(b, 0);
+  const V largest = seen.largest;
   R most = 0;
   int exponent = 1;
   for (int l = 0; l < LANES; l++)
     most = largest[l] > most ? largest[l] : most;
-  const R result = most + sum_lanes(poison);
+  const R result = most + sum_lanes(seen.nan);
   if (isfinite(result) && result > 0) {
     (void)frexp((double)result, &exponent);
     if (exponent != 1)
@@ -169,7 +208,8 @@ static void solve_factor(const row_product_t *p) {
   }
 }
 
-enum { FORMED = 8 / PARTS }; /* columns at once: 16 registers with two groups of rows */
+/* Columns at once.  With two groups of rows, their sums are 16 registers; half as many where there are no more than 16. */
+enum { FORMED = LANES_BYTES == 32 || IS_COMPLEX ? 4 : 8 };
 
 /* `columns` columns of U from column c on, `groups` registers of rows from register i on, of [X; 0] - V Y.  The tile
  * has X if these rows are `top` ones.  groups, top and columns are compile-time constants. */
@@ -220,7 +260,7 @@ INLINE void form_groups(const row_product_t *p, int64_t i, int groups, int top) 
     top_rows(p, i, groups, tile);
   for (; c + FORMED <= p->kept; c += FORMED)
     form_columns(p, i, groups, top, c, FORMED, tile);
-  if (c + 4 <= p->kept) {
+  if (FORMED > 4 && c + 4 <= p->kept) {
     form_columns(p, i, groups, top, c, 4, tile);
     c += 4;
   }
