@@ -28,6 +28,7 @@ import numpy
 import blas
 import peers
 import report
+from order import shuffled_rounds
 from peers_svdgrad import COMPOSED
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -220,7 +221,7 @@ def measure(suite, team, shape, dtype, ops, options):
                 series += prepare(process, ops, directory, batch, limit)
             except Died as error:
                 say(f"{process.name}, {dtype} {batch} x {m} x {n}: {error}")
-        for _, one in itertools.product(range(options.reps), series):
+        for one in itertools.chain.from_iterable(shuffled_rounds(series, options.reps)):
             if one.process.threads > 1:
                 time.sleep(5e-3)  # until the idle threads of the peer before sleep
             one.repeat()

@@ -55,6 +55,8 @@ PEERS = {peer.name: peer for peer in (
     peers_native.EigenBdc, peers_python.Numpy, peers_python.Torch, peers_python.Jax, peers_python.TensorFlow,
     peers_python.Faer, peers_python.Warp)}
 
+WARM = 5  # a sample of n calls follows n / 5 that are not timed
+
 # ---- the worker process --------------------------------------------------------------------------
 
 
@@ -92,16 +94,19 @@ class Worker:
             for setter in setters:
                 setter(count)
 
-    def seconds(self, op, calls, blas_threads):
-        self.set_threads(blas_threads)
-        if calls > 1:
-            self.peer.run(op)  # the peers before have left their matrices in the caches: not timed where it would show
-        start = self.clock()
-        if hasattr(self.peer, "repeat"):
+    def call(self, op, calls):
+        if hasattr(self.peer, "repeat") and calls > 0:
             self.peer.repeat(op, calls)
         else:
             for _ in range(calls):
                 self.peer.run(op)
+
+    def seconds(self, op, calls, blas_threads):
+        self.set_threads(blas_threads)
+        # Not timed where it would show: the peers before have left their matrices in the caches, and the clock where it was.
+        self.call(op, min(calls - 1, max(1, calls // WARM)))
+        start = self.clock()
+        self.call(op, calls)
         return (self.clock() - start) / calls
 
     def warm(self, op):

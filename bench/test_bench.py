@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the bench decides without measuring: which BLAS is refused, which peer is the fastest, which rows are lost.
-Needs nothing but Python; ctest runs it."""
+"""What the bench decides without measuring: which BLAS is refused, which peer is the fastest, which rows are lost, who
+comes first.  Needs nothing but Python; ctest runs it."""
 import contextlib
 import io
 import math
@@ -10,6 +10,8 @@ import unittest
 from unittest import mock
 
 import blas
+import fastest_peer
+import order
 import report
 
 PRESCOTT = {"name": "OpenBLAS", "version": "0.3.21", "kernels": "Prescott", "generation": "SSE"}
@@ -70,10 +72,16 @@ class Fastest(unittest.TestCase):
         self.assertIsNone(report.fastest_other([row("svdgrad", 2), row("svdgrad-invariant", 1)]))
         self.assertIsNone(report.fastest_other([row("numpy", 2)]))
 
-    def test_inaccurate_ones_are_marked(self):
-        rows = [row("svdgrad", 2), row("warp", 1, accuracy=48700)]
-        self.assertEqual(report.fastest_text(rows), "warp 0.50 (error 4.9e+04)")
+    def test_fastest_other_has_the_accuracy_of_lapack(self):
+        rows = [row("svdgrad", 2), row("numpy", 3), row("warp", 1, accuracy=48700), row("mkl-batched", 0.5, accuracy=1)]
+        self.assertEqual(report.fastest_text(rows), "numpy 1.50")
+        self.assertEqual(report.fastest_text(rows[:1] + rows[2:]), "–")
         self.assertEqual(report.fastest_text([rows[0], row("warp", 1, accuracy=9)]), "warp 0.50")
+
+    def test_picture_leaves_out_those_without_it(self):
+        rows = [row(peer, us, dtype=dtype) for dtype in ("f32", "f64")
+                for peer, us in (("svdgrad", 2), ("numpy", 3), ("mkl-batched", 0.5))]
+        self.assertEqual(dict(fastest_peer.of_svd(rows)), {(1, 3, 3): {d: (1.5, "NumPy") for d in ("f32", "f64")}})
 
     def printed(self, show, rows):
         with contextlib.redirect_stdout(io.StringIO()) as text:
@@ -105,8 +113,27 @@ class Fastest(unittest.TestCase):
         self.assertNotIn("mkl-batched", of_lapack)
         self.assertIn("| mkl-batched | 0.10 |", careless)
 
+    def test_the_gram_matrix_is_no_peer_of_lapack_on_any_matrix(self):
+        text = self.lost(row("svdgrad", 2), row("mkl-batched", 0.2), row("numpy", 3))
+        self.assertIn("nobody of LAPACK's accuracy is faster", text)
+        self.assertIn("| mkl-batched | 0.10 |", text.split("gives up accuracy")[1])
+        self.assertIn("eigenvalues of A^H A", text)
+
     def test_nothing_lost(self):
         self.assertIn("nobody of LAPACK's accuracy is faster", self.lost(row("svdgrad", 1), row("numpy", 0.91)))
+
+
+class Order(unittest.TestCase):
+    def test_everybody_takes_part_in_each_round(self):
+        rounds = list(order.shuffled_rounds(list("abcdefgh"), 5))
+        self.assertEqual([sorted(x) for x in rounds], [list("abcdefgh")] * 5)
+        self.assertEqual(rounds, list(order.shuffled_rounds(list("abcdefgh"), 5)))
+
+    def test_nobody_is_always_first_or_behind_the_same(self):
+        rounds = list(order.shuffled_rounds(list("abcdefgh"), 5))
+        self.assertGreater(len({x[0] for x in rounds}), 2)
+        before_a = {x[x.index("a") - 1] for x in rounds if x[0] != "a"}
+        self.assertGreater(len(before_a), 2)
 
 
 if __name__ == "__main__":
