@@ -65,12 +65,17 @@ static const svd_ops_t *lanes_svd_ops(const context_t *context, cpu_algorithm_t 
   }
 }
 
-static batch_t lanes_batch(svdgrad_op_t op, const problem_t *p, const cpu_lanes_svd_t *plan) {
+static double lanes_cost(const problem_t *p, cpu_algorithm_t algorithm) {
+  return cpu_cost(p, 100, algorithm == CPU_LANES ? 0.8 : algorithm == CPU_VECTOR_LANES ? 0.55 : 0.15);
+}
+
+static batch_t lanes_batch(svdgrad_op_t op, const problem_t *p, cpu_algorithm_t algorithm,
+                           const cpu_lanes_svd_t *plan) {
   return (batch_t){.task = cpu_lanes_svd,
                    .call = plan,
                    .batch_count = p->batch_count,
                    .group = plan->ops->matrices(p),
-                   .matrix_cost = cpu_cost(p, 20, 1),
+                   .matrix_cost = lanes_cost(p, algorithm),
                    .scratch = cpu_lanes_svd_scratch(plan->ops, p, op == SVDGRAD_OP_SVD)};
 }
 
@@ -86,13 +91,19 @@ static cpu_svd_plan_t plan_svd(const context_t *context, svdgrad_op_t op, const 
   return (cpu_svd_plan_t){p, call, vectors, lwork, bidiagonal, lanes_of(context, p)->secular, tall};
 }
 
+/* Divide and conquer has the largest part of the fixed one.  gesdd takes about twice as long. */
+static double lapack_cost(const cpu_svd_plan_t *plan) {
+  const double flops = plan->vectors ? 0.7 : 0.35;
+  return cpu_cost(plan->p, plan->vectors ? 5000 : 4000, plan->bidiagonal ? flops : 2 * flops);
+}
+
 static batch_t lapack_batch(const cpu_svd_plan_t *plan) {
   const problem_t *p = plan->p;
   return (batch_t){.task = cpu_lapack_svd,
                    .call = plan,
                    .batch_count = p->batch_count,
                    .group = 1,
-                   .matrix_cost = cpu_cost(p, 1000, 3),
+                   .matrix_cost = lapack_cost(plan),
                    .scratch = cpu_lapack_svd_scratch(plan)};
 }
 
@@ -101,7 +112,7 @@ static batch_t lanes_backward_batch(const context_t *context, const problem_t *p
   return (batch_t){.task = kernels->backward->group,
                    .batch_count = p->batch_count,
                    .group = kernels->lanes,
-                   .matrix_cost = cpu_cost(p, 20, 0.2),
+                   .matrix_cost = cpu_cost(p, 100, 0.35),
                    .scratch = kernels->backward->scratch(p)};
 }
 
@@ -126,7 +137,7 @@ static size_t cpu_workspace_size(const context_t *context, svdgrad_op_t op, cons
   }
   const cpu_lanes_svd_t in_lanes = {lanes_svd_ops(context, algorithm, p), NULL};
   if (in_lanes.ops) {
-    const batch_t batch = lanes_batch(op, p, &in_lanes);
+    const batch_t batch = lanes_batch(op, p, algorithm, &in_lanes);
     return batch_workspace(&batch);
   }
   const cpu_svd_plan_t plan = plan_svd(context, op, p, NULL);
@@ -137,11 +148,12 @@ static size_t cpu_workspace_size(const context_t *context, svdgrad_op_t op, cons
 static svdgrad_status_t cpu_svd(const context_t *context, const svd_call_t *call) {
   const problem_t *p = &call->p;
   const svdgrad_op_t op = call->U.data || call->Vh.data ? SVDGRAD_OP_SVD : SVDGRAD_OP_SVDVALS;
-  const cpu_lanes_svd_t in_lanes = {lanes_svd_ops(context, choose(context, op, p), p), call};
+  const cpu_algorithm_t algorithm = choose(context, op, p);
+  const cpu_lanes_svd_t in_lanes = {lanes_svd_ops(context, algorithm, p), call};
   if (p->mn == 0) {
     empty_svd(call);
   } else if (in_lanes.ops) {
-    batch_t batch = lanes_batch(op, p, &in_lanes);
+    batch_t batch = lanes_batch(op, p, algorithm, &in_lanes);
     batch.work = call->work;
     batch_run(&context->parallel, batch);
   } else {
@@ -181,7 +193,7 @@ static batch_t program_batch(const host_program_t *plan) {
                    .call = plan,
                    .batch_count = p->batch_count,
                    .group = plan->group ? plan->group->lanes : 1,
-                   .matrix_cost = plan->group ? cpu_cost(p, 50, 1) : cpu_cost(p, 2000, 1),
+                   .matrix_cost = plan->group ? cpu_cost(p, 100, 0.5) : cpu_cost(p, 2500, 0.4),
                    .scratch = host_program_scratch(plan)};
 }
 
