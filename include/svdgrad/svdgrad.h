@@ -154,7 +154,8 @@ typedef struct svdgrad_desc {
   svdgrad_parallel_for_t parallel_for; /**< CPU backends: the threads of this call; NULL: those of the handle */
   void *pool;                          /**< first argument of parallel_for */
   int32_t batch_invariant; /**< non-zero: AUTO does not look at batch_count, so that the result for one matrix has the
-                                same bits in a batch of any size.  Few matrices then take as long as a full group.
+                                same bits in a batch of any size.  One path then serves few matrices and many: either
+                                takes up to the root of the number of SIMD lanes times as long, 2 to 4.
                                 It has no effect where algo is not AUTO.  A struct_size that ends before this field,
                                 as of programs compiled before it was added, means 1 */
 } svdgrad_desc_t;

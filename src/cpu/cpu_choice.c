@@ -46,34 +46,21 @@ static int fits_svd(svdgrad_op_t op, const problem_t *p) {
   return fits_lapack(p) || (fits_blas(p) && fits_core(p) && !completes);
 }
 
-/* Largest min(m, n) for which AUTO computes in lanes: the crossover in the table, or less where a batch of fewer than
- * about six matrices would lose with batch_invariant, since a group with one matrix takes as long as a full one.
+/* Largest min(m, n) for which AUTO computes in lanes.  Full groups are slower than one matrix at a time beyond that, on
+ * AVX-512 by the numbers at qr_least_columns; with narrower registers, and for tall matrices, cpu_few.c says so before.
  *
- * The table: time of the other algorithm divided by the time in lanes; one thread, full groups, m = n, row-major.  With
- * vectors: best of 7, AVX-512 of Zen 5, OpenBLAS 0.3.21, 2026-11-28; in brackets: Zen 4, whose vector units are half as
- * wide, 2026-11-23.  The other algorithm is gesdd up to 8, and from 16 the bidiagonal path, which takes 0.7 to 0.9 of
- * gesdd's time there, 0.45 to 0.7 for values alone (every size: ./run bench --suites sweep).  Values alone from 8 columns
- * on: the qd algorithm in lanes against the bidiagonal path, Sapphire Rapids, OpenBLAS with its kernels for AVX-512,
- * 2026-11-30.
+ * Values alone from 8 columns on: time of the bidiagonal path divided by that of the qd algorithm in lanes, full groups,
+ * m = n, one thread, AVX-512 of Sapphire Rapids, OpenBLAS with its kernels for AVX-512; in brackets AVX2 of Zen 3, both
+ * 2026-11-30:
  *
- *           with vectors                                     values alone
- *    n   f32        f64        c64        c128           f32   f64   c64  c128
- *    2   111 (92)    66 (49)   141 (102)   74 (54)        87    51   101    58
- *    4    79 (52)    36 (26)    66 (34)    30 (15)        66    29    63    25
- *    8    33 (20)    17 (11)    23 (12)    12 (6.6)         21    11    22    10
- *   16    17 (9.9)  9.6 (5.7)  8.9 (5.1)  5.1 (3.0)         20   9.0    15   7.5
- *   24    12 (8.0)  7.3 (4.8)  6.2 (4.1)  3.9 (2.6)         15   8.1    12   6.0
- *   32   6.9 (4.8)  4.4 (3.2)  3.9 (2.6)  2.7 (1.9)         12   6.8   9.2   5.0
- *   40   5.9 (4.3)  3.8 (2.7)  3.4 (2.1)  2.3 (1.5)        9.0   4.9   8.8   4.5
- *   48   5.0 (3.6)  3.6 (2.3)  2.7 (1.7)  1.9 (1.3)        8.9   5.0   7.6   4.2
- *   56   3.7 (2.8)  2.6 (1.9)  2.1 (1.6)  1.6 (1.2)        8.4   4.6   7.6   4.1
- *   64   2.9 (2.0)  2.2 (1.8)  1.8 (1.3)  1.5 (1.1)        7.0   3.9   7.6   4.1
- *   80   2.3        1.9        1.5        1.2              8.2   4.8   5.3   3.1
- *   96   2.1        1.6                                    6.8   4.0   3.8
- *  128                                                     4.1   2.6
- *
- * With AVX2 on the same Zen 5, with vectors: 1.7 and 1.3 at 80, f32 and f64, 1.5 and 1.1 at 96, 0.9 and 0.7 at 72, c64 and
- * c128. */
+ *    n     f32         f64         c64         c128
+ *    8    21 (13)     11 (5.7)    22 (9.6)    10 (5.0)
+ *   16    20 (9.2)   9.0 (5.4)    15 (7.3)   7.5 (3.8)
+ *   32    12 (6.8)   6.8 (3.4)   9.2 (3.9)   5.0 (2.2)
+ *   48   8.9 (5.7)   5.0 (3.1)   7.6 (3.3)   4.2 (2.1)
+ *   64   7.0 (4.3)   3.9 (2.1)   7.6 (2.8)   4.1 (1.7)
+ *   96   6.8 (2.9)   4.0 (2.0)   3.8 (1.7)       (1.4)
+ *  128   4.1 (2.4)   2.6 (1.5)       (1.9)       (1.4) */
 static int64_t lanes_limit(svdgrad_op_t op, svdgrad_dtype_t dtype) {
   static const int64_t with_vectors[] = {96, 72, 80, 80}, values[] = {128, 128, 96, 96}; /* by svdgrad_dtype_t */
   return op == SVDGRAD_OP_SVDVALS ? values[dtype] : with_vectors[dtype];
@@ -90,7 +77,10 @@ enum { QD_LEAST_COLUMNS = 8 };
  * 1.2, 1.4, 1.7 at 20; 1.3, 1.5, 1.8, 1.8 at 32; 1.6, 1.6, 2.1, 2.1 at 64.  Time of the bidiagonal path, one
  * matrix at a time, over its time (f32, f64, c64, c128): 2.7, 1.7, 2.6, 1.7 at 48; 1.7, 1.2, -, 1.4 at 64; 1.8, 1.1, 1.8, 1.25
  * at 72; 1.6, 1.0, -, 1.2 at 80; 1.4, 1.0, 1.4, 1.1 at 88; 1.2, 0.9, -, 1.0 at 96; 1.2, 0.9, 1.2 at 112; 0.95, 0.8 at 128.
- * The same machine, best of 20 to 300. */
+ * The same machine, best of 20 to 300.
+ *
+ * On AVX2 of Zen 3 Jacobi takes 1.0, 1.05, 1.4, 1.5 of its time at 16, 1.15, 1.15, 1.5, 1.6 at 20, 1.1, 1.3, 2.0, 1.8 at
+ * 32, and 1.6, 1.4, 1.9, 1.8 at 64 (2026-11-30); where m >= 8 n in real types 0.75 to 1. */
 static const int64_t qr_least_columns[] = {20, 16, 12, 12};
 
 static int is_by_qd(svdgrad_op_t op, const problem_t *p) {
@@ -127,11 +117,6 @@ static int is_long(svdgrad_op_t op, const problem_t *p) {
          bytes >= (op == SVDGRAD_OP_SVDVALS ? LONG_LEAST_BYTES_OF_VALUES : LONG_LEAST_BYTES);
 }
 
-/* Whether AUTO computes this batch one matrix at a time. */
-static int is_few(cpu_few_t what, const problem_t *p, int lanes) {
-  return p->chosen_for < lanes && p->chosen_for <= cpu_few_limit(what, p, lanes);
-}
-
 static cpu_few_t few_of(svdgrad_op_t op, const problem_t *p) {
   return is_by_qd(op, p) ? CPU_FEW_QD_VALUES : op == SVDGRAD_OP_SVDVALS ? CPU_FEW_VALUES : CPU_FEW_SVD;
 }
@@ -139,7 +124,7 @@ static cpu_few_t few_of(svdgrad_op_t op, const problem_t *p) {
 static cpu_algorithm_t choose_auto(svdgrad_op_t op, const problem_t *p, int lanes) {
   if (p->mn > lanes_limit(op, p->dtype) || !fits_lanes(p) || is_long(op, p))
     return choose_large(op, p);
-  if (is_few(few_of(op, p), p, lanes) && fits_svd(op, p))
+  if (cpu_is_few(few_of(op, p), p, lanes) && fits_svd(op, p))
     return CPU_BIDIAGONAL;
   if (is_by_qd(op, p))
     return CPU_VALUE_LANES;
@@ -169,7 +154,7 @@ static int fits_products(const problem_t *p) {
 enum { LANES_PROGRAM_MOST = 16 };
 
 static cpu_algorithm_t choose_program(const problem_t *p, int lanes) {
-  if (p->m <= LANES_PROGRAM_MOST && p->n <= LANES_PROGRAM_MOST && !is_few(CPU_FEW_PROGRAMS, p, lanes))
+  if (p->m <= LANES_PROGRAM_MOST && p->n <= LANES_PROGRAM_MOST && !cpu_is_few(CPU_FEW_PROGRAMS, p, lanes))
     return CPU_PROGRAM_LANES;
   return fits_products(p) ? CPU_PROGRAM : CPU_NONE;
 }
@@ -180,7 +165,7 @@ static int is_thin(const problem_t *p) { return p->k == p->mn && p->u_cols == p-
  * desc.algo still chooses the SVD of the discarded part (cpu_backend.c). */
 static cpu_algorithm_t choose_backward(const problem_t *p, int lanes) {
   if (is_thin(p) && p->mn <= LANES_BACKWARD_MOST && p->algo != SVDGRAD_ALGO_VENDOR)
-    return is_few(CPU_FEW_GRADIENTS, p, lanes) && fits_products(p) ? CPU_PROGRAM : CPU_LANES_BACKWARD;
+    return cpu_is_few(CPU_FEW_GRADIENTS, p, lanes) && fits_products(p) ? CPU_PROGRAM : CPU_LANES_BACKWARD;
   return choose_program(p, lanes);
 }
 
