@@ -4,6 +4,7 @@
  * the instruction set that the library chooses, or SVDGRAD_ISA.
  *
  * It is linked with the objects of the library, and the linker puts __wrap_cpu_choose() in the place of cpu_choose(). */
+#define _GNU_SOURCE /* clock_gettime */
 #include "cpu/cpu_choice.h"
 
 #include <stdio.h>

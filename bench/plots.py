@@ -211,13 +211,13 @@ def few(directory):
     figure, grid = pyplot.subplots(2, 1, figsize=(WIDTH, 9), sharex=True, sharey=True)
     shapes = list(dict.fromkeys((row["m"], row["n"]) for row in rows))
     batches = sorted({row["batch"] for row in rows})
-    careless = report.inaccurate(report.problems(rows))
+    careless = report.careless_peers(report.problems(rows))
     for dtype, axes in zip(DTYPES, grid):
         here = {key: value for key, value in report.problems(rows).items()
                 if (key[0], key[1], key[5]) == ("svd", 1, dtype)}
         for (i, batch), (dash, without) in itertools.product(enumerate(batches), (("-", careless), (":", ()))):
-            best = [report.fastest_other([row for row in here.get(("svd", 1, *shape, batch, dtype), [])
-                                          if row["peer"] not in without]) for shape in shapes]
+            best = [report.fastest_of(here.get(("svd", 1, *shape, batch, dtype), []),
+                                      lambda row, without=without: row["peer"] not in without) for shape in shapes]
             axes.plot(range(len(shapes)), [x[1] if x else math.nan for x in best], dash, color=f"C{i}", marker="o",
                       markersize=4, label=f"batch {batch}" if without or not careless else None)
         if careless:
