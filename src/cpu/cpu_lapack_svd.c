@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* LAPACK or the bidiagonal path first, then the reference algorithm where small singular values matter. */
+/* LAPACK or the bidiagonal path first, then the reference algorithm where the bidiagonal path did not converge, or small
+ * singular values matter. */
 #include "cpu_lapack_svd.h"
 
 #include "ref/ref_kernels.h"
@@ -20,14 +21,20 @@ size_t cpu_lapack_svd_scratch(const cpu_svd_plan_t *plan) {
   return lapack > again ? lapack : again;
 }
 
+static int needs_again(const cpu_svd_plan_t *plan, int64_t b) {
+  const svd_call_t *call = plan->call;
+  if (call->info[b] == SVDGRAD_INFO_NONFINITE)
+    return 0;
+  return (plan->bidiagonal && call->info[b] == SVDGRAD_INFO_NOT_CONVERGED) ||
+         (call->keep_small && cpu_kernels[call->p.dtype]->lost_values(call, b));
+}
+
 void cpu_lapack_svd(const void *argument, int64_t first, int64_t count, arena_t scratch) {
   const cpu_svd_plan_t *plan = argument;
   const svd_call_t *call = plan->call;
   const svdgrad_dtype_t dtype = call->p.dtype;
   cpu_kernels[dtype]->svd(plan, first, count, scratch);
-  if (!call->keep_small || !is_solved_again(&call->p))
-    return;
-  for (int64_t b = first; b < first + count; b++)
-    if (call->info[b] != SVDGRAD_INFO_NONFINITE && cpu_kernels[dtype]->lost_values(call, b))
+  for (int64_t b = first; b < first + count && is_solved_again(&call->p); b++)
+    if (needs_again(plan, b))
       ref_kernels[dtype]->svd(call, b, 1, scratch);
 }

@@ -6,9 +6,8 @@
 #include "svd.h"
 
 const cpu_kernels_t TYPED(cpu_kernels) = {
-    .svd_lwork = svd_lwork,
     .svd_scratch = cpu_svd_scratch,
     .svd = cpu_svd_matrix,
     .lost_values = cpu_lost_values,
-    .conquer = conquer_whole,
+    .bidiagonal = solve_whole,
 };
