@@ -149,7 +149,6 @@ static double hidden_rmse(const problem_t *problem, prediction_fn *predict) {
 static solver_t create_solver(int images) {
   solver_t solver = {.desc = SVDGRAD_DESC_INIT};
   solver.desc.dtype = SVDGRAD_F32;
-  solver.desc.algo = SVDGRAD_ALGO_VENDOR; /* ten matrices would not fill the lanes of AUTO */
   solver.desc.m = images;
   solver.desc.n = PIXELS;
   solver.desc.batch_count = CLASSES;

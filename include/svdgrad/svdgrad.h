@@ -88,10 +88,10 @@ typedef enum {
 } svdgrad_dtype_t;
 /** AUTO chooses by backend, op, dtype, m, n, rank and full_matrices; on the CPU also by batch_count, unless
  *  svdgrad_desc_t.batch_invariant is set.  JACOBI is our own kernels; VENDOR is LAPACK
- *  gesdd on the CPU and cuSOLVER (gesvdjBatched where it applies) on CUDA.  NOT_SUPPORTED on the CPU: max(m, n) >=
- *  2^31, or min(m, n) > about 23000; SVDs with full_matrices and max(m, n) >= 2^25; JACOBI if min(m, n) > 128, or if A
- *  (with full_matrices: max(m, n)^2 elements) has more than 128 KiB.  For max(m, n) >= 2^25, VENDOR uses our own QR
- *  factorization, and LAPACK for the triangular factor. */
+ *  gesdd on the CPU and cuSOLVER (gesvdjBatched where it applies) on CUDA.  NOT_SUPPORTED on the CPU: JACOBI if
+ *  min(m, n) > 128, or if A (with full_matrices: max(m, n)^2 elements) has more than 128 KiB; VENDOR if min(m, n) > about
+ *  23000, for SVDs with full_matrices and max(m, n) >= 2^25, and in a library that was built without LAPACK.  For
+ *  max(m, n) >= 2^25, VENDOR uses our own QR factorization, and LAPACK for the triangular factor. */
 typedef enum { SVDGRAD_ALGO_AUTO = 0, SVDGRAD_ALGO_JACOBI = 1, SVDGRAD_ALGO_VENDOR = 2 } svdgrad_algo_t;
 /** How the backward pass treats 1/(s_j - s_i) when the gap is small.  eps is the machine epsilon of the real type,
  *  c = 4.  Every policy but EXACT also drops terms whose divisor s_i or s_i + s_j is <= c*eps*s_1 (minimum norm). */
