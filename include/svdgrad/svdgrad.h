@@ -41,7 +41,7 @@
  *    last handle of a CPU backend: destroy all handles before dlclose().  svdgrad_destroy() is safe in
  *    atexit() handlers and destructors of static objects.
  *  - A process may fork at any time, also while other threads are in a call; the fork waits until
- *    each of them has done the matrix that it computes with LAPACK or the BLAS.  The child may use
+ *    each of them has done the matrix that it computes with LAPACK (SVDGRAD_ALGO_VENDOR).  The child may use
  *    the handles that it inherits, or create its own; its built-in threads are new ones.  Two
  *    exceptions: where the library was compiled with SVDGRAD_OPENMP, libgomp hangs in the child;
  *    and CUDA handles do not survive a fork.

@@ -154,7 +154,10 @@ static svdgrad_status_t cpu_svd(const context_t *context, const svd_call_t *call
     const cpu_svd_plan_t plan = plan_svd(context, op, p, call);
     batch_t batch = lapack_batch(&plan);
     batch.work = call->work;
-    cpu_run_blas(&context->parallel, batch);
+    if (plan.bidiagonal)
+      batch_run(&context->parallel, batch);
+    else
+      cpu_run_blas(&context->parallel, batch);
   }
   return SVDGRAD_STATUS_SUCCESS;
 }

@@ -52,7 +52,7 @@ static inline double cpu_cost(const problem_t *p, double fixed, double flops) {
   return fixed + flops * (double)p->m * (double)p->n * (double)p->mn;
 }
 
-/* Runs a batch whose tasks call the BLAS. */
+/* Runs a batch whose tasks call LAPACK. */
 void cpu_run_blas(const parallel_t *parallel, batch_t batch);
 
 #endif
