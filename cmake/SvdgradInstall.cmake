@@ -31,7 +31,10 @@ install(FILES "${CMAKE_CURRENT_BINARY_DIR}/svdgradConfig.cmake"
 
 # pkg-config.  Full paths of libraries become -L and -l: cmake names libopenblas.so by its path.
 set(svdgrad_pc_private "")
-set(svdgrad_pc_libraries ${LAPACK_LIBRARIES} ${BLAS_LIBRARIES})
+set(svdgrad_pc_libraries)
+if(SVDGRAD_LAPACK)
+  list(APPEND svdgrad_pc_libraries ${LAPACK_LIBRARIES} ${BLAS_LIBRARIES})
+endif()
 if(SVDGRAD_HAVE_OPENMP)
   list(APPEND svdgrad_pc_libraries ${OpenMP_C_LIBRARIES})
 endif()

@@ -149,9 +149,6 @@ static double hidden_rmse(const problem_t *problem, prediction_fn *predict) {
 static solver_t create_solver(int images) {
   solver_t solver = {.desc = SVDGRAD_DESC_INIT};
   solver.desc.dtype = SVDGRAD_F32;
-  /* Pixels that are 0 in all images become columns of tiny entries, and AUTO solves such matrices anew with more digits:
-   * 40 ms a step instead of 11 (one thread, AVX2 of Zen 3, 2026-11-30). */
-  solver.desc.algo = SVDGRAD_ALGO_VENDOR;
   solver.desc.m = images;
   solver.desc.n = PIXELS;
   solver.desc.batch_count = CLASSES;

@@ -123,11 +123,20 @@ Test(arguments, not_supported) {
        SVDGRAD_STATUS_NOT_SUPPORTED,
        "op 0 with desc.algo JACOBI is not supported by the cpu backend at m = 129, n = 64: with full_matrices, min(m, "
        "n) "
-       "must be <= 128 and max(m, n)^2 elements have <= 131072 bytes"},
+       "must be <= 128 and max(m, n)^2 elements have <= 131072 bytes"}};
+  static const mistake_t with_lapack[] = {
       {QUERIES, /* LAPACK counts in 32-bit integers */
-       {I32(f.desc.algo, SVDGRAD_ALGO_VENDOR), I64(f.desc.m, POWER_OF_2(32))},
+       {I32(f.desc.algo, SVDGRAD_ALGO_VENDOR), I64(f.desc.m, POWER_OF_2(15)), I64(f.desc.n, POWER_OF_2(15))},
        SVDGRAD_STATUS_NOT_SUPPORTED,
-       "op "}};
+       "op 0 with desc.algo VENDOR is not supported by the cpu backend at m = 32768, n = 32768: min(m, n) must be <= "
+       "23000"}};
+  static const mistake_t without_lapack[] = {
+      {QUERIES | SVD,
+       {I32(f.desc.algo, SVDGRAD_ALGO_VENDOR)},
+       SVDGRAD_STATUS_NOT_SUPPORTED,
+       "op 0 with desc.algo VENDOR is not supported by the cpu backend at m = 4, n = 3: this library was built without "
+       "LAPACK (SVDGRAD_LAPACK=OFF)"}};
+  expect_all_refused(SVDGRAD_BACKEND_CPU, tall, SVDGRAD_HAVE_LAPACK ? with_lapack : without_lapack, 1);
   expect_all_refused(SVDGRAD_BACKEND_REF, tall, on_ref, COUNT(on_ref));
   expect_all_refused(SVDGRAD_BACKEND_CPU, tall, on_cpu, COUNT(on_cpu));
 }

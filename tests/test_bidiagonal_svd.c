@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Divide and conquer of a real bidiagonal matrix: residual, orthogonality and values of matrices that are hard for it,
- * and of every small size.  Bounds are bound_of(n) n eps s_1, and bound_of(n) n eps for orthogonality. */
+/* Divide and conquer, QR iteration, and the qd algorithm, of a real bidiagonal matrix: residual, orthogonality and values of
+ * matrices that are hard for them, and of every small size.  Bounds are bound_of(n) n eps s_1, and
+ * bound_of(n) n eps for orthogonality.  QR iteration finds every value with a small relative error.  Values are compared by
+ * counts of those below a number (support/bisection.h). */
+#include "bisection.h"
 #include "cpu/cpu_kernels.h"
 #include "cpu/simd/kernels.h"
 #include "fixture.h"
@@ -13,15 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* LAPACK's QR iteration, which solves the smallest parts, stops at about 50 eps. */
-static double bound_of(int64_t n) { return n <= 25 ? 8 : 2; }
-
-void dbdsqr_(const char *uplo, const int *n, const int *ncvt, const int *nru, const int *ncc, double *d, double *e,
-             double *vt, const int *ldvt, double *u, const int *ldu, double *c, const int *ldc, double *work, int *info,
-             size_t);
-void dgemm_(const char *transa, const char *transb, const int *m, const int *n, const int *k, const double *alpha,
-            const double *a, const int *lda, const double *b, const int *ldb, const double *beta, double *c,
-            const int *ldc, size_t, size_t);
+/* Errors of a few eps show in small matrices. */
+static double bound_of(int64_t n) { return n <= 16 ? 4 : 2; }
+#define RELATIVE_BOUND 16.0
 
 typedef struct matrix {
   const char *name;
@@ -200,20 +197,21 @@ static double *widened(int is_f32, int64_t n, void *x) {
   return y;
 }
 
-static int solve(svdgrad_dtype_t dtype, const matrix_t *m, int64_t leading, result_t *r) {
+static int solve(svdgrad_dtype_t dtype, bidiagonal_method_t method, const matrix_t *m, int64_t leading, result_t *r) {
   const int is_f32 = dtype == SVDGRAD_F32;
   const int64_t n = m->n;
-  bidiagonal_problem_t p = {.n = n, .leading = leading, .ops = lanes_choose()->kernels[dtype]->secular};
+  bidiagonal_problem_t p = {
+      .method = method, .n = n, .leading = leading, .ops = lanes_choose()->kernels[dtype]->secular};
   void *d = narrowed(is_f32, n, m->d), *e = narrowed(is_f32, n, m->e);
   p.d = d, p.e = e, p.S = reals(n), p.U = reals(n * n), p.Vh = reals(n * n);
   arena_t arena = {NULL, 0};
-  (void)cpu_kernels[dtype]->conquer(&p, &arena);
+  (void)cpu_kernels[dtype]->bidiagonal(&p, &arena);
   const size_t bytes = (arena.used + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
   unsigned char *memory = aligned_alloc(ARENA_ALIGNMENT, bytes);
   cr_assert_not_null(memory);
   memset(memory, 0xFF, bytes); /* NaN: nothing may be read before it was written */
   arena = (arena_t){memory, 0};
-  const int converged = cpu_kernels[dtype]->conquer(&p, &arena);
+  const int converged = cpu_kernels[dtype]->bidiagonal(&p, &arena);
   *r = (result_t){widened(is_f32, n, p.S), widened(is_f32, n * n, p.U), widened(is_f32, n * n, p.Vh)};
   free(memory), free(d), free(e);
   return converged;
@@ -221,15 +219,14 @@ static int solve(svdgrad_dtype_t dtype, const matrix_t *m, int64_t leading, resu
 
 /* Largest entry of |X^T X - I|; NaN if one is. */
 static double not_orthogonal(int64_t n, const double *X) {
-  const int size = (int)n;
-  const double one = 1, zero = 0;
-  double *product = reals(n * n), worst = 0;
-  dgemm_("T", "N", &size, &size, &size, &one, X, &size, X, &size, &zero, product, &size, 1, 1);
-  for (int64_t i = 0; i < n * n; i++) {
-    const double error = fabs(product[i] - (i / n == i % n));
-    worst = error <= worst ? worst : error;
-  }
-  free(product);
+  double worst = 0;
+  for (int64_t j = 0; j < n; j++)
+    for (int64_t i = 0; i <= j; i++) {
+      double product = i == j ? -1 : 0;
+      for (int64_t l = 0; l < n; l++)
+        product += X[i * n + l] * X[j * n + l];
+      worst = fabs(product) <= worst ? worst : fabs(product);
+    }
   return worst;
 }
 
@@ -248,22 +245,35 @@ static double residual(const matrix_t *m, const result_t *r, double scale) {
   return worst;
 }
 
-static double value_error(const matrix_t *m, const result_t *r, double scale) {
-  const int n = (int)m->n, none = 0, one = 1;
-  double *d = reals(n), *e = reals(n), *work = reals(4 * n), unused = 0, worst = 0;
-  int info = 0;
+/* Errors are multiples of `unit`, or of the value itself if `unit` is 0; those below `floor` do not count. */
+typedef struct error_scale {
+  long double unit, floor;
+} error_scale_t;
+
+/* Whether value i of n, counted from the largest, is within `error` of s. */
+static int is_near(int64_t n, const long double *d, const long double *e, int64_t i, double s, long double error) {
+  const long double low = s - error, high = s + error;
+  return (low <= 0 || bidiagonal_count_below(n, d, e, low) < n - i) &&
+         (high > 0 ? bidiagonal_count_below(n, d, e, high) >= n - i : s == 0);
+}
+
+/* The first of 1/4, 1/2, 1 .. times n eps that is above all errors. */
+static double value_error(const matrix_t *m, const double *S, const error_scale_t *scale, double eps) {
+  const int64_t n = m->n;
+  double error = 0.25;
+  long double *d = calloc((size_t)(2 * n), sizeof *d), *e = d + n;
+  cr_assert(d);
   for (int64_t i = 0; i < n; i++)
-    d[i] = m->d[i] * scale, e[i] = m->e[i] * scale;
-  dbdsqr_("U", &n, &none, &none, &none, d, e, &unused, &one, &unused, &one, &unused, &one, work, &info, 1);
-  cr_assert_eq(info, 0);
+    d[i] = m->d[i], e[i] = m->e[i];
   for (int64_t i = 0; i < n; i++) {
-    const double error = fabs(d[i] - r->S[i] * scale);
-    worst = error <= worst ? worst : error;
-    cr_expect(r->S[i] >= 0 && (i == 0 || r->S[i] <= r->S[i - 1]), "value %lld of %s, n = %lld: %g", (long long)i,
-              m->name, (long long)n, r->S[i]);
+    const long double unit = (double)n * eps * (scale->unit > 0 ? scale->unit : S[i]);
+    cr_expect(S[i] >= 0 && (i == 0 || S[i] <= S[i - 1]), "value %lld of %s, n = %lld: %g", (long long)i, m->name,
+              (long long)n, S[i]);
+    while (error < 1 / eps && !is_near(n, d, e, i, S[i], error * unit + scale->floor))
+      error *= 2;
   }
-  free(d), free(e), free(work);
-  return worst;
+  free(d);
+  return error * (double)n * eps;
 }
 
 static double largest_entry(const matrix_t *m) {
@@ -273,28 +283,46 @@ static double largest_entry(const matrix_t *m) {
   return largest;
 }
 
-static double worst_of[3]; /* residual, orthogonality, values: of all that ran, over n eps */
+enum { RESIDUAL, ORTHOGONALITY, VALUES, RELATIVE_VALUES, ERRORS };
+static const char *const error_names[ERRORS] = {"residual", "orthogonality", "values", "relative values"};
+static double worst_of[ERRORS]; /* of all that ran, over n eps */
 
-static void expect_below(double error, const char *what, int which, const matrix_t *m, double eps) {
-  const double bound = bound_of(m->n) * (double)m->n * eps, size = error / ((double)m->n * eps);
+static void expect_below(double error, int which, const matrix_t *m, double eps) {
+  const double size = error / ((double)m->n * eps), bound = which == RELATIVE_VALUES ? RELATIVE_BOUND : bound_of(m->n);
   worst_of[which] = size <= worst_of[which] ? worst_of[which] : size;
-  cr_expect(error <= bound, "%s of %s, n = %lld, eps = %.0e: %g, above %g", what, m->name, (long long)m->n, eps, error,
-            bound);
+  cr_expect(size <= bound, "%s of %s, n = %lld, eps = %.0e: %g n eps, above %g", error_names[which], m->name,
+            (long long)m->n, eps, size, bound);
 }
 
-static void check(svdgrad_dtype_t dtype, int kind, int64_t n) {
-  const double eps = dtype == SVDGRAD_F32 ? FLT_EPSILON : DBL_EPSILON;
-  matrix_t m = {kinds[kind].name, n, reals(n), reals(n), random_seed((uint64_t)(1000 * n + kind))};
-  result_t r;
-  digits = -log2(eps);
+static matrix_t make_bidiagonal(svdgrad_dtype_t dtype, int kind, int64_t n, uint64_t seed) {
+  matrix_t m = {kinds[kind].name, n, reals(n), reals(n), random_seed(seed)};
+  digits = dtype == SVDGRAD_F32 ? 23 : 52;
   kinds[kind].fill(&m);
   for (int64_t i = 0; i < n && dtype == SVDGRAD_F32; i++)
     m.d[i] = (float)m.d[i], m.e[i] = (float)m.e[i];
-  cr_expect(solve(dtype, &m, n, &r), "%s, n = %lld did not converge", m.name, (long long)n);
-  const double largest = largest_entry(&m), scale = largest > 0 ? 1 / largest : 1; /* s_1 is between 1 and 2 */
-  expect_below(residual(&m, &r, scale), "residual", 0, &m, eps);
-  expect_below(fmax(not_orthogonal(n, r.U), not_orthogonal(n, r.Vh)), "orthogonality", 1, &m, eps);
-  expect_below(value_error(&m, &r, scale), "values", 2, &m, eps);
+  return m;
+}
+
+/* Values near the end of the type's range, or so far below the largest one, have fewer digits. */
+static long double least_error(svdgrad_dtype_t dtype, double largest) {
+  const int is_f32 = dtype == SVDGRAD_F32;
+  return (long double)largest * (is_f32 ? 0x1p-90L : 0x1p-940L) + (is_f32 ? 0x1p-149L : 0x1p-1074L);
+}
+
+static void check(svdgrad_dtype_t dtype, bidiagonal_method_t method, int kind, int64_t n) {
+  const double eps = dtype == SVDGRAD_F32 ? FLT_EPSILON : DBL_EPSILON;
+  matrix_t m = make_bidiagonal(dtype, kind, n, (uint64_t)(1000 * n + kind));
+  result_t r;
+  cr_expect(solve(dtype, method, &m, n, &r), "%s, n = %lld did not converge", m.name, (long long)n);
+  const double largest = largest_entry(&m), unit = largest > 0 ? largest : 1; /* s_1 is between one and two of these */
+  const error_scale_t of_largest = {unit, 0}, relative = {0, least_error(dtype, unit)};
+  if (method <= BY_QR) {
+    expect_below(residual(&m, &r, 1 / unit), RESIDUAL, &m, eps);
+    expect_below(fmax(not_orthogonal(n, r.U), not_orthogonal(n, r.Vh)), ORTHOGONALITY, &m, eps);
+  }
+  expect_below(value_error(&m, r.S, &of_largest, eps), VALUES, &m, eps);
+  if (method == BY_QR || method == VALUES_BY_QR)
+    expect_below(value_error(&m, r.S, &relative, eps), RELATIVE_VALUES, &m, eps);
   free(m.d), free(m.e), free(r.S), free(r.U), free(r.Vh);
 }
 
@@ -302,11 +330,9 @@ static void check(svdgrad_dtype_t dtype, int kind, int64_t n) {
  * fewer columns rounds otherwise; signs are the same. */
 static void check_leading(svdgrad_dtype_t dtype, int kind, int64_t n, int64_t leading) {
   const double eps = dtype == SVDGRAD_F32 ? FLT_EPSILON : DBL_EPSILON;
-  matrix_t m = {kinds[kind].name, n, reals(n), reals(n), random_seed((uint64_t)n)};
+  matrix_t m = make_bidiagonal(dtype, kind, n, (uint64_t)n);
   result_t whole, part;
-  digits = -log2(eps);
-  kinds[kind].fill(&m);
-  cr_assert(solve(dtype, &m, n, &whole) && solve(dtype, &m, leading, &part));
+  cr_assert(solve(dtype, BY_DIVIDING, &m, n, &whole) && solve(dtype, BY_DIVIDING, &m, leading, &part));
   cr_expect_arr_eq(part.S, whole.S, (size_t)n * sizeof(double));
   double worst = 0;
   for (int64_t j = 0; j < leading; j++)
@@ -319,23 +345,33 @@ static void check_leading(svdgrad_dtype_t dtype, int kind, int64_t n, int64_t le
   free(m.d), free(m.e), free(whole.S), free(whole.U), free(whole.Vh), free(part.S), free(part.U), free(part.Vh);
 }
 
-static void check_sizes(svdgrad_dtype_t dtype) {
+static void check_sizes(svdgrad_dtype_t dtype, bidiagonal_method_t method) {
   static const int64_t sizes[] = {96, 127, 128, 129, 161, 200, 255, 300};
   memset(worst_of, 0, sizeof worst_of);
   for (int kind = 0; kind < KINDS; kind++) {
     for (int64_t n = 1; n <= 72; n++)
-      check(dtype, kind, n);
+      check(dtype, method, kind, n);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-      check(dtype, kind, sizes[i]);
+      check(dtype, method, kind, sizes[i]);
   }
-  check(dtype, 0, 600);
-  check(dtype, 3, 600);
-  check(dtype, 5, 600);
-  printf("ratio bidiagonal svd %s: residual %.3g, orthogonality %.3g, values %.3g\n", dtype_name(dtype), worst_of[0],
-         worst_of[1], worst_of[2]);
+  check(dtype, method, 0, 600);
+  check(dtype, method, 3, 600);
+  check(dtype, method, 5, 600);
+  printf("ratio bidiagonal svd %s, method %d:", dtype_name(dtype), (int)method);
+  for (int i = 0; i < ERRORS; i++)
+    printf(" %s %.3g", error_names[i], worst_of[i]);
+  printf("\n");
 }
 
-Test(bidiagonal_svd, f64) { check_sizes(SVDGRAD_F64); }
+Test(bidiagonal_svd, divide_f32) { check_sizes(SVDGRAD_F32, BY_DIVIDING); }
+Test(bidiagonal_svd, divide_f64) { check_sizes(SVDGRAD_F64, BY_DIVIDING); }
+Test(bidiagonal_svd, qr_f32) { check_sizes(SVDGRAD_F32, BY_QR); }
+Test(bidiagonal_svd, qr_f64) { check_sizes(SVDGRAD_F64, BY_QR); }
+Test(bidiagonal_svd, values_by_qd_f32) { check_sizes(SVDGRAD_F32, VALUES_BY_QD); }
+Test(bidiagonal_svd, values_by_qd_f64) { check_sizes(SVDGRAD_F64, VALUES_BY_QD); }
+Test(bidiagonal_svd, values_by_qr_f32) { check_sizes(SVDGRAD_F32, VALUES_BY_QR); }
+Test(bidiagonal_svd, values_by_qr_f64) { check_sizes(SVDGRAD_F64, VALUES_BY_QR); }
+
 Test(bidiagonal_svd, leading) {
   for (int kind = 0; kind < KINDS; kind++)
     for (svdgrad_dtype_t dtype = SVDGRAD_F32; dtype <= SVDGRAD_F64; dtype++) {
@@ -346,4 +382,15 @@ Test(bidiagonal_svd, leading) {
     }
 }
 
-Test(bidiagonal_svd, f32) { check_sizes(SVDGRAD_F32); }
+/* Not a number anywhere: each ends, and says that it has not converged. */
+Test(bidiagonal_svd, nan_does_not_converge) {
+  for (int method = BY_DIVIDING; method <= VALUES_BY_QR; method++)
+    for (svdgrad_dtype_t dtype = SVDGRAD_F32; dtype <= SVDGRAD_F64; dtype++)
+      for (int64_t n = 2; n <= 40; n += 19) {
+        matrix_t m = make_bidiagonal(dtype, 0, n, 1);
+        result_t r;
+        m.d[n / 2] = NAN;
+        cr_expect(!solve(dtype, (bidiagonal_method_t)method, &m, n, &r), "method %d, n = %d", method, (int)n);
+        free(m.d), free(m.e), free(r.S), free(r.U), free(r.Vh);
+      }
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Where LAPACK's divide and conquer does not converge, the cpu backend uses LAPACK's QR iteration, in the SVD and in
+/* VENDOR: where LAPACK's divide and conquer does not converge, the cpu backend uses LAPACK's QR iteration, in the SVD and in
  * the truncated backward pass.  Where that does not converge either, info and gA say so.
  *
  * No matrix is known for which gesdd fails.  This program therefore defines its own gesdd: the dynamic linker looks up
@@ -18,56 +18,6 @@
 
 static int qr_iteration_fails;              /* gesvd too */
 static atomic_int gesdd_calls, gesvd_calls; /* without queries */
-
-/* In place of bdsdc, which the bidiagonal path calls for values alone, and of lasdq, with which its own divide and
- * conquer solves the smallest parts. */
-#define BDSDC                                                                                                          \
-  const char *uplo, const char *compq, const int *n, void *d, void *e, void *U, const int *ldu, void *Vh,              \
-      const int *ldvh, void *Q, int *IQ, void *work, int *iwork, int *info, size_t uplo_length, size_t compq_length
-#define BDSDC_UNUSED                                                                                                   \
-  (void)uplo, (void)compq, (void)e, (void)U, (void)ldu, (void)Vh, (void)ldvh, (void)Q, (void)IQ, (void)work,           \
-      (void)iwork, (void)uplo_length, (void)compq_length
-
-#define LASDQ                                                                                                          \
-  const char *uplo, const int *extra, const int *n, const int *columns, const int *rows, const int *others, void *d,   \
-      void *e, void *Vh, const int *ldvh, void *U, const int *ldu, void *C, const int *ldc, void *work, int *info,     \
-      size_t uplo_length
-#define LASDQ_UNUSED                                                                                                   \
-  (void)uplo, (void)extra, (void)columns, (void)rows, (void)others, (void)e, (void)Vh, (void)ldvh, (void)U, (void)ldu, \
-      (void)C, (void)ldc, (void)work, (void)uplo_length
-
-void sbdsdc_(BDSDC);
-void dbdsdc_(BDSDC);
-void slasdq_(LASDQ);
-void dlasdq_(LASDQ);
-
-static atomic_int bidiagonal_calls;
-
-static void failing_bidiagonal(const int *n, void *d, size_t real, int *info) {
-  atomic_fetch_add(&bidiagonal_calls, 1);
-  memset(d, 0xFF, (size_t)*n * real);
-  *info = 1;
-}
-
-void sbdsdc_(BDSDC) {
-  BDSDC_UNUSED;
-  failing_bidiagonal(n, d, sizeof(float), info);
-}
-
-void dbdsdc_(BDSDC) {
-  BDSDC_UNUSED;
-  failing_bidiagonal(n, d, sizeof(double), info);
-}
-
-void slasdq_(LASDQ) {
-  LASDQ_UNUSED;
-  failing_bidiagonal(n, d, sizeof(float), info);
-}
-
-void dlasdq_(LASDQ) {
-  LASDQ_UNUSED;
-  failing_bidiagonal(n, d, sizeof(double), info);
-}
 
 /* In place of gesdd: claims one element of workspace, and fails with A destroyed, as the real one may. */
 static void failing_gesdd(svdgrad_dtype_t dtype, const int *m, const int *n, void *A, void *work, const int *lwork,
@@ -288,41 +238,6 @@ static void check_forward(const svdgrad_desc_t *desc) {
 Test(fallback, forward) {
   for_each_problem(check_forward);
   printf("ratio fallback forward %.3g\n", worst_forward);
-}
-
-/* AUTO, with sizes of the bidiagonal path; the second size starts with a QR factorization. */
-static void check_bidiagonal(const svdgrad_desc_t *desc) {
-  fixture_t f = fixture_make(SVDGRAD_BACKEND_CPU, desc, LAYOUT_COLUMN_MAJOR);
-  for (int64_t b = 0; b < BATCH; b++) {
-    dense_t A = make_matrix(SPECTRUM_LINEAR, desc->dtype, desc->m, desc->n, (uint64_t)b + 1);
-    buffer_store(&f.A, b, &A);
-    dense_free(&A);
-  }
-  int before = atomic_load(&bidiagonal_calls);
-  cr_assert_eq(fixture_forward(&f, WITH_VECTORS), SVDGRAD_STATUS_SUCCESS);
-  cr_expect_eq(atomic_load(&bidiagonal_calls) - before, BATCH, "the library did not call this program's lasdq");
-  for (int64_t b = 0; b < BATCH; b++) {
-    cr_expect_eq(f.info[b], SVDGRAD_INFO_OK);
-    expect_ratio(forward_ratio(&f, b), &worst_forward, desc, "U^H A V - S");
-    expect_ratio(unitary_ratio(&f.U, b, 0), &worst_forward, desc, "U^H U - I");
-    expect_ratio(unitary_ratio(&f.Vh, b, 1), &worst_forward, desc, "Vh Vh^H - I");
-  }
-  before = atomic_load(&bidiagonal_calls);
-  cr_assert_eq(fixture_forward(&f, 0), SVDGRAD_STATUS_SUCCESS);
-  cr_expect_eq(atomic_load(&bidiagonal_calls) - before, BATCH, "the library did not call this program's bdsdc");
-  for (int64_t b = 0; b < BATCH; b++)
-    cr_expect_eq(f.info[b], SVDGRAD_INFO_OK);
-  cr_expect(f.intact);
-  fixture_free(&f);
-}
-
-Test(fallback, bidiagonal) {
-  static const variant_t large[] = {{132, 129, 0, 0}, {129, 390, 0, 0}};
-  for (size_t v = 0; v < sizeof large / sizeof *large; v++)
-    for (svdgrad_dtype_t dtype = SVDGRAD_F32; dtype <= SVDGRAD_C128; dtype++) {
-      const svdgrad_desc_t desc = make_desc(dtype, large[v].m, large[v].n, BATCH);
-      check_bidiagonal(&desc);
-    }
 }
 
 /* The values alone are those of the reference backend. */

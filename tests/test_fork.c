@@ -16,13 +16,17 @@ enum { THREADS = 4, SECONDS = 60, FORKS = 30 };
 typedef struct variant {
   int64_t m, batch_count;
   svdgrad_dtype_t dtype;
+  svdgrad_algo_t algo;
 } variant_t;
-/* Solved in lanes; by LAPACK; and of a size in between, where LAPACK computes the values alone. */
-static const variant_t variants[] = {{8, 2000, SVDGRAD_F32}, {100, 12, SVDGRAD_F64}, {33, 40, SVDGRAD_C128}};
+/* Solved in lanes; one at a time; and by LAPACK, where there is one. */
+static const variant_t variants[] = {{8, 2000, SVDGRAD_F32, SVDGRAD_ALGO_AUTO},
+                                     {100, 12, SVDGRAD_F64, SVDGRAD_ALGO_AUTO},
+                                     {33, 40, SVDGRAD_C128, SVDGRAD_ALGO_VENDOR}};
 enum { VARIANT_COUNT = sizeof variants / sizeof *variants };
 
 static fixture_t make(svdgrad_backend_t backend, const variant_t *variant) {
-  const svdgrad_desc_t desc = make_desc(variant->dtype, variant->m, variant->m, variant->batch_count);
+  svdgrad_desc_t desc = make_desc(variant->dtype, variant->m, variant->m, variant->batch_count);
+  desc.algo = backend_has(backend, variant->algo) ? variant->algo : SVDGRAD_ALGO_AUTO;
   fixture_t f = fixture_make(backend, &desc, LAYOUT_COLUMN_MAJOR);
   for (int64_t b = 0; b < desc.batch_count; b++)
     fixture_fill(&f, b, (uint64_t)b % 8);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The SVD of small integer matrices (all of one shape in one batch, and sparse ones with up to 33 columns), by every
  * backend and algorithm.  The reference backend is not needed: A = U diag(S) Vh with orthonormal factors and descending
- * S proves S; LAPACK's QR iteration computes S once more; determinants of integer matrices are exact.  Bounds are in
+ * S proves S; bisection computes S once more; determinants of integer matrices are exact.  Bounds are in
  * the units of LAPACK's tests (ratios.h). */
+#include "bisection.h"
 #include "cases.h"
 #include "dilation.h"
 #include "functions.h"
 #include "integers.h"
-#include "qr_values.h"
 #include "ratios.h"
 
 #include <criterion/criterion.h>
@@ -32,7 +32,7 @@ static family_t family_of(const char *name, integers_t A, int turned) {
   if (turned)
     integers_turn(&A);
   for (int64_t b = 0; b < A.count; b++)
-    qr_values(A.m, A.n, integers_matrix(&A, b), family.S + b * k);
+    bisected_values(A.m, A.n, integers_matrix(&A, b), family.S + b * k);
   return family;
 }
 

@@ -130,7 +130,7 @@ static void for_all(void (*check)(const graded_t *)) {
     for (int t = 0; t < 4; t++)
       for (int a = 0; a < 3; a++) {
         const graded_t s = {.backend = test_backends[i], .dtype = types[t], .algo = algorithms[a]};
-        if (s.backend != SVDGRAD_BACKEND_REF || a < 2)
+        if (backend_has(s.backend, s.algo))
           check(&s);
       }
 }

@@ -124,7 +124,7 @@ SVDGRAD_API const char *svdgrad_last_error_message(void);
 /** What computes, and in which memory the operands lie. */
 typedef enum {
   SVDGRAD_BACKEND_REF = 0, /**< the reference: slow, one precision wider inside; host memory */
-  SVDGRAD_BACKEND_CPU = 1, /**< SIMD, threads and LAPACK; host memory */
+  SVDGRAD_BACKEND_CPU = 1, /**< SIMD and threads; host memory */
   SVDGRAD_BACKEND_CUDA = 2 /**< device memory */
 } svdgrad_backend_t;
 
@@ -188,18 +188,17 @@ typedef enum {
   SVDGRAD_C128 = 3 /**< double complex, 16 bytes */
 } svdgrad_dtype_t;
 
-/** Which algorithm computes the SVD.  svdgrad_algorithm_name() says which one a call takes.
- *
- *  The CPU backend refuses (NOT_SUPPORTED), with any algorithm: max(m, n) >= 2^31; min(m, n) above about 23000; an SVD
- *  with full_matrices and max(m, n) >= 2^25. */
+/** Which algorithm computes the SVD.  svdgrad_algorithm_name() says which one a call takes. */
 typedef enum {
   SVDGRAD_ALGO_AUTO = 0,   /**< the fastest by measurement, chosen by backend, operation, dtype, m, n, rank and
                                 full_matrices; on the CPU also by batch_count, unless batch_invariant is set */
   SVDGRAD_ALGO_JACOBI = 1, /**< our own one-sided Jacobi kernels, which keep small singular values: see svdgrad_svd().
                                 CPU: NOT_SUPPORTED if min(m, n) > 128, or if A has more than 128 KiB (with
                                 full_matrices: max(m, n)^2 elements have) */
-  SVDGRAD_ALGO_VENDOR = 2  /**< CPU: LAPACK's gesdd (for max(m, n) >= 2^25 after a QR factorization of our own).  CUDA:
-                                cuSOLVER, gesvdjBatched where that applies.  REF: NOT_SUPPORTED */
+  SVDGRAD_ALGO_VENDOR = 2  /**< CPU: LAPACK's gesdd (for max(m, n) >= 2^25 after a QR factorization of our own);
+                                NOT_SUPPORTED if min(m, n) is above about 23000, with full_matrices if
+                                max(m, n) >= 2^25, and in a library that was built without LAPACK.  CUDA: cuSOLVER,
+                                gesvdjBatched where that applies.  REF: NOT_SUPPORTED */
 } svdgrad_algo_t;
 
 /** What a gradient does where singular values are close.  It has terms with 1/(s_j - s_i), which svdgrad_svd_backward()
@@ -716,7 +715,7 @@ SVDGRAD_API svdgrad_status_t svdgrad_svd_backward_backward(
  *    signals except those of faults, sleep between calls, and end with the last handle of a CPU backend: destroy all
  *    handles before dlclose().
  *  - **Fork.**  A process may fork at any time, also while other threads are in a call.  The fork waits until each of
- *    them has done the matrix that it computes with LAPACK or the BLAS.  The child may use the handles that it
+ *    them has done the matrix that it computes with LAPACK (SVDGRAD_ALGO_VENDOR).  The child may use the handles that it
  *    inherits, or create its own; its built-in threads are new ones.  Two exceptions: where the library was compiled
  *    with SVDGRAD_OPENMP, libgomp hangs in the child; and CUDA handles do not survive a fork.
  *  - **Signals.**  No function may be called from a signal handler; a signal may interrupt any of them.

@@ -84,11 +84,17 @@ static cpu_svd_plan_t plan_svd(const context_t *context, svdgrad_op_t op, const 
   const int64_t mx = p->m < p->n ? p->n : p->m; /* the solved matrix is tall: A or A^H */
   const reflector_ops_t *bidiagonal =
       choose(context, op, p) == CPU_BIDIAGONAL ? lanes_of(context, p)->reflectors : NULL;
-  const int by_rows = cpu_is_beyond_lapack(p) || (bidiagonal && cpu_goes_by_rows(p, vectors));
+  const int by_rows = bidiagonal ? cpu_goes_by_rows(p, vectors) : cpu_is_beyond_lapack(p);
   const reflector_ops_t *tall = by_rows ? lanes_of(context, p)->reflectors : NULL;
-  const int rows = (int)(tall ? p->mn : mx), full = p->full_matrices && !tall;
-  const int lwork = cpu_kernels[p->dtype]->svd_lwork(rows, (int)p->mn, vectors, full, bidiagonal != NULL);
-  return (cpu_svd_plan_t){p, call, vectors, lwork, bidiagonal, lanes_of(context, p)->secular, tall};
+  const int lwork = bidiagonal ? 0 : cpu_gesdd[p->dtype]->lwork(tall ? p->mn : mx, p->mn, vectors);
+  return (cpu_svd_plan_t){.p = p,
+                          .call = call,
+                          .vectors = vectors,
+                          .lwork = lwork,
+                          .bidiagonal = bidiagonal,
+                          .secular = lanes_of(context, p)->secular,
+                          .tall = tall,
+                          .completes = lanes_of(context, p)->reflectors};
 }
 
 /* Divide and conquer has the largest part of the fixed one.  gesdd takes about twice as long. */
@@ -160,7 +166,10 @@ static svdgrad_status_t cpu_svd(const context_t *context, const svd_call_t *call
     const cpu_svd_plan_t plan = plan_svd(context, op, p, call);
     batch_t batch = lapack_batch(&plan);
     batch.work = call->work;
-    cpu_run_blas(&context->parallel, batch);
+    if (plan.bidiagonal)
+      batch_run(&context->parallel, batch);
+    else
+      cpu_run_blas(&context->parallel, batch);
   }
   return SVDGRAD_STATUS_SUCCESS;
 }

@@ -17,12 +17,8 @@ static int fits_lapack(const problem_t *p) {
   return mx < INT_MAX / 64.0 && (4 * mn + 64) * mn + 2 * mx < INT_MAX;
 }
 
-/* The BLAS and our QR factorization (dense/tall.h) take any number of rows that a 32-bit integer holds; LAPACK then
- * solves the square factor.  Not with full_matrices: LAPACK completes the larger factor. */
-static int fits_blas(const problem_t *p) {
-  return p->mn == 0 || p->batch_count == 0 || (p->m <= INT_MAX && p->n <= INT_MAX);
-}
-
+/* More rows go through our QR factorization (dense/tall.h) first, and LAPACK solves the square factor; not with
+ * full_matrices. */
 static int fits_core(const problem_t *p) {
   const double mn = (double)p->mn;
   return (4 * mn + 66) * mn < INT_MAX;
@@ -41,9 +37,9 @@ int cpu_goes_by_rows(const problem_t *p, int vectors) {
          !(vectors && p->full_matrices);
 }
 
-static int fits_svd(svdgrad_op_t op, const problem_t *p) {
+static int fits_vendor(svdgrad_op_t op, const problem_t *p) {
   const int completes = p->full_matrices && op == SVDGRAD_OP_SVD;
-  return fits_lapack(p) || (fits_blas(p) && fits_core(p) && !completes);
+  return fits_lapack(p) || (fits_core(p) && !completes);
 }
 
 /* Largest min(m, n) for which AUTO computes in lanes.  Full groups are slower than one matrix at a time beyond that, on
@@ -87,13 +83,6 @@ static int is_by_qd(svdgrad_op_t op, const problem_t *p) {
   return op == SVDGRAD_OP_SVDVALS && p->algo == SVDGRAD_ALGO_AUTO && p->mn >= QD_LEAST_COLUMNS;
 }
 
-/* For matrices that are not computed in lanes.  The bidiagonal path takes 0.4 to 0.96 of gesdd's time from 65 columns
- * to 1024, tall and wide included, 0.36 to 0.81 of it at 4096 by 32, and 0.2 to 0.9 at 20,000 by 1 to 16 (Zen 4,
- * 2026-11-23). */
-static cpu_algorithm_t choose_large(svdgrad_op_t op, const problem_t *p) {
-  return fits_svd(op, p) ? CPU_BIDIAGONAL : CPU_NONE;
-}
-
 /* Most bytes of A, or of its larger factor.  Above this a group is larger than the caches of one core.  Full groups
  * would still be faster than LAPACK (time of gesdd over lanes, one thread, f32: 2.0 at 1024 x 64, 2.1 at 2048 x 32, 1.4
  * at 8192 x 32; f64: 1.6 at 1024 x 64), but a batch that does not fill a group would lose more
@@ -121,10 +110,10 @@ static cpu_few_t few_of(svdgrad_op_t op, const problem_t *p) {
   return is_by_qd(op, p) ? CPU_FEW_QD_VALUES : op == SVDGRAD_OP_SVDVALS ? CPU_FEW_VALUES : CPU_FEW_SVD;
 }
 
+/* The bidiagonal path takes 0.4 to 0.96 of gesdd's time from 65 columns to 1024, tall and wide included, 0.36 to 0.81 of it
+ * at 4096 by 32, and 0.2 to 0.9 at 20,000 by 1 to 16 (Zen 4, 2026-11-23). */
 static cpu_algorithm_t choose_auto(svdgrad_op_t op, const problem_t *p, int lanes) {
-  if (p->mn > lanes_limit(op, p->dtype) || !fits_lanes(p) || is_long(op, p))
-    return choose_large(op, p);
-  if (cpu_is_few(few_of(op, p), p, lanes) && fits_svd(op, p))
+  if (p->mn > lanes_limit(op, p->dtype) || !fits_lanes(p) || is_long(op, p) || cpu_is_few(few_of(op, p), p, lanes))
     return CPU_BIDIAGONAL;
   if (is_by_qd(op, p))
     return CPU_VALUE_LANES;
@@ -134,7 +123,7 @@ static cpu_algorithm_t choose_auto(svdgrad_op_t op, const problem_t *p, int lane
 static cpu_algorithm_t choose_svd(svdgrad_op_t op, const problem_t *p, int lanes) {
   switch (p->algo) {
   case SVDGRAD_ALGO_JACOBI: return fits_lanes(p) ? CPU_LANES : CPU_NONE;
-  case SVDGRAD_ALGO_VENDOR: return fits_svd(op, p) ? CPU_GESDD : CPU_NONE;
+  case SVDGRAD_ALGO_VENDOR: return fits_vendor(op, p) ? CPU_GESDD : CPU_NONE;
   default: return choose_auto(op, p, lanes);
   }
 }
@@ -144,10 +133,10 @@ static cpu_algorithm_t choose_svd(svdgrad_op_t op, const problem_t *p, int lanes
  * from 64 to 96, with AVX2 0.7 to 1.2; with gS alone 0.6 to 0.95, with AVX2 0.8 to 1.7. */
 enum { LANES_BACKWARD_MOST = 96 };
 
-/* Needs products by the BLAS, and for truncated rank the SVD of the discarded part. */
-static int fits_products(const problem_t *p) {
+/* For truncated rank the program needs the SVD of the discarded part. */
+static int fits_program(const problem_t *p) {
   const problem_t thin = {.m = p->m, .n = p->n, .mn = p->mn, .batch_count = p->batch_count};
-  return fits_blas(p) && (p->k == p->mn || fits_svd(SVDGRAD_OP_SVD, &thin));
+  return p->algo != SVDGRAD_ALGO_VENDOR || p->k == p->mn || fits_vendor(SVDGRAD_OP_SVD, &thin);
 }
 
 /* Largest max(m, n) of programs in lanes. */
@@ -156,7 +145,7 @@ enum { LANES_PROGRAM_MOST = 16 };
 static cpu_algorithm_t choose_program(const problem_t *p, int lanes) {
   if (p->m <= LANES_PROGRAM_MOST && p->n <= LANES_PROGRAM_MOST && !cpu_is_few(CPU_FEW_PROGRAMS, p, lanes))
     return CPU_PROGRAM_LANES;
-  return fits_products(p) ? CPU_PROGRAM : CPU_NONE;
+  return fits_program(p) ? CPU_PROGRAM : CPU_NONE;
 }
 
 static int is_thin(const problem_t *p) { return p->k == p->mn && p->u_cols == p->mn && p->vh_rows == p->mn; }
@@ -165,11 +154,13 @@ static int is_thin(const problem_t *p) { return p->k == p->mn && p->u_cols == p-
  * desc.algo still chooses the SVD of the discarded part (cpu_backend.c). */
 static cpu_algorithm_t choose_backward(const problem_t *p, int lanes) {
   if (is_thin(p) && p->mn <= LANES_BACKWARD_MOST && p->algo != SVDGRAD_ALGO_VENDOR)
-    return cpu_is_few(CPU_FEW_GRADIENTS, p, lanes) && fits_products(p) ? CPU_PROGRAM : CPU_LANES_BACKWARD;
+    return cpu_is_few(CPU_FEW_GRADIENTS, p, lanes) ? CPU_PROGRAM : CPU_LANES_BACKWARD;
   return choose_program(p, lanes);
 }
 
 cpu_algorithm_t cpu_choose(svdgrad_op_t op, const problem_t *p, int lanes) {
+  if (p->algo == SVDGRAD_ALGO_VENDOR && !SVDGRAD_HAVE_LAPACK)
+    return CPU_NONE;
   switch (op) {
   case SVDGRAD_OP_SVD:
   case SVDGRAD_OP_SVDVALS: return choose_svd(op, p, lanes);
@@ -209,14 +200,15 @@ int64_t cpu_choice_below(svdgrad_op_t op, const problem_t *p, int lanes) {
 
 const char *cpu_limit_string(svdgrad_op_t op, const problem_t *p) {
   _Static_assert(LANES_MOST_COLUMNS == 128 && LANES_MOST_BYTES == 131072, "as the text has it");
-  const int is_svd = op <= SVDGRAD_OP_SVDVALS && cpu_choose(op, p, 1) == CPU_NONE; /* of any number of lanes */
-  if (is_svd && p->algo == SVDGRAD_ALGO_JACOBI)
+  if (p->algo == SVDGRAD_ALGO_JACOBI)
     return p->full_matrices
                ? "with full_matrices, min(m, n) must be <= 128 and max(m, n)^2 elements have <= 131072 bytes"
                : "min(m, n) must be <= 128 and a matrix have <= 131072 bytes";
-  if (is_svd && p->full_matrices)
-    return "with full_matrices, max(m, n) must be < 2^25 and min(m, n) <= 23000";
-  return "max(m, n) must be < 2^31 and min(m, n) <= 23000";
+  if (!SVDGRAD_HAVE_LAPACK)
+    return "this library was built without LAPACK (SVDGRAD_LAPACK=OFF)";
+  return p->full_matrices && op == SVDGRAD_OP_SVD
+             ? "with full_matrices, max(m, n) must be < 2^25 and min(m, n) <= 23000"
+             : "min(m, n) must be <= 23000";
 }
 
 const char *cpu_algorithm_string(cpu_algorithm_t algorithm) {

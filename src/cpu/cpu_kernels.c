@@ -11,6 +11,17 @@ const cpu_kernels_t *const cpu_kernels[4] = {[SVDGRAD_F32] = &cpu_kernels_f32,
                                              [SVDGRAD_C64] = &cpu_kernels_c64,
                                              [SVDGRAD_C128] = &cpu_kernels_c128};
 
+#if SVDGRAD_HAVE_LAPACK
+extern const gesdd_ops_t cpu_gesdd_f32, cpu_gesdd_f64, cpu_gesdd_c64, cpu_gesdd_c128; /* dense/gesdd.c */
+
+const gesdd_ops_t *const cpu_gesdd[4] = {[SVDGRAD_F32] = &cpu_gesdd_f32,
+                                         [SVDGRAD_F64] = &cpu_gesdd_f64,
+                                         [SVDGRAD_C64] = &cpu_gesdd_c64,
+                                         [SVDGRAD_C128] = &cpu_gesdd_c128};
+#else
+const gesdd_ops_t *const cpu_gesdd[4] = {NULL};
+#endif
+
 static void guarded_task(const void *call, int64_t first, int64_t count, arena_t scratch) {
   const batch_t *batch = call;
   blas_enter();

@@ -339,7 +339,7 @@ compile_all() {
   : >"$build_dir/kernels"
   includes="-I'$root/src' -I'$root/include' -I'$build_dir/include' -I'$root/src/cuda' -I'$root/tests/gpu'"
   warnings="-Wall -Wextra -Wshadow -Wconversion"
-  defines="-DSVDGRAD_HAVE_CUDA=1 -DSVDGRAD_HAVE_OPENMP=0 -DTEST_HAVE_CUDA=1 -DTEST_ONLY_CUDA=1 -DTEST_SIMT=$simt -DTEST_SAMPLED=$simt"
+  defines="-DSVDGRAD_HAVE_CUDA=1 -DSVDGRAD_HAVE_OPENMP=0 -DSVDGRAD_HAVE_LAPACK=0 -DTEST_HAVE_CUDA=1 -DTEST_ONLY_CUDA=1 -DTEST_SIMT=$simt -DTEST_SAMPLED=$simt"
   if [ $simt = 1 ]; then
     includes="$includes -I'$root/tests/simt' -isystem '$root/tests/simt/nocuda' -isystem '$root/tests/simt/cusolver/nocuda'"
     defines="$defines '-DSVDGRAD_CUSOLVER_LIBRARY=\"$build_dir/libfake_cusolver.so\"'"

@@ -83,15 +83,27 @@ fi
 # CMake consumers.
 subdirectory_options="$cuda_options -DCMAKE_BUILD_TYPE=Debug -DSVDGRAD_ISAS=${isas:-portable} -DSVDGRAD_FIXED_SIZES=OFF
   -DCMAKE_C_COMPILER_LAUNCHER=$take"
-for way in package static subdirectory; do
-  step "$way: configure" "$cmake" -S "$source/tests/install" -B "$tmp/$way" -DCONSUMER=$way \
-    -DCMAKE_PREFIX_PATH="$prefix" -DSVDGRAD_SOURCE_DIR="$source" -DCMAKE_C_COMPILER="$cc" \
-    $([ $way != subdirectory ] && echo -DCMAKE_BUILD_TYPE=Release || echo $subdirectory_options)
+for way in package static subdirectory without_lapack; do
+  case $way in
+  subdirectory) options="-DCONSUMER=subdirectory $subdirectory_options" ;;
+  without_lapack)
+    options="-DCONSUMER=subdirectory $subdirectory_options -DSVDGRAD_CUDA=OFF -DSVDGRAD_LAPACK=OFF
+      -DCMAKE_DISABLE_FIND_PACKAGE_LAPACK=ON -DCMAKE_DISABLE_FIND_PACKAGE_BLAS=ON" ;;
+  *) options="-DCONSUMER=$way -DCMAKE_BUILD_TYPE=Release" ;;
+  esac
+  step "$way: configure" "$cmake" -S "$source/tests/install" -B "$tmp/$way" \
+    -DCMAKE_PREFIX_PATH="$prefix" -DSVDGRAD_SOURCE_DIR="$source" -DCMAKE_C_COMPILER="$cc" $options
   step "$way: build" "$cmake" --build "$tmp/$way" --config Release --parallel 2
 done
 run_consumer "find_package" "$tmp/package/consumer" "$kind"
 run_consumer "find_package, static" "$tmp/static/consumer" static
 run_consumer "add_subdirectory" "$tmp/subdirectory/consumer" static # BUILD_SHARED_LIBS is not set
+if needs "$tmp/without_lapack/consumer" | grep -Ei 'lapack|blas'; then fail "without LAPACK a program needs it"; fi
+lapack=$(nm -u "$tmp/without_lapack/consumer" | grep -E '(gemm|gesdd|gesvd|geqrf|gqr)_' || true)
+[ -z "$lapack" ] || fail "without LAPACK a program calls" $lapack
+cuda_here=$cuda cuda=0
+run_consumer "add_subdirectory, no LAPACK" "$tmp/without_lapack/consumer" static
+cuda=$cuda_here
 
 # The lines for CMake of the documentation, as they stand there.
 mkdir "$tmp/documented"

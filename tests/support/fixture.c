@@ -39,6 +39,18 @@ __attribute__((constructor)) static void take_backend_under_test(void) {
   }
 }
 
+int backend_has(svdgrad_backend_t backend, svdgrad_algo_t algo) {
+  svdgrad_desc_t desc = SVDGRAD_DESC_INIT;
+  svdgrad_handle_t handle;
+  desc.m = desc.n = desc.batch_count = 1;
+  desc.algo = algo;
+  if (svdgrad_create(backend, 0, &handle) != SVDGRAD_STATUS_SUCCESS)
+    return 0;
+  const int has = svdgrad_algorithm_name(handle, SVDGRAD_OP_SVD, &desc) != NULL;
+  (void)svdgrad_destroy(handle);
+  return has;
+}
+
 static svdgrad_algo_t algo_under_test(void) {
   const char *name = getenv("TEST_ALGO");
   if (!name)

@@ -46,6 +46,8 @@ typedef struct fixture {
 extern const svdgrad_backend_t *test_backends;
 extern int test_backend_count;
 const char *backend_name(svdgrad_backend_t backend);
+/* Whether it takes the algorithm, which the reference, and a library without LAPACK, do not for each. */
+int backend_has(svdgrad_backend_t backend, svdgrad_algo_t algo);
 
 /* Algorithm AUTO, or what the environment names in TEST_ALGO: jacobi or vendor.  With batch_invariant,
  * so that the one or two matrices of most tests are computed as large batches are; TEST_BATCH_INVARIANT=0: without. */

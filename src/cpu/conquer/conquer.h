@@ -13,21 +13,6 @@ static int solve_block(const conquer_t *c, const block_t *b) {
   return solve_block(c, &upper) && solve_block(c, &lower) && merge_blocks(c, b);
 }
 
-/* QR iteration takes what is near the smallest normal number for zero: the matrix is scaled to entries below 1. */
-static int scale_whole(const conquer_t *c) {
-  R largest = 0;
-  int exponent = 0;
-  for (int64_t i = 0; i < c->n; i++)
-    largest = larger_of(largest, larger_of((R)fabs(c->d[i]), i + 1 < c->n ? (R)fabs(c->e[i]) : 0));
-  (void)frexp((double)largest, &exponent);
-  const power_t down = power_of(-exponent);
-  for (int64_t i = 0; i < c->n; i++)
-    c->d[i] = scaled_by(c->d[i], down);
-  for (int64_t i = 0; i + 1 < c->n; i++)
-    c->e[i] = scaled_by(c->e[i], down);
-  return exponent;
-}
-
 /* Writes the zeros of a part's columns. */
 static void fill_around(const conquer_t *c, const block_t *b) {
   const size_t above = (size_t)b->first * sizeof(R), below = (size_t)(c->n - b->first - b->n) * sizeof(R);
@@ -56,6 +41,8 @@ static void sort_columns(const conquer_t *c, int64_t first, int64_t n) {
 static int solve_parts(const conquer_t *c) {
   int64_t first = 0;
   int is_split = 0;
+  if (!are_finite(c->n, c->d) || !are_finite(c->n - 1, c->e))
+    return 0;
   for (int64_t i = 0; i < c->n; i++) {
     if (i + 1 < c->n && (R)fabs(c->e[i]) > EPSILON / 2)
       continue;
@@ -71,12 +58,16 @@ static int solve_parts(const conquer_t *c) {
   return 1;
 }
 
-/* c->d, c->e -> c->d, c->U, c->V, whose columns c->order names by increasing value. */
-static int conquer(const conquer_t *c) {
-  const int exponent = scale_whole(c);
+/* The SVD of the matrix of d and e: c->d, c->U, c->V, whose columns c->order names by increasing value.  Where a part did
+ * not converge, QR iteration solves the whole; returns 0 if that did not converge either. */
+static int conquer(const conquer_t *c, const R *d, const R *e) {
+  const int exponent = load_scaled(c->n, d, e, c->d, c->e);
   const power_t up = power_of(exponent);
-  if (!solve_parts(c))
-    return 0;
+  if (c->n <= LEAF_ROWS || !solve_parts(c)) {
+    (void)load_scaled(c->n, d, e, c->d, c->e);
+    if (!solve_without_dividing(c))
+      return 0;
+  }
   for (int64_t i = 0; i < c->n; i++)
     c->d[i] = scaled_by(c->d[i], up);
   return 1;

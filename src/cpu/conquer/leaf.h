@@ -1,25 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The SVD of a small block, by LAPACK's QR iteration. */
+/* The SVD of a small block, or of the whole matrix, by QR iteration. */
 #ifndef SVDGRAD_CONQUER_LEAF_H
 #define SVDGRAD_CONQUER_LEAF_H
-#include "problem.h"
+#include "qr_iteration.h"
 
-void REAL_LAPACK(lasdq)(const char *uplo, const int *extra, const int *n, const int *columns, const int *rows,
-                        const int *others, R *d, R *e, R *Vh, const int *ldvh, R *U, const int *ldu, R *C,
-                        const int *ldc, R *work, int *info, size_t);
-
-/* X = I */
+/* X = I, in `rows` rows, of which those behind n are zero. */
 static void set_identity(int64_t n, R *X, int64_t stride) {
-  for (int64_t j = 0; j < n; j++) {
-    memset(X + j * stride, 0, (size_t)n * sizeof(R));
+  memset(X, 0, (size_t)(n * stride) * sizeof(R));
+  for (int64_t j = 0; j < n; j++)
     X[j * stride + j] = 1;
-  }
 }
 
-static void sort_leaf(const conquer_t *c, const block_t *b) {
-  const R *d = c->d + b->first;
-  int64_t *order = c->order + b->first;
-  for (int64_t i = 0; i < b->n; i++) {
+/* order: the columns by increasing value. */
+static void sort_values(int64_t n, const R *d, int64_t *order) {
+  for (int64_t i = 0; i < n; i++) {
     int64_t j = i;
     for (; j > 0 && d[order[j - 1]] > d[i]; j--)
       order[j] = order[j - 1];
@@ -29,26 +23,42 @@ static void sort_leaf(const conquer_t *c, const block_t *b) {
 
 /* Returns 0 if it did not converge. */
 static int solve_leaf(const conquer_t *c, const block_t *b) {
-  const int n = (int)b->n, columns = n + b->extra, stride = (int)c->stride, none = 0, one = 1;
-  R *U = u_column(c, b, 0), unused = 0;
-  int info = 0;
-  if (columns == 1) { /* without a call, since there may be many */
-    R *d = c->d + b->first;
-    *U = *d < 0 ? -1 : 1, *v_column(c, b, 0) = 1;
-    *d = (R)fabs(*d);
+  const int64_t columns = b->n + b->extra;
+  const qr_iteration_t q = {.ops = c->ops,
+                            .n = b->n,
+                            .extra = b->extra,
+                            .d = c->d + b->first,
+                            .e = c->e + b->first,
+                            .U = c->leaf_U,
+                            .V = c->leaf_V,
+                            .stride = c->leaf_stride,
+                            .work = c->leaf_work};
+  if (columns == 1) { /* there may be many */
+    *u_column(c, b, 0) = *q.d < 0 ? -1 : 1, *v_column(c, b, 0) = 1;
+    *q.d = (R)fabs(*q.d);
     c->order[b->first] = 0;
     return 1;
   }
-  set_identity(n, U, c->stride);
-  set_identity(columns, c->leaf_V, columns);
-  REAL_LAPACK(lasdq)
-  ("U", &b->extra, &n, &columns, &n, &none, c->d + b->first, c->e + b->first, c->leaf_V, &columns, U, &stride, &unused,
-   &one, c->leaf_work, &info, 1);
+  set_identity(b->n, q.U, q.stride);
+  set_identity(columns, q.V, q.stride);
+  const int converged = iterate_qr(&q);
+  for (int64_t j = 0; j < b->n; j++)
+    memcpy(u_column(c, b, j), q.U + j * q.stride, (size_t)b->n * sizeof(R));
   for (int64_t j = 0; j < columns; j++)
-    for (int64_t i = 0; i < columns; i++)
-      v_column(c, b, j)[i] = c->leaf_V[i * columns + j];
-  sort_leaf(c, b);
-  return info == 0;
+    memcpy(v_column(c, b, j), q.V + j * q.stride, (size_t)columns * sizeof(R));
+  sort_values(b->n, q.d, c->order + b->first);
+  return converged;
+}
+
+/* The matrix of c->d and c->e.  Returns 0 if it did not converge. */
+static int solve_without_dividing(const conquer_t *c) {
+  const qr_iteration_t q = {
+      .ops = c->ops, .n = c->n, .d = c->d, .e = c->e, .U = c->U, .V = c->V, .stride = c->stride, .work = c->leaf_work};
+  set_identity(q.n, q.U, q.stride);
+  set_identity(q.n, q.V, q.stride);
+  const int converged = iterate_qr(&q);
+  sort_values(q.n, q.d, c->order);
+  return converged;
 }
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* SVD of one tall matrix by reduction to bidiagonal form.  The kernel of simd/one/bidiagonal.h computes A = Q B P^H,
- * after a QR factorization if A is much taller than wide (T. F. Chan, ACM Trans. Math. Softw. 8, 1982).  Divide and
- * conquer (../conquer) computes the SVD of B; LAPACK's bdsdc that of a small B, and singular values alone.  The factors
- * of B are multiplied by Q and P in blocks. */
+ * after a QR factorization if A is much taller than wide (T. F. Chan, ACM Trans. Math. Softw. 8, 1982).  Its SVD,
+ * or its singular values alone, are those of ../conquer.  The factors of B are multiplied by Q and P in blocks. */
 #ifndef SVDGRAD_DENSE_BIDIAGONAL_H
 #define SVDGRAD_DENSE_BIDIAGONAL_H
 #include "cpu/cpu_kernels.h"
+#include "../conquer/values.h"
 #include "conquered.h"
 #include "gesdd.h"
 #include "qr.h"
@@ -16,23 +16,13 @@ typedef struct bidiagonal {
   reduction_t reduction;
   qr_t qr;
   conquer_t conquer;
-  /* For bdsdc. */
-  R *U, *Vh; /* complex types: the factors of B, n-by-n */
-  R *work;
+  values_work_t values;
   block_work_t block;
 } bidiagonal_t;
 
 /* From this ratio m / n on, a QR factorization comes first.  Measured at 80, 150 and 300 columns, the crossover lies
  * between 2 and 6. */
 static int is_much_taller(int64_t m, int64_t n) { return m >= 3 * n; }
-
-static void bdsdc_take(bidiagonal_t *b, arena_t *arena, int64_t n, int vectors) {
-  b->work = arena_take(arena, vectors ? (3 * n + 4) * n : 4 * n, sizeof(R));
-  if (vectors && IS_COMPLEX) {
-    b->U = arena_take(arena, n * n, sizeof(R));
-    b->Vh = arena_take(arena, n * n, sizeof(R));
-  }
-}
 
 static bidiagonal_t bidiagonal_take(arena_t *arena, int64_t m, int64_t n, const cpu_svd_plan_t *plan) {
   const int vectors = plan->vectors, lanes = plan->bidiagonal->lanes;
@@ -52,14 +42,12 @@ static bidiagonal_t bidiagonal_take(arena_t *arena, int64_t m, int64_t n, const 
   r->y = arena_take(arena, n, sizeof(T));
   if (b.rows < m)
     b.qr = qr_take(arena, m, n, plan->bidiagonal);
-  if (is_conquered(n, vectors)) {
+  if (vectors) {
     b.conquer = conquer_take(arena, n, plan->secular);
-    b.conquer.d = r->d, b.conquer.e = r->e;
-  } else {
-    bdsdc_take(&b, arena, n, vectors);
-  }
-  if (vectors)
     b.block = block_work_take(arena, b.rows, n, n, plan->bidiagonal->products);
+  } else {
+    b.values = values_take(arena, n);
+  }
   return b;
 }
 
@@ -73,30 +61,10 @@ static void fill_lanes(const lapack_svd_t *w, const bidiagonal_t *b, int lanes) 
   }
 }
 
-/* B = U diag(S) Vh. */
-static int lapack_bdsdc(const lapack_svd_t *w, const bidiagonal_t *b) {
-  R *const U = IS_COMPLEX ? b->U : (R *)w->U, *const Vh = IS_COMPLEX ? b->Vh : (R *)w->Vh, unused = 0;
-  const int ldu = IS_COMPLEX ? w->n : w->m;
-  int info = 0, none = 0;
-  memcpy(w->S, b->reduction.d, (size_t)w->n * sizeof(R));
-  REAL_LAPACK(bdsdc)
-  ("U", w->U ? "I" : "N", &w->n, w->S, b->reduction.e, U, &ldu, Vh, &w->n, &unused, &none, b->work, w->iwork, &info, 1,
-   1);
-  return info == 0;
-}
-
-/* Puts the factors of B where those of A will be, converted to the element type. */
+/* S; and the factors of B where those of A will be, converted to the element type. */
 static int solve_bidiagonal(const lapack_svd_t *w, const bidiagonal_t *b) {
-  if (is_conquered(w->n, w->U != NULL))
-    return conquer_factors(w, &b->conquer);
-  if (!lapack_bdsdc(w, b))
-    return 0;
-  for (int64_t j = 0; j < w->n && w->U; j++)
-    for (int64_t i = 0; i < w->n && IS_COMPLEX; i++) {
-      w->U[j * w->m + i] = b->U[j * w->n + i];
-      w->Vh[j * w->n + i] = b->Vh[j * w->n + i];
-    }
-  return 1;
+  const reduction_t *r = &b->reduction;
+  return w->U ? conquer_factors(w, &b->conquer, r->d, r->e) : bidiagonal_values(&b->values, r->d, r->e, w->S);
 }
 
 static void multiply_factors(const lapack_svd_t *w, const bidiagonal_t *b, const reflector_ops_t *ops) {

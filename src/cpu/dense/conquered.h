@@ -6,14 +6,7 @@
 #include "../conquer/conquer.h"
 #include "gesdd.h"
 
-/* Up to so many columns QR iteration, which keeps small singular values of B, takes about as long.  Time of the whole SVD
- * with it over that with divide and conquer, f32 and f64: 1.25 at 8, 1.3 and 1.6 at 12, 1.6 and 1.75 at 16, 1.6 and 1.8
- * at 20, 1.45 and 1.9 at 24 columns (one thread, AVX2 of Zen 3, OpenBLAS 0.3.21, 2026-11-30). */
-enum { QR_ITERATION_MOST = 11 };
-
 enum { STORED = 8 }; /* rows of Vh at once: about a cache line of each column */
-
-static int is_conquered(int64_t n, int vectors) { return vectors && n > QR_ITERATION_MOST; }
 
 /* Rows first .. first + count - 1 of Vh.  `count` is inlined: a constant but for the last rows. */
 static inline __attribute__((always_inline)) void store_rows(const lapack_svd_t *w, const conquer_t *c, int64_t first,
@@ -26,9 +19,9 @@ static inline __attribute__((always_inline)) void store_rows(const lapack_svd_t 
       w->Vh[i * w->n + first + l] = v[l][i];
 }
 
-/* The SVD of the matrix of c->d and c->e.  Returns 0 if it did not converge. */
-static int conquer_factors(const lapack_svd_t *w, const conquer_t *c) {
-  if (!conquer(c))
+/* The SVD of the matrix of d and e.  Returns 0 if it did not converge. */
+static int conquer_factors(const lapack_svd_t *w, const conquer_t *c, const R *d, const R *e) {
+  if (!conquer(c, d, e))
     return 0;
   for (int64_t j = 0; j < w->n; j++) {
     const int64_t column = conquered_column(c, j);

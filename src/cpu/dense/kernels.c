@@ -6,10 +6,9 @@
 #include "svd.h"
 
 const cpu_kernels_t TYPED(cpu_kernels) = {
-    .svd_lwork = svd_lwork,
     .svd_scratch = cpu_svd_scratch,
     .svd = cpu_svd_matrix,
     .solve_again = solve_again,
     .again_scratch = graded_scratch,
-    .conquer = conquer_whole,
+    .bidiagonal = solve_whole,
 };

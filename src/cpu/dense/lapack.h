@@ -20,15 +20,5 @@ void LAPACK(gesdd)(const char *jobz, const int *m, const int *n, T *A, const int
 void LAPACK(gesvd)(const char *jobu, const char *jobvh, const int *m, const int *n, T *A, const int *lda, R *S, T *U,
                    const int *ldu, T *Vh, const int *ldvh, T *work, const int *lwork, RWORK_PARAMETER int *info, size_t,
                    size_t);
-void REAL_LAPACK(bdsdc)(const char *uplo, const char *compq, const int *n, R *d, R *e, R *U, const int *ldu, R *Vh,
-                        const int *ldvh, R *Q, int *IQ, R *work, int *iwork, int *info, size_t, size_t);
-void LAPACK(geqrf)(const int *m, const int *n, T *A, const int *lda, T *tau, T *work, const int *lwork, int *info);
-#if IS_COMPLEX
-#define ORGQR LAPACK(ungqr)
-#else
-#define ORGQR LAPACK(orgqr)
-#endif
-void ORGQR(const int *m, const int *n, const int *k, T *A, const int *lda, const T *tau, T *work, const int *lwork,
-           int *info);
 
 #endif

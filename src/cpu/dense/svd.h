@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The SVD of one matrix: by LAPACK (gesdd.h), by reduction to bidiagonal form (bidiagonal.h), or, with few columns or
+/* The SVD of one matrix: by LAPACK (gesdd.c), by reduction to bidiagonal form (bidiagonal.h), or, with few columns or
  * more rows than LAPACK can count, by blocks of rows (tall.h).  All work is done in scratch memory of fixed alignment,
  * packed by columns or in the SIMD layout, so that a result does not depend on where the caller's matrix lies.
  *
@@ -55,7 +55,9 @@ typedef struct forward {
   lapack_svd_t svd;        /* of the tall matrix */
   bidiagonal_t bidiagonal; /* of the tall matrix, or of tall.core */
   tall_t tall;
-  T *full, *tau; /* full_matrices and m != n: the larger factor completed to a square one */
+  T *rest; /* full_matrices and m != n: the columns that complete the larger factor to a square one */
+  qr_t qr; /* for these, and their products with its reflectors */
+  block_work_t block;
 } forward_t;
 
 /* By blocks of rows.  U goes straight to the caller, except where its gauge is fixed, which takes all of it. */
@@ -64,7 +66,7 @@ static forward_t tall_forward_take(arena_t *arena, const cpu_svd_plan_t *plan) {
   const int64_t mx = p->m < p->n ? p->n : p->m, n = p->mn;
   forward_t w = {.tall = tall_take(arena, mx, n, plan->vectors, plan->lwork, plan->tall)};
   const lapack_svd_t *core = &w.tall.core;
-  w.svd = (lapack_svd_t){.m = (int)mx, .n = (int)n, .mn = (int)n, .S = core->S, .Vh = core->Vh};
+  w.svd = (lapack_svd_t){.m = mx, .n = n, .S = core->S, .Vh = core->Vh};
   if (plan->vectors && p->positive_gauge && p->m >= p->n)
     w.svd.U = arena_take(arena, mx * n, sizeof(T));
   if (plan->bidiagonal)
@@ -81,19 +83,24 @@ static forward_t forward_take(arena_t *arena, const cpu_svd_plan_t *plan) {
   if (plan->bidiagonal)
     w.bidiagonal = bidiagonal_take(arena, mx, p->mn, plan);
   if (plan->vectors && p->full_matrices && p->m != p->n) {
-    w.full = arena_take(arena, mx * mx, sizeof(T));
-    w.tau = arena_take(arena, p->mn, sizeof(T));
+    w.rest = arena_take(arena, mx * (mx - p->mn), sizeof(T));
+    w.qr = qr_take(arena, mx, p->mn, plan->completes);
+    w.block = block_work_take(arena, mx, p->mn, mx - p->mn, plan->completes->products);
   }
   return w;
 }
 
-/* Completes U to an orthonormal basis: columns mn.. of w->full are its further columns. */
-static void complete_factor(const forward_t *w) {
+/* Completes U to an orthonormal basis: U = Q R, whose Q is unitary, and the further columns of Q are the rest. */
+static void complete_factor(const forward_t *w, const reflector_ops_t *ops) {
   const lapack_svd_t *svd = &w->svd;
-  int info = 0;
-  memcpy(w->full, svd->U, (size_t)svd->m * (size_t)svd->n * sizeof(T));
-  LAPACK(geqrf)(&svd->m, &svd->n, w->full, &svd->m, w->tau, svd->work, &svd->lwork, &info);
-  ORGQR(&svd->m, &svd->m, &svd->n, w->full, &svd->m, w->tau, svd->work, &svd->lwork, &info);
+  const int64_t m = svd->m, n = svd->n;
+  const reflectors_t Q = {m, n, 0, NULL, w->qr.triangles, svd->A, m * (1 + IS_COMPLEX), NULL};
+  memcpy(svd->A, svd->U, (size_t)(m * n) * sizeof(T)); /* A has been destroyed before */
+  factor_tall(m, n, svd->A, &w->qr, ops);
+  memset(w->rest, 0, (size_t)(m * (m - n)) * sizeof(T));
+  for (int64_t j = 0; j < m - n; j++)
+    w->rest[j * m + n + j] = 1;
+  multiply_left(&Q, m - n, w->rest, m, &w->block);
 }
 
 /* A column of a factor: `count` entries, `step` apart. */
@@ -133,8 +140,8 @@ static void fix_gauges(const forward_t *w, int transposed) {
     const T phase = fix_line(transposed ? &y : &x);
     multiply_line(transposed ? &x : &y, CONJ(phase));
   }
-  for (int64_t j = svd->n; j < svd->m && w->full && !transposed; j++) {
-    const line_t x = {w->full + j * svd->m, svd->m, 1};
+  for (int64_t j = 0; j < svd->m - svd->n && w->rest && !transposed; j++) {
+    const line_t x = {w->rest + j * svd->m, svd->m, 1};
     (void)fix_line(&x);
   }
 }
@@ -151,7 +158,7 @@ static void store_left(const svdgrad_matrix_t *to, int64_t b, int adjoint, int64
   if (columns == known)
     return; /* unused strides may have any value */
   out.x += known * out.column;
-  copy_matrix(svd->m, columns - known, adjoint, (place_t){w->full + known * svd->m, 1, svd->m}, out, out);
+  copy_matrix(svd->m, columns - known, adjoint, (place_t){w->rest, 1, svd->m}, out, out);
 }
 
 /* Stores columns 0..columns-1 of its right factor, svd->Vh^H. */
@@ -193,11 +200,14 @@ static size_t cpu_svd_scratch(const cpu_svd_plan_t *plan) {
 /* SVD of w->svd.A, which is 2^-exponent times the tall matrix.  Returns 0 if it did not converge. */
 static int solve_forward(const cpu_svd_plan_t *plan, int64_t b, const forward_t *w, int exponent) {
   const problem_t *p = &plan->call->p;
-  if (plan->bidiagonal ? bidiagonal_svd(&w->svd, &w->bidiagonal, plan->bidiagonal) : lapack_gesdd(&w->svd))
+  const gesdd_ops_t *gesdd = cpu_gesdd[p->dtype];
+  if (plan->bidiagonal)
+    return bidiagonal_svd(&w->svd, &w->bidiagonal, plan->bidiagonal);
+  if (gesdd->by_dividing(&w->svd))
     return 1;
   (void)pack(&plan->call->A, b, p->m, p->n, w->svd.A);
   scale_by_power(p->m * p->n, w->svd.A, -exponent);
-  return lapack_gesvd(&w->svd);
+  return gesdd->by_qr(&w->svd);
 }
 
 static void store_nonfinite(const svd_call_t *call, int64_t b) {
@@ -220,8 +230,8 @@ static void svd_packed(const cpu_svd_plan_t *plan, int64_t b, const forward_t *w
   const int exponent = exponent_of(largest);
   scale_by_power(p->m * p->n, w->svd.A, -exponent);
   const int converged = solve_forward(plan, b, w, exponent);
-  if (w->full)
-    complete_factor(w);
+  if (w->rest)
+    complete_factor(w, plan->completes);
   if (p->positive_gauge && plan->vectors)
     fix_gauges(w, p->m < p->n);
   const int in_range = store_values(call, b, w->svd.S, exponent);
@@ -260,7 +270,7 @@ static void svd_tall(const cpu_svd_plan_t *plan, int64_t b, const forward_t *w) 
     store_nonfinite(call, b);
     return;
   }
-  const int converged = tall_core_svd(&w->tall, plan->bidiagonal ? &w->bidiagonal : NULL);
+  const int converged = tall_core_svd(&w->tall, plan, &w->bidiagonal);
   const int in_range = store_values(call, b, w->svd.S, exponent);
   if (plan->vectors)
     store_tall(plan, b, w);

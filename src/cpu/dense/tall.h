@@ -135,15 +135,18 @@ static int tall_factor(const tall_t *t, place_t A, int conjugated, int *exponent
   return 1;
 }
 
-/* SVD of t->core.A by the bidiagonal path, or by gesdd if `b` is NULL.  Returns 0 if it did not converge. */
-static int tall_core_svd(const tall_t *t, const bidiagonal_t *b) {
+/* SVD of t->core.A by the bidiagonal path, or by gesdd.  Returns 0 if it did not converge. */
+static int tall_core_svd(const tall_t *t, const cpu_svd_plan_t *plan, const bidiagonal_t *b) {
   const size_t n = (size_t)t->n;
-  if (b ? bidiagonal_svd(&t->core, b, t->ops) : lapack_gesdd(&t->core))
+  const gesdd_ops_t *gesdd = cpu_gesdd[plan->p->dtype];
+  if (plan->bidiagonal)
+    return bidiagonal_svd(&t->core, b, t->ops);
+  if (gesdd->by_dividing(&t->core))
     return 1;
   memcpy(t->core.A, t->triangle, n * n * sizeof(T)); /* the last R; unused below the diagonal */
   for (size_t j = 0; j < n; j++)
     memset(t->core.A + j * n + j + 1, 0, (n - j - 1) * sizeof(T));
-  return lapack_gesvd(&t->core);
+  return gesdd->by_qr(&t->core);
 }
 
 /* The first `kept` columns of U = diag(Q_i) Q [core.U; 0]. */

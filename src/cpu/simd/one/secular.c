@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The secular equation (secular.h).  Its numbers are real, whatever T is. */
+/* The secular equation (secular.h) and rotations of columns.  Their numbers are real, whatever T is. */
 #include "../exported.h"
+#include "rotations.h"
 #include "secular_roots.h"
 #include "secular_vectors.h"
 
-const secular_ops_t EXPORTED(svdgrad_secular_ops) = {LANES, solve_secular, weigh_secular, secular_vectors,
-                                                     &REAL_EXPORTED(svdgrad_product_ops)};
+const secular_ops_t EXPORTED(svdgrad_secular_ops) = {
+    LANES, solve_secular, weigh_secular, secular_vectors, rotate_columns, &REAL_EXPORTED(svdgrad_product_ops)};

@@ -33,6 +33,14 @@ typedef struct secular {
   int64_t stride;            /* a multiple of the lanes */
 } secular_t;
 
+/* X <- X G_0 G_1 .. G_(count-1), where G_i takes columns x and y, number i and i + 1, to c x + s y and c y - s x. */
+typedef struct rotations {
+  int64_t rows, count;       /* rows up to a multiple of the lanes are read and written */
+  void *X;                   /* column 0 */
+  int64_t stride;            /* reals from a column to the next; may be negative */
+  const void *cosine, *sine; /* count */
+} rotations_t;
+
 typedef struct secular_ops {
   int lanes;
   /* d and z -> squares, origin, offset, distance; n >= 2.  Returns 0 if a root did not converge. */
@@ -42,6 +50,8 @@ typedef struct secular_ops {
   void (*weigh)(const secular_t *secular);
   /* -> placed_d, placed_z, left, right: normalized singular vectors of M, rows permuted by `place`. */
   void (*vectors)(const secular_t *secular);
+  /* For the QR iteration of small blocks (rotations.h). */
+  void (*rotate)(const rotations_t *rotations);
   const product_ops_t *products; /* of reals: the vectors of a block are products of these and those of its parts */
 } secular_ops_t;
 
