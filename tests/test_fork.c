@@ -17,8 +17,10 @@ typedef struct variant {
   int64_t m, batch_count;
   svdgrad_dtype_t dtype;
 } variant_t;
-/* Solved in lanes; by LAPACK; and of a size in between, where LAPACK computes the values alone. */
-static const variant_t variants[] = {{8, 2000, SVDGRAD_F32}, {100, 12, SVDGRAD_F64}, {33, 40, SVDGRAD_C128}};
+/* Solved in lanes; by LAPACK; of a size in between, where LAPACK computes the values alone; and so large that threads
+ * share one matrix. */
+static const variant_t variants[] = {
+    {8, 2000, SVDGRAD_F32}, {100, 12, SVDGRAD_F64}, {33, 40, SVDGRAD_C128}, {300, 1, SVDGRAD_F64}};
 enum { VARIANT_COUNT = sizeof variants / sizeof *variants };
 
 static fixture_t make(svdgrad_backend_t backend, const variant_t *variant) {

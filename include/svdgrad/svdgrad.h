@@ -131,9 +131,9 @@ typedef enum {
 
 typedef struct svdgrad_context *svdgrad_handle_t; /**< opaque */
 
-/** The thread pool of a framework, used instead of the built-in threads of a CPU backend.  It runs
- *  body(first, last, arg) over [0, count) in disjoint pieces, each of at least `grain` items where as many are left, and
- *  returns when every piece has run.  A piece needs 256 KiB of stack, LAPACK's not counted. */
+/** The thread pool of a framework, used instead of the built-in threads of a CPU backend.  It runs body(first, last, arg)
+ *  over [0, count) in disjoint pieces of at least `grain` items where as many are left, in any order, and returns when all
+ *  have run.  It is never called from within a piece.  A piece needs 256 KiB of stack, LAPACK's not counted. */
 typedef void (*svdgrad_parallel_for_t)(void *pool, int64_t count, int64_t grain,
                                        void (*body)(int64_t first, int64_t last, void *arg), void *arg);
 

@@ -15,6 +15,7 @@ typedef struct cpu_svd_plan {
   const reflector_ops_t *bidiagonal; /* for the bidiagonal path; NULL: gesdd */
   const secular_ops_t *secular;      /* for the bidiagonal path */
   const reflector_ops_t *tall;       /* for a QR factorization by blocks of rows first; NULL: none */
+  team_t *team;                      /* NULL: a matrix is not worth more than one thread */
 } cpu_svd_plan_t;
 
 /* B = U diag(S) Vh; B is n-by-n and has d on the diagonal, e above.  All are real numbers of the element type. */

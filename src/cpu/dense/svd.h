@@ -37,10 +37,10 @@ static R largest_size(int64_t count, const R *x) {
 
 /* Copies A, or A^H for m < n, into packed storage.  Returns the largest |real or imaginary part|, NaN if an entry is
  * NaN or Inf. */
-static R pack(const svdgrad_matrix_t *A, int64_t b, int64_t m, int64_t n, T *packed) {
+static R pack(team_t *team, const svdgrad_matrix_t *A, int64_t b, int64_t m, int64_t n, T *packed) {
   const int wide = m < n;
   const place_t from = place_of(A, b), tall = wide ? transposed_place(from) : from;
-  copy_matrix(wide ? n : m, wide ? m : n, wide, tall, (place_t){packed, 1, wide ? n : m}, tall);
+  copy_matrix(team, wide ? n : m, wide ? m : n, wide, tall, (place_t){packed, 1, wide ? n : m}, tall);
   return largest_size((1 + IS_COMPLEX) * m * n, (const R *)packed);
 }
 
@@ -56,13 +56,14 @@ typedef struct forward {
   bidiagonal_t bidiagonal; /* of the tall matrix, or of tall.core */
   tall_t tall;
   T *full, *tau; /* full_matrices and m != n: the larger factor completed to a square one */
+  team_t *team;
 } forward_t;
 
 /* By blocks of rows.  U goes straight to the caller, except where its gauge is fixed, which takes all of it. */
 static forward_t tall_forward_take(arena_t *arena, const cpu_svd_plan_t *plan) {
   const problem_t *p = plan->p;
   const int64_t mx = p->m < p->n ? p->n : p->m, n = p->mn;
-  forward_t w = {.tall = tall_take(arena, mx, n, plan->vectors, plan->lwork, plan->tall)};
+  forward_t w = {.team = plan->team, .tall = tall_take(arena, mx, n, plan->vectors, plan->lwork, plan->tall)};
   const lapack_svd_t *core = &w.tall.core;
   w.svd = (lapack_svd_t){.m = (int)mx, .n = (int)n, .mn = (int)n, .S = core->S, .Vh = core->Vh};
   if (plan->vectors && p->positive_gauge && p->m >= p->n)
@@ -77,7 +78,7 @@ static forward_t forward_take(arena_t *arena, const cpu_svd_plan_t *plan) {
   const int64_t mx = p->m < p->n ? p->n : p->m;
   if (plan->tall)
     return tall_forward_take(arena, plan);
-  forward_t w = {.svd = lapack_svd_take(arena, mx, p->mn, plan->vectors, plan->lwork)};
+  forward_t w = {.team = plan->team, .svd = lapack_svd_take(arena, mx, p->mn, plan->vectors, plan->lwork)};
   if (plan->bidiagonal)
     w.bidiagonal = bidiagonal_take(arena, mx, p->mn, plan);
   if (plan->vectors && p->full_matrices && p->m != p->n) {
@@ -147,11 +148,11 @@ static void store_left(const svdgrad_matrix_t *to, int64_t b, int adjoint, int64
     return;
   place_t out = place_of(to, b);
   out = adjoint ? transposed_place(out) : out;
-  copy_matrix(svd->m, known, adjoint, (place_t){svd->U, 1, svd->m}, out, out);
+  copy_matrix(w->team, svd->m, known, adjoint, (place_t){svd->U, 1, svd->m}, out, out);
   if (columns == known)
     return; /* unused strides may have any value */
   out.x += known * out.column;
-  copy_matrix(svd->m, columns - known, adjoint, (place_t){w->full + known * svd->m, 1, svd->m}, out, out);
+  copy_matrix(w->team, svd->m, columns - known, adjoint, (place_t){w->full + known * svd->m, 1, svd->m}, out, out);
 }
 
 /* Stores columns 0..columns-1 of its right factor, svd->Vh^H. */
@@ -160,7 +161,7 @@ static void store_right(const svdgrad_matrix_t *to, int64_t b, int adjoint, int6
   if (!to->data)
     return;
   const place_t caller = place_of(to, b), out = adjoint ? transposed_place(caller) : caller;
-  copy_matrix(svd->n, columns, !adjoint, (place_t){svd->Vh, svd->n, 1}, out, out);
+  copy_matrix(w->team, svd->n, columns, !adjoint, (place_t){svd->Vh, svd->n, 1}, out, out);
 }
 
 /* + 0 turns a negative zero, which LAPACK may return, into a positive one.  Returns 0 if S[0] overflows R. */
@@ -195,7 +196,7 @@ static int solve_forward(const cpu_svd_plan_t *plan, int64_t b, const forward_t 
   const problem_t *p = &plan->call->p;
   if (plan->bidiagonal ? bidiagonal_svd(&w->svd, &w->bidiagonal, plan->bidiagonal) : lapack_gesdd(&w->svd))
     return 1;
-  (void)pack(&plan->call->A, b, p->m, p->n, w->svd.A);
+  (void)pack(plan->team, &plan->call->A, b, p->m, p->n, w->svd.A);
   scale_by_power(p->m * p->n, w->svd.A, -exponent);
   return lapack_gesvd(&w->svd);
 }
@@ -212,7 +213,7 @@ static int32_t info_of(int converged, int in_range) {
 static void svd_packed(const cpu_svd_plan_t *plan, int64_t b, const forward_t *w) {
   const svd_call_t *call = plan->call;
   const problem_t *p = &call->p;
-  const R largest = pack(&call->A, b, p->m, p->n, w->svd.A);
+  const R largest = pack(plan->team, &call->A, b, p->m, p->n, w->svd.A);
   if (!isfinite(largest)) {
     store_nonfinite(call, b);
     return;
