@@ -18,10 +18,11 @@ typedef struct variant {
   svdgrad_dtype_t dtype;
   svdgrad_algo_t algo;
 } variant_t;
-/* Solved in lanes; one at a time; and by LAPACK, where there is one. */
+/* Solved in lanes; one at a time; by LAPACK, where there is one; and so large that threads share one matrix. */
 static const variant_t variants[] = {{8, 2000, SVDGRAD_F32, SVDGRAD_ALGO_AUTO},
                                      {100, 12, SVDGRAD_F64, SVDGRAD_ALGO_AUTO},
-                                     {33, 40, SVDGRAD_C128, SVDGRAD_ALGO_VENDOR}};
+                                     {33, 40, SVDGRAD_C128, SVDGRAD_ALGO_VENDOR},
+                                     {300, 1, SVDGRAD_F64, SVDGRAD_ALGO_AUTO}};
 enum { VARIANT_COUNT = sizeof variants / sizeof *variants };
 
 static fixture_t make(svdgrad_backend_t backend, const variant_t *variant) {

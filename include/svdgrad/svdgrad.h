@@ -217,9 +217,9 @@ typedef enum {
 
 /** The thread pool of a program or framework, in place of the built-in threads of a CPU backend.
  *
- *  It calls body(first, last, arg) for disjoint pieces that together are [0, count), and returns when every piece has
- *  run.  Each piece has at least `grain` items where as many are left.  A piece needs 256 KiB of stack, LAPACK's not
- *  counted.
+ *  It calls body(first, last, arg) for disjoint pieces that together are [0, count), in any order, and returns when
+ *  every piece has run.  Each piece has at least `grain` items where as many are left.  It is never called from within
+ *  a piece.  A piece needs 256 KiB of stack, LAPACK's not counted.
  *  @param pool   svdgrad_desc_t.pool, or what svdgrad_set_parallel_for() got
  *  @param count  number of items
  *  @param grain  fewest items of a piece

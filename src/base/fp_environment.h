@@ -37,6 +37,22 @@ static inline fp_environment_t fp_environment_flush(void) {
   return caller;
 }
 
+/* How a thread computes, without its flags: what another thread takes over that shares its work. */
+typedef uint32_t fp_mode_t;
+
+static inline fp_mode_t fp_mode_now(void) {
+  uint32_t mxcsr;
+  __asm__ volatile("stmxcsr %0" : "=m"(mxcsr) : : "memory");
+  return mxcsr & ~(uint32_t)FP_FLAGS;
+}
+
+static inline fp_environment_t fp_environment_enter_mode(fp_mode_t mode) {
+  const fp_environment_t caller = fp_environment_enter();
+  if (mode != (MXCSR_DEFAULT & ~(uint32_t)FP_FLAGS))
+    __asm__ volatile("ldmxcsr %0" : : "m"(mode) : "memory");
+  return caller;
+}
+
 /* x87 flags can only be set together with the whole environment.  The flags that the call raised are cleared first,
  * before the caller's traps are enabled again. */
 static inline void fp_environment_leave(const fp_environment_t *caller) {
@@ -73,6 +89,20 @@ static inline fp_environment_t fp_environment_flush(void) {
   return caller;
 }
 
+typedef uint64_t fp_mode_t;
+
+static inline fp_mode_t fp_mode_now(void) {
+  uint64_t control;
+  __asm__ volatile("mrs %0, fpcr" : "=r"(control) : : "memory");
+  return control;
+}
+
+static inline fp_environment_t fp_environment_enter_mode(fp_mode_t mode) {
+  const fp_environment_t caller = fp_environment_enter();
+  __asm__ volatile("msr fpcr, %0" : : "r"(mode) : "memory");
+  return caller;
+}
+
 static inline void fp_environment_leave(const fp_environment_t *caller) {
   __asm__ volatile("msr fpsr, %1\n\tmsr fpcr, %0" : : "r"(caller->control), "r"(caller->status) : "memory");
 }
@@ -90,8 +120,20 @@ static inline fp_environment_t fp_environment_enter(void) {
 
 static inline fp_environment_t fp_environment_flush(void) { return fp_environment_enter(); } /* C has none */
 
+typedef int fp_mode_t;
+static inline fp_mode_t fp_mode_now(void) { return 0; }
+static inline fp_environment_t fp_environment_enter_mode(fp_mode_t mode) {
+  (void)mode;
+  return fp_environment_enter();
+}
+
 static inline void fp_environment_leave(const fp_environment_t *caller) { (void)fesetenv(caller); }
 #endif
+
+/* A declaration: the mode of another thread until the block is left, in any way. */
+#define IN_FP_MODE(mode)                                                                                               \
+  __attribute__((cleanup(fp_environment_leave), unused)) const fp_environment_t fp_environment_of_thread =             \
+      fp_environment_enter_mode(mode)
 
 /* A declaration: the default environment until the block is left, in any way. */
 #define IN_DEFAULT_FP_ENVIRONMENT                                                                                      \

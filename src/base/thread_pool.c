@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -35,7 +36,7 @@ static int handles;
 static atomic_int worker_count;
 static pthread_t workers[MOST_WORKERS];
 
-static _Thread_local int is_worker;
+static _Thread_local int worker; /* its number, from 1; 0: not one of ours */
 
 static void relax(void) {
 #if defined(__x86_64__) || defined(__i386__)
@@ -71,7 +72,7 @@ static void help(job_t *job) {
     append(job);
   atomic_fetch_add(&job->active, 1);
   (void)pthread_mutex_unlock(&mutex);
-  job->part(job->argument, 0);
+  job->part(job->argument, worker);
   (void)pthread_mutex_lock(&mutex);
   if (atomic_fetch_sub(&job->active, 1) == 1)
     (void)pthread_cond_broadcast(&finished);
@@ -82,8 +83,8 @@ static void look_for_jobs(void) {
     relax();
 }
 
-static void *work(void *unused) {
-  is_worker = 1;
+static void *work(void *number) {
+  worker = (int)(intptr_t)number;
   (void)pthread_mutex_lock(&mutex);
   while (!atomic_load(&is_closing)) {
     if (jobs) {
@@ -100,7 +101,7 @@ static void *work(void *unused) {
     }
   }
   (void)pthread_mutex_unlock(&mutex);
-  return unused;
+  return NULL;
 }
 
 /* All signals except those that a fault of the thread itself raises. */
@@ -124,7 +125,7 @@ static void start_workers(int count) {
   (void)pthread_sigmask(SIG_SETMASK, &blocked, &before); /* a new thread inherits its creator's mask */
   (void)pthread_mutex_lock(&lifetime);
   int started = atomic_load(&worker_count);
-  while (started < count && pthread_create(&workers[started], &attributes, work, NULL) == 0)
+  while (started < count && pthread_create(&workers[started], &attributes, work, (void *)(intptr_t)(started + 1)) == 0)
     started++;
   atomic_store(&worker_count, started);
   (void)pthread_mutex_unlock(&lifetime);
@@ -170,17 +171,22 @@ static void withdraw(job_t *job) {
   (void)pthread_mutex_unlock(&mutex);
 }
 
+void thread_pool_start(int threads) {
+  const int wanted = threads - 1 < MOST_WORKERS ? threads - 1 : MOST_WORKERS;
+  if (atomic_load(&worker_count) < wanted)
+    start_workers(wanted);
+}
+
 void thread_pool_run(int threads, thread_pool_part_t part, void *argument) {
   const int wanted = threads - 1 < MOST_WORKERS ? threads - 1 : MOST_WORKERS;
-  if (wanted > 0 && !is_worker && atomic_load(&worker_count) < wanted)
-    start_workers(wanted);
-  if (wanted <= 0 || is_worker || atomic_load(&worker_count) == 0) {
-    part(argument, 1);
+  thread_pool_start(threads);
+  if (wanted <= 0 || atomic_load(&worker_count) == 0) {
+    part(argument, 0);
     return;
   }
   job_t job = {.part = part, .argument = argument, .wanted = wanted};
   offer(&job);
-  part(argument, 1);
+  part(argument, 0);
   withdraw(&job);
 }
 

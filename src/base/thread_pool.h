@@ -15,9 +15,14 @@ void thread_pool_close(void); /* the last one ends the workers */
  * processors on which this process may run. */
 int thread_pool_default_threads(void);
 
-/* Calls part(argument, 1) on this thread and part(argument, 0) on at most threads - 1 workers, and returns after all of
- * them.  A part takes work until none is left.  Called on a worker, it runs part(argument, 1) only. */
-typedef void (*thread_pool_part_t)(void *argument, int is_caller);
+/* Starts workers so that there are threads - 1 of them.  thread_pool_run() does that, too, for its own number: parts that
+ * call it again need more, since they run on workers themselves. */
+void thread_pool_start(int threads);
+
+/* Calls part(argument, 0) on this thread and part(argument, number of the worker, from 1) on at most threads - 1 workers,
+ * and returns after all of them.  A part takes work until none is left.  It may call this function itself: nobody waits
+ * but for workers that compute a part, so that the innermost parts always come to an end. */
+typedef void (*thread_pool_part_t)(void *argument, int worker);
 void thread_pool_run(int threads, thread_pool_part_t part, void *argument);
 
 #endif

@@ -2,7 +2,9 @@
 /* The CPU backend: small matrices one per SIMD lane; others one at a time, by reduction to bidiagonal
  * form, or by gesdd.  Threads share the batch. */
 #include "empty.h"
+#include "base/element_size.h"
 #include "base/error.h"
+#include "base/team.h"
 #include "functions/functions.h"
 #include "functions/pieces.h"
 #include "blas_guard.h"
@@ -12,6 +14,7 @@
 #include "cpu_lapack_svd.h"
 #include "cpu_machine.h"
 #include "cpu_power.h"
+#include "products.h"
 #include "simd/kernels.h"
 
 static svdgrad_status_t cpu_create(context_t *context, int device) {
@@ -103,6 +106,12 @@ static double lapack_cost(const cpu_svd_plan_t *plan) {
   return cpu_cost(plan->p, plan->vectors ? 5000 : 4000, plan->bidiagonal ? flops : 2 * flops);
 }
 
+/* Whether threads may share the work on one matrix. */
+static int is_shared(const problem_t *p) {
+  const double least = LEAST_SHARED_COLUMNS;
+  return (double)p->m * (double)p->n * (double)p->mn >= least * least * least;
+}
+
 static batch_t lapack_batch(const cpu_svd_plan_t *plan) {
   const problem_t *p = plan->p;
   return (batch_t){.task = cpu_lapack_svd,
@@ -163,9 +172,11 @@ static svdgrad_status_t cpu_svd(const context_t *context, const svd_call_t *call
     batch.work = call->work;
     batch_run(&context->parallel, batch);
   } else {
-    const cpu_svd_plan_t plan = plan_svd(context, op, p, call);
+    team_t team;
+    cpu_svd_plan_t plan = plan_svd(context, op, p, call);
+    plan.team = plan.bidiagonal && !plan.tall && is_shared(p) ? &team : NULL;
     batch_t batch = lapack_batch(&plan);
-    batch.work = call->work;
+    batch.work = call->work, batch.team = plan.team;
     if (plan.bidiagonal)
       batch_run(&context->parallel, batch);
     else
@@ -189,15 +200,19 @@ static svdgrad_status_t cpu_svd_backward(const context_t *context, const svd_bac
   return SVDGRAD_STATUS_SUCCESS;
 }
 
-/* Small matrices in groups of lanes, others one at a time. */
-static host_program_t plan_program(const context_t *context, const program_t *program) {
+/* Small matrices in groups of lanes, others one at a time, with `products`. */
+static host_program_t plan_program(const context_t *context, const program_t *program, products_t *products) {
   const problem_t *p = program->p;
   const lane_kernels_t *kernels = lanes_of(context, p);
+  const int64_t mx = p->m > p->n ? p->m : p->n;
+  arena_t measured = {NULL, 0};
   host_program_t plan = {.program = program, .ops = cpu_machine_ops[p->dtype]};
-  if (choose(context, SVDGRAD_OP_SVD_JVP, p) == CPU_PROGRAM_LANES)
+  if (choose(context, SVDGRAD_OP_SVD_JVP, p) == CPU_PROGRAM_LANES) {
     plan.group = kernels->group;
-  else
-    plan.products = kernels->product, plan.product_work = kernels->product->work(p->m > p->n ? p->m : p->n);
+    return plan;
+  }
+  *products = products_take(&measured, kernels->product, element_size(p->dtype), mx, product_slots(mx, p->mn));
+  plan.products = products, plan.product_work = measured.used;
   return plan;
 }
 
@@ -212,16 +227,21 @@ static batch_t program_batch(const host_program_t *plan) {
 }
 
 static size_t cpu_program_workspace(const context_t *context, const program_t *program) {
-  const host_program_t plan = plan_program(context, program);
+  products_t products;
+  const host_program_t plan = plan_program(context, program, &products);
   const batch_t batch = program_batch(&plan);
   return batch_workspace(&batch);
 }
 
 static svdgrad_status_t cpu_program_run(const context_t *context, const program_t *program, void *stream, void *work) {
   (void)stream;
-  const host_program_t plan = plan_program(context, program);
+  products_t products;
+  team_t team;
+  const host_program_t plan = plan_program(context, program, &products);
   batch_t batch = program_batch(&plan);
   batch.work = work;
+  if (is_shared(program->p) && !plan.group)
+    batch.team = products.team = &team;
   batch_run(&context->parallel, batch);
   return SVDGRAD_STATUS_SUCCESS;
 }

@@ -25,6 +25,7 @@ typedef struct cpu_svd_plan {
   const secular_ops_t *secular;      /* for the bidiagonal path */
   const reflector_ops_t *tall;       /* for a QR factorization by blocks of rows first; NULL: none */
   const reflector_ops_t *completes;  /* the larger factor, to a square one */
+  team_t *team;                      /* NULL: a matrix is not worth more than one thread */
 } cpu_svd_plan_t;
 
 /* B = U diag(S) Vh; B is n-by-n and has d on the diagonal, e above.  All are real numbers of the element type. */

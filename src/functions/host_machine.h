@@ -14,7 +14,7 @@ typedef struct host_machine {
   int64_t b; /* the first matrix */
   int64_t lanes, count;
   const group_ops_t *group; /* NULL: one matrix at a time */
-  const struct product_ops *products;
+  const struct products *products;
   void *product_work;
   arena_t arena;
 } host_machine_t;
@@ -24,8 +24,8 @@ typedef struct host_program {
   const program_t *program;
   const machine_ops_t *ops;
   const group_ops_t *group; /* NULL: one matrix at a time */
-  /* For products of one matrix at a time (cpu/simd/one/product.h), and bytes of their work memory; NULL: plain loops. */
-  const struct product_ops *products;
+  /* For products of one matrix at a time (cpu/products.h), and bytes of their work memory; NULL: plain loops. */
+  const struct products *products;
   size_t product_work;
 } host_program_t;
 

@@ -41,11 +41,17 @@ size_t pieces_workspace(const context_t *context, const staged_t *staged, int gr
   return batch_workspace(&batch);
 }
 
+/* A matrix that takes so many nanoseconds gives threads something to share. */
+enum { LONG = 30000000 };
+
 svdgrad_status_t pieces_run(const context_t *context, const staged_t *staged, int group, void *work) {
+  static const parallel_t alone = {.num_threads = 1};
   job_t job = {*context, staged};
-  job.context.parallel = (parallel_t){.num_threads = 1};
   batch_t batch = batch_of(context, staged, group);
+  const int is_inside = batch.matrix_cost >= LONG && parallel_is_inside(&context->parallel, batch.batch_count);
+  if (!is_inside)
+    job.context.parallel = alone;
   batch.call = &job, batch.work = work;
-  batch_run(&context->parallel, batch);
+  batch_run(is_inside ? &alone : &context->parallel, batch);
   return SVDGRAD_STATUS_SUCCESS;
 }

@@ -13,6 +13,41 @@ static int solve_block(const conquer_t *c, const block_t *b) {
   return solve_block(c, &upper) && solve_block(c, &lower) && merge_blocks(c, b);
 }
 
+typedef struct shared_block {
+  const conquer_t *c;
+  const block_t *block;
+  int depth;
+  atomic_int *failed;
+} shared_block_t;
+
+static void solve_part(const void *argument, int64_t i) {
+  const shared_block_t *shared = argument;
+  const block_t part = part_of_block(shared->block, shared->depth, i);
+  const conquer_t c = conquer_part(shared->c, part.first, i);
+  if (!solve_block(&c, &part))
+    atomic_store(shared->failed, 1);
+}
+
+/* Threads share the parts of a large block; what is merged then is shared inside. */
+static int solve_shared(const conquer_t *c, const block_t *b) {
+  const int depth = depth_of_parts(b->n);
+  const int64_t parts = (int64_t)1 << depth, rows = b->n / parts;
+  atomic_int failed = 0;
+  const shared_block_t shared = {c, b, depth, &failed};
+  if (depth == 0)
+    return solve_block(c, b);
+  team_run(c->team, parts, 20.0 * (double)rows * (double)rows, solve_part, &shared);
+  if (atomic_load(&failed))
+    return 0;
+  for (int level = depth - 1; level >= 0; level--)
+    for (int64_t i = 0; i < (int64_t)1 << level; i++) {
+      const block_t block = part_of_block(b, level, i);
+      if (!merge_blocks(c, &block))
+        return 0;
+    }
+  return 1;
+}
+
 /* Writes the zeros of a part's columns. */
 static void fill_around(const conquer_t *c, const block_t *b) {
   const size_t above = (size_t)b->first * sizeof(R), below = (size_t)(c->n - b->first - b->n) * sizeof(R);
@@ -47,7 +82,7 @@ static int solve_parts(const conquer_t *c) {
     if (i + 1 < c->n && (R)fabs(c->e[i]) > EPSILON / 2)
       continue;
     const block_t part = {first, i + 1 - first, 0};
-    if (!solve_block(c, &part))
+    if (!solve_shared(c, &part))
       return 0;
     if (part.n < c->n)
       fill_around(c, &part), is_split = 1;

@@ -23,7 +23,7 @@ static void product_of(const conquer_t *c, int64_t m, int64_t n, int64_t k, cons
                        int64_t ldc) {
   const group_product_t product = {
       .m = m, .n = n, .k = k, .alpha = 1, .A = A, .lda = m, .B = B, .ldb = ldb, .c = C, .ldc = ldc};
-  c->ops->products->multiply(&product, c->product_work);
+  multiply_shared(&c->products, &product);
 }
 
 /* Where half or more of a block's columns are deflated, these stay where they are; those of the roots then go where

@@ -12,6 +12,7 @@
 #define SVDGRAD_CONQUER_PROBLEM_H
 #include "base/arena.h"
 #include "base/type.h"
+#include "../products.h"
 #include "../simd/one/secular.h"
 
 #include <string.h>
@@ -22,6 +23,10 @@
 enum { LEAF_ROWS = 16 };
 
 enum { QR_WORK = 4 }; /* reals of work for each row (qr_iteration.h) */
+
+/* Threads share a block that can be halved into parts of PART_ROWS rows or more: the parts, at most 2^MOST_DEPTH, and then
+ * every merge of two of them (conquer.h). */
+enum { PART_ROWS = 128, MOST_DEPTH = 4 };
 
 typedef struct conquer {
   const secular_ops_t *ops;
@@ -39,7 +44,8 @@ typedef struct conquer {
   secular_t secular;
   R *leaf_U, *leaf_V, *leaf_work;
   int64_t leaf_stride;
-  void *product_work;
+  products_t products;
+  team_t *team; /* that of secular and products, too */
 } conquer_t;
 
 /* Rows first .. first + n - 1, columns first .. first + n - 1 + extra. */
@@ -53,6 +59,22 @@ static block_t upper_block(const block_t *b) { return (block_t){b->first, rows_a
 static block_t lower_block(const block_t *b) {
   const int64_t above = rows_above(b->n);
   return (block_t){b->first + above + 1, b->n - above - 1, b->extra};
+}
+
+/* How often a block of n rows is halved into parts.  There are at most product_slots(n, n) parts. */
+static int depth_of_parts(int64_t n) {
+  int depth = 0;
+  while (depth < MOST_DEPTH && n >> depth >= 2 * PART_ROWS)
+    depth++;
+  return depth;
+}
+
+/* Part i of a block that is halved `depth` times. */
+static block_t part_of_block(const block_t *b, int depth, int64_t i) {
+  block_t part = *b;
+  for (int level = depth - 1; level >= 0; level--)
+    part = i >> level & 1 ? lower_block(&part) : upper_block(&part);
+  return part;
 }
 
 /* Columns of roots, the largest first, that a merge makes of `kept`. */
@@ -107,8 +129,16 @@ static int load_scaled(int64_t n, const R *d, const R *e, R *scaled_d, R *scaled
 
 static R *take_reals(arena_t *arena, int64_t n) { return arena_take(arena, n, sizeof(R)); }
 
+/* Arrays with room for a part of their own for each thread: PART_ROOM entries more for each part, see part_entry(). */
+enum { PART_ALIGNMENT = 16, PART_ROOM = PART_ALIGNMENT + SECULAR_ROOM };
+
+static int64_t parts_of(int64_t n) { return (int64_t)1 << depth_of_parts(n); }
+
+/* Where part i, whose block begins at row `first`, has its entries: aligned, and behind those of the parts before. */
+static int64_t part_entry(int64_t first, int64_t i) { return first / PART_ALIGNMENT * PART_ALIGNMENT + i * PART_ROOM; }
+
 static secular_t secular_take(arena_t *arena, int64_t n, int lanes) {
-  const int64_t entries = n + SECULAR_ROOM;
+  const int64_t entries = n + parts_of(n) * PART_ROOM;
   secular_t s = {.stride = conquer_stride(n, lanes)};
   s.d = take_reals(arena, entries), s.z = take_reals(arena, entries);
   s.squares = take_reals(arena, entries), s.weights = take_reals(arena, entries);
@@ -131,10 +161,31 @@ static conquer_t conquer_take(arena_t *arena, int64_t n, const secular_ops_t *op
   c.merged = arena_take(arena, n, sizeof *c.merged), c.place = arena_take(arena, n, sizeof *c.place);
   c.kind = arena_take(arena, n, sizeof *c.kind);
   c.leaf_stride = conquer_stride(LEAF_ROWS + 1, ops->lanes);
-  c.leaf_U = take_reals(arena, c.leaf_stride * LEAF_ROWS);
-  c.leaf_V = take_reals(arena, c.leaf_stride * (LEAF_ROWS + 1));
+  c.leaf_U = take_reals(arena, parts_of(n) * c.leaf_stride * LEAF_ROWS);
+  c.leaf_V = take_reals(arena, parts_of(n) * c.leaf_stride * (LEAF_ROWS + 1));
   c.leaf_work = take_reals(arena, QR_WORK * n);
-  c.product_work = arena_take(arena, (int64_t)ops->products->work(n), 1);
+  c.products = products_take(arena, ops->products, sizeof(R), n, product_slots(n, n));
+  return c;
+}
+
+static void *entries_from(void *x, int64_t i) { return (R *)x + i; }
+
+/* The same problem with the work arrays of part i, whose block begins at row `first`. */
+static conquer_t conquer_part(const conquer_t *whole, int64_t first, int64_t i) {
+  conquer_t c = *whole;
+  secular_t *s = &c.secular;
+  void **const entries[] = {&s->d,      &s->z,        &s->squares,  &s->weights, &s->origin,
+                            &s->offset, &s->distance, &s->placed_d, &s->placed_z};
+  for (size_t x = 0; x < sizeof entries / sizeof *entries; x++)
+    *entries[x] = entries_from(*entries[x], part_entry(first, i));
+  s->left = entries_from(s->left, first * c.stride), s->right = entries_from(s->right, first * c.stride);
+  c.packed += first * (c.n + 1);
+  c.d_sorted += first, c.z_sorted += first;
+  c.columns += first, c.deflated += first, c.merged += first, c.place += first, c.kind += first;
+  c.leaf_U += i * c.leaf_stride * LEAF_ROWS, c.leaf_V += i * c.leaf_stride * (LEAF_ROWS + 1);
+  c.leaf_work += i * QR_WORK * LEAF_ROWS;
+  c.products = products_of_slot(&c.products, i);
+  c.team = s->team = NULL;
   return c;
 }
 

@@ -7,6 +7,7 @@
 #include "cpu/cpu_kernels.h"
 #include "../conquer/values.h"
 #include "conquered.h"
+#include "copy.h"
 #include "gesdd.h"
 #include "qr.h"
 #include "base/fp_environment.h"
@@ -40,25 +41,46 @@ static bidiagonal_t bidiagonal_take(arena_t *arena, int64_t m, int64_t n, const 
   r->x = arena_take(arena, r->a_stride, sizeof(R));
   r->w = arena_take(arena, r->a_stride, sizeof(R));
   r->y = arena_take(arena, n, sizeof(T));
+  r->partial = arena_take(arena, (reduction_blocks(n, n) - 1) * r->a_stride, sizeof(R));
+  r->along = arena_take(arena, reduction_blocks(n, n), sizeof(T));
+  r->met = arena_take(arena, reduction_blocks(n, n), sizeof *r->met);
+  r->team = plan->team;
+  products_t products = products_take(arena, plan->bidiagonal->products, sizeof(T), m, product_slots(m, n));
+  products.team = plan->team;
   if (b.rows < m)
-    b.qr = qr_take(arena, m, n, plan->bidiagonal);
+    b.qr = qr_take(arena, m, n, lanes, &products);
   if (vectors) {
     b.conquer = conquer_take(arena, n, plan->secular);
-    b.block = block_work_take(arena, b.rows, n, n, plan->bidiagonal->products);
+    b.conquer.team = b.conquer.secular.team = b.conquer.products.team = plan->team;
+    b.block = block_work_take(arena, b.rows, n, n, &products);
   } else {
     b.values = values_take(arena, n);
   }
   return b;
 }
 
-/* Copies w->A, or R in its upper triangle, to the SIMD layout of b->reduction.A. */
-static void fill_lanes(const lapack_svd_t *w, const bidiagonal_t *b, int lanes) {
+typedef struct fill {
+  const lapack_svd_t *w;
+  const bidiagonal_t *b;
+  int lanes;
+} fill_t;
+
+static void fill_piece(const void *argument, int64_t piece) {
+  const fill_t *fill = argument;
+  const lapack_svd_t *w = fill->w;
+  const bidiagonal_t *b = fill->b;
   const reduction_t *r = &b->reduction;
-  for (int64_t j = 0; j < r->n; j++) {
+  for (int64_t j = piece * SHARED_LINES; j < lines_end(piece, r->n); j++) {
     const T *from = w->A + j * w->m;
     const int64_t rows = b->rows < w->m ? j + 1 : b->rows;
-    to_lanes((R *)r->A + j * r->a_stride, r->a_stride, from, rows, lanes);
+    to_lanes((R *)r->A + j * r->a_stride, r->a_stride, from, rows, fill->lanes);
   }
+}
+
+/* Copies w->A, or R in its upper triangle, to the SIMD layout of b->reduction.A. */
+static void fill_lanes(const lapack_svd_t *w, const bidiagonal_t *b, int lanes) {
+  const fill_t fill = {w, b, lanes};
+  share_lines(b->reduction.team, b->reduction.n, b->rows, fill_piece, &fill);
 }
 
 /* S; and the factors of B where those of A will be, converted to the element type. */

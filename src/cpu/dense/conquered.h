@@ -4,9 +4,11 @@
 #ifndef SVDGRAD_DENSE_CONQUERED_H
 #define SVDGRAD_DENSE_CONQUERED_H
 #include "../conquer/conquer.h"
+#include "copy.h"
 #include "gesdd.h"
 
 enum { STORED = 8 }; /* rows of Vh at once: about a cache line of each column */
+_Static_assert(SHARED_LINES % STORED == 0, "pieces of whole rows");
 
 /* Rows first .. first + count - 1 of Vh.  `count` is inlined: a constant but for the last rows. */
 static inline __attribute__((always_inline)) void store_rows(const lapack_svd_t *w, const conquer_t *c, int64_t first,
@@ -19,21 +21,35 @@ static inline __attribute__((always_inline)) void store_rows(const lapack_svd_t 
       w->Vh[i * w->n + first + l] = v[l][i];
 }
 
+typedef struct store {
+  const lapack_svd_t *w;
+  const conquer_t *c;
+} store_t;
+
+/* Columns of U, and rows of Vh. */
+static void store_piece(const void *argument, int64_t piece) {
+  const store_t *store = argument;
+  const lapack_svd_t *w = store->w;
+  const conquer_t *c = store->c;
+  const int64_t end = lines_end(piece, w->n);
+  int64_t j = piece * SHARED_LINES;
+  for (int64_t i = j; i < end; i++) {
+    const int64_t column = conquered_column(c, i);
+    w->S[i] = c->d[column];
+    for (int64_t l = 0; l < w->n; l++)
+      w->U[i * w->m + l] = c->U[column * c->stride + l];
+  }
+  for (; j + STORED <= end; j += STORED)
+    store_rows(w, c, j, STORED);
+  store_rows(w, c, j, end - j);
+}
+
 /* The SVD of the matrix of d and e.  Returns 0 if it did not converge. */
 static int conquer_factors(const lapack_svd_t *w, const conquer_t *c, const R *d, const R *e) {
+  const store_t store = {w, c};
   if (!conquer(c, d, e))
     return 0;
-  for (int64_t j = 0; j < w->n; j++) {
-    const int64_t column = conquered_column(c, j);
-    const R *u = c->U + column * c->stride;
-    w->S[j] = c->d[column];
-    for (int64_t i = 0; i < w->n; i++)
-      w->U[j * w->m + i] = u[i];
-  }
-  int64_t j = 0;
-  for (; j + STORED <= w->n; j += STORED)
-    store_rows(w, c, j, STORED);
-  store_rows(w, c, j, w->n - j);
+  share_lines(c->team, w->n, 2 * w->n, store_piece, &store);
   return 1;
 }
 

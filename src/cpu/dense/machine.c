@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The operations of programs in the type of the operands.  Products of one matrix are those of ../simd/one/product.h;
- * groups of small matrices are multiplied in lanes. */
-#include "../simd/one/product.h"
+/* The operations of programs in the type of the operands.  Products of one matrix are those of ../products.h; groups of
+ * small matrices are multiplied in lanes. */
+#include "../products.h"
+#include "functions/host_machine.h"
 
-#define MULTIPLY(machine, product) (machine)->products->multiply(product, (machine)->product_work)
-#define HOST_TABLE                 TYPED(cpu_machine)
+static void multiply_one(const host_machine_t *machine, const group_product_t *product) {
+  products_t products = *machine->products;
+  products.work = machine->product_work;
+  multiply_shared(&products, product);
+}
+
+#define MULTIPLY   multiply_one
+#define HOST_TABLE TYPED(cpu_machine)
 #include "functions/host_table.h"

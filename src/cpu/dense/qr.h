@@ -12,16 +12,17 @@ typedef struct qr {
   R *panel;
   int64_t stride; /* of the panel */
   block_work_t block;
+  team_t *team;
 } qr_t;
 
-static qr_t qr_take(arena_t *arena, int64_t m, int64_t n, const reflector_ops_t *ops) {
-  qr_t q = {.stride = lane_stride(m, ops->lanes)};
+static qr_t qr_take(arena_t *arena, int64_t m, int64_t n, int lanes, const products_t *products) {
+  qr_t q = {.stride = lane_stride(m, lanes), .team = products->team};
   q.triangles = arena_take(arena, BLOCK * n, sizeof(T));
   q.tau = arena_take(arena, BLOCK, sizeof(T));
   q.upper = arena_take(arena, BLOCK * BLOCK, sizeof(T));
   q.y = arena_take(arena, 2 * BLOCK, sizeof(T));
   q.panel = arena_take(arena, q.stride * (n < BLOCK ? n : BLOCK), sizeof(R));
-  q.block = block_work_take(arena, m, n, n, ops->products);
+  q.block = block_work_take(arena, m, n, n, products);
   return q;
 }
 
@@ -30,7 +31,7 @@ static void factor_tall(int64_t m, int64_t n, T *A, const qr_t *q, const reflect
   for (int64_t first = 0; first < n; first += BLOCK) {
     const int64_t count = n - first < BLOCK ? n - first : BLOCK, rows = m - first, rest = n - first - count;
     T *block = A + first * m + first;
-    const panel_t panel = {rows, count, q->stride, q->panel, q->upper, q->tau, q->y};
+    const panel_t panel = {rows, count, q->stride, q->panel, q->upper, q->tau, q->y, q->team};
     for (int64_t j = 0; j < count; j++)
       to_lanes(q->panel + j * q->stride, q->stride, block + j * m, rows, ops->lanes);
     ops->factor(&panel);

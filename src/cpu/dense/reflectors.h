@@ -5,6 +5,7 @@
 #define SVDGRAD_DENSE_REFLECTORS_H
 #include "base/arena.h"
 #include "base/type.h"
+#include "../products.h"
 #include "../simd/one/reflectors.h"
 
 #include <string.h>
@@ -24,20 +25,18 @@ typedef struct reflectors {
 /* Work arrays for products of `count` reflectors, at most `rows` long, with at most `others` rows or columns. */
 typedef struct block_work {
   T *V, *gram, *triangle, *product, *triangle_product;
-  const product_ops_t *products;
-  void *product_work;
+  products_t products;
 } block_work_t;
 
 static block_work_t block_work_take(arena_t *arena, int64_t rows, int64_t count, int64_t others,
-                                    const product_ops_t *products) {
-  const int64_t block = count < BLOCK ? count : BLOCK, work = (int64_t)products->work(rows > others ? rows : others);
+                                    const products_t *products) {
+  const int64_t block = count < BLOCK ? count : BLOCK;
   return (block_work_t){.V = arena_take(arena, rows * block, sizeof(T)),
                         .gram = arena_take(arena, block * block, sizeof(T)),
                         .triangle = arena_take(arena, block * block, sizeof(T)),
                         .product = arena_take(arena, others * block, sizeof(T)),
                         .triangle_product = arena_take(arena, others * block, sizeof(T)),
-                        .products = products,
-                        .product_work = arena_take(arena, work, 1)};
+                        .products = *products};
 }
 
 /* Offset of row i in a column of SIMD registers, in reals; the imaginary part is `lanes` reals further. */
@@ -101,7 +100,7 @@ static void block_product(const block_work_t *w, int64_t m, int64_t n, int64_t k
                                    .ldb = B.ld,
                                    .c = C,
                                    .ldc = ldc};
-  w->products->multiply(&product, w->product_work);
+  multiply_shared(&w->products, &product);
 }
 
 /* w->triangle = T of reflectors first .. first + count - 1. */
@@ -139,13 +138,57 @@ static void make_block(const reflectors_t *r, int64_t first, int64_t count, cons
 
 /* C <- (I - V op(T) V^H) C for one block of reflectors; C is rows-by-columns, T conjugated and transposed if
  * `hermitian`. */
-static void reflect_block(int64_t rows, int64_t count, int64_t columns, int hermitian, T *C, int64_t ldc,
-                          const block_work_t *w) {
+static void reflect_columns(int64_t rows, int64_t count, int64_t columns, int hermitian, T *C, int64_t ldc,
+                            const block_work_t *w) {
   const factor_t V = {w->V, rows, 0}, Vh = {w->V, rows, 1}, triangle = {w->triangle, count, hermitian};
   const factor_t X = {C, ldc, 0}, product = {w->product, count, 0}, TVhC = {w->triangle_product, count, 0};
   block_product(w, count, columns, rows, 1, Vh, X, 0, w->product, count);
   block_product(w, count, columns, count, 1, triangle, product, 0, w->triangle_product, count);
   block_product(w, rows, columns, count, -1, V, TVhC, 1, C, ldc);
+}
+
+/* C <- C (I - V T V^H)^H; C is rows-by-columns. */
+static void reflect_rows(int64_t rows, int64_t count, int64_t columns, T *C, int64_t ldc, const block_work_t *w) {
+  const factor_t V = {w->V, columns, 0}, Vh = {w->V, columns, 1}, Th = {w->triangle, count, 1}, X = {C, ldc, 0};
+  const factor_t product = {w->product, rows, 0}, CVTh = {w->triangle_product, rows, 0};
+  block_product(w, rows, count, columns, 1, X, V, 0, w->product, rows);
+  block_product(w, rows, count, count, 1, product, Th, 0, w->triangle_product, rows);
+  block_product(w, rows, columns, count, -1, CVTh, Vh, 1, C, ldc);
+}
+
+/* Threads share the columns, or the rows. */
+typedef struct shared_reflection {
+  const block_work_t *w;
+  int64_t rows, count, columns, pieces;
+  int by_rows, hermitian;
+  T *C;
+  int64_t ldc;
+} shared_reflection_t;
+
+static void reflect_piece(const void *argument, int64_t i) {
+  const shared_reflection_t *s = argument;
+  const int64_t length = s->by_rows ? s->rows : s->columns;
+  const int64_t first = piece_begin(length, s->pieces, i), size = piece_begin(length, s->pieces, i + 1) - first;
+  block_work_t w = *s->w;
+  w.products = products_of_slot(&w.products, i);
+  w.product += first * s->count, w.triangle_product += first * s->count;
+  if (s->by_rows)
+    reflect_rows(size, s->count, s->columns, s->C + first, s->ldc, &w);
+  else
+    reflect_columns(s->rows, s->count, size, s->hermitian, s->C + first * s->ldc, s->ldc, &w);
+}
+
+static void share_reflection(shared_reflection_t s) {
+  const products_t *products = &s.w->products;
+  const double cost = 2 * product_cost(products, s.rows, s.count, s.columns);
+  s.pieces = product_pieces(products, s.by_rows ? s.rows : s.columns, cost);
+  team_run(products->team, s.pieces, cost / (double)s.pieces, reflect_piece, &s);
+}
+
+static void reflect_block(int64_t rows, int64_t count, int64_t columns, int hermitian, T *C, int64_t ldc,
+                          const block_work_t *w) {
+  share_reflection((shared_reflection_t){
+      .w = w, .rows = rows, .count = count, .columns = columns, .hermitian = hermitian, .C = C, .ldc = ldc});
 }
 
 static int64_t last_block(int64_t count) { return (count - 1) / BLOCK * BLOCK; }
@@ -167,11 +210,8 @@ static void multiply_right(const reflectors_t *r, int64_t rows, T *C, int64_t ld
     const int64_t top = first + r->shift, columns = r->rows - top;
     T *X = C + top * ldc;
     make_block(r, first, count, w);
-    const factor_t V = {w->V, columns, 0}, Vh = {w->V, columns, 1}, Th = {w->triangle, count, 1};
-    const factor_t product = {w->product, rows, 0}, CVTh = {w->triangle_product, rows, 0};
-    block_product(w, rows, count, columns, 1, (factor_t){X, ldc, 0}, V, 0, w->product, rows);
-    block_product(w, rows, count, count, 1, product, Th, 0, w->triangle_product, rows);
-    block_product(w, rows, columns, count, -1, CVTh, Vh, 1, X, ldc);
+    share_reflection((shared_reflection_t){
+        .w = w, .rows = rows, .count = count, .columns = columns, .by_rows = 1, .C = X, .ldc = ldc});
   }
 }
 

@@ -37,10 +37,10 @@ static R largest_size(int64_t count, const R *x) {
 
 /* Copies A, or A^H for m < n, into packed storage.  Returns the largest |real or imaginary part|, NaN if an entry is
  * NaN or Inf. */
-static R pack(const svdgrad_matrix_t *A, int64_t b, int64_t m, int64_t n, T *packed) {
+static R pack(team_t *team, const svdgrad_matrix_t *A, int64_t b, int64_t m, int64_t n, T *packed) {
   const int wide = m < n;
   const place_t from = place_of(A, b), tall = wide ? transposed_place(from) : from;
-  copy_matrix(wide ? n : m, wide ? m : n, wide, tall, (place_t){packed, 1, wide ? n : m}, tall);
+  copy_matrix(team, wide ? n : m, wide ? m : n, wide, tall, (place_t){packed, 1, wide ? n : m}, tall);
   return largest_size((1 + IS_COMPLEX) * m * n, (const R *)packed);
 }
 
@@ -58,13 +58,14 @@ typedef struct forward {
   T *rest; /* full_matrices and m != n: the columns that complete the larger factor to a square one */
   qr_t qr; /* for these, and their products with its reflectors */
   block_work_t block;
+  team_t *team;
 } forward_t;
 
 /* By blocks of rows.  U goes straight to the caller, except where its gauge is fixed, which takes all of it. */
 static forward_t tall_forward_take(arena_t *arena, const cpu_svd_plan_t *plan) {
   const problem_t *p = plan->p;
   const int64_t mx = p->m < p->n ? p->n : p->m, n = p->mn;
-  forward_t w = {.tall = tall_take(arena, mx, n, plan->vectors, plan->lwork, plan->tall)};
+  forward_t w = {.team = plan->team, .tall = tall_take(arena, mx, n, plan->vectors, plan->lwork, plan->tall)};
   const lapack_svd_t *core = &w.tall.core;
   w.svd = (lapack_svd_t){.m = mx, .n = n, .S = core->S, .Vh = core->Vh};
   if (plan->vectors && p->positive_gauge && p->m >= p->n)
@@ -79,13 +80,15 @@ static forward_t forward_take(arena_t *arena, const cpu_svd_plan_t *plan) {
   const int64_t mx = p->m < p->n ? p->n : p->m;
   if (plan->tall)
     return tall_forward_take(arena, plan);
-  forward_t w = {.svd = lapack_svd_take(arena, mx, p->mn, plan->vectors, plan->lwork)};
+  forward_t w = {.team = plan->team, .svd = lapack_svd_take(arena, mx, p->mn, plan->vectors, plan->lwork)};
   if (plan->bidiagonal)
     w.bidiagonal = bidiagonal_take(arena, mx, p->mn, plan);
   if (plan->vectors && p->full_matrices && p->m != p->n) {
+    products_t products = products_take(arena, plan->completes->products, sizeof(T), mx, product_slots(mx, p->mn));
+    products.team = plan->team;
     w.rest = arena_take(arena, mx * (mx - p->mn), sizeof(T));
-    w.qr = qr_take(arena, mx, p->mn, plan->completes);
-    w.block = block_work_take(arena, mx, p->mn, mx - p->mn, plan->completes->products);
+    w.qr = qr_take(arena, mx, p->mn, plan->completes->lanes, &products);
+    w.block = block_work_take(arena, mx, p->mn, mx - p->mn, &products);
   }
   return w;
 }
@@ -154,11 +157,11 @@ static void store_left(const svdgrad_matrix_t *to, int64_t b, int adjoint, int64
     return;
   place_t out = place_of(to, b);
   out = adjoint ? transposed_place(out) : out;
-  copy_matrix(svd->m, known, adjoint, (place_t){svd->U, 1, svd->m}, out, out);
+  copy_matrix(w->team, svd->m, known, adjoint, (place_t){svd->U, 1, svd->m}, out, out);
   if (columns == known)
     return; /* unused strides may have any value */
   out.x += known * out.column;
-  copy_matrix(svd->m, columns - known, adjoint, (place_t){w->rest, 1, svd->m}, out, out);
+  copy_matrix(w->team, svd->m, columns - known, adjoint, (place_t){w->rest, 1, svd->m}, out, out);
 }
 
 /* Stores columns 0..columns-1 of its right factor, svd->Vh^H. */
@@ -167,7 +170,7 @@ static void store_right(const svdgrad_matrix_t *to, int64_t b, int adjoint, int6
   if (!to->data)
     return;
   const place_t caller = place_of(to, b), out = adjoint ? transposed_place(caller) : caller;
-  copy_matrix(svd->n, columns, !adjoint, (place_t){svd->Vh, svd->n, 1}, out, out);
+  copy_matrix(w->team, svd->n, columns, !adjoint, (place_t){svd->Vh, svd->n, 1}, out, out);
 }
 
 /* + 0 turns a negative zero, which LAPACK may return, into a positive one.  Returns 0 if S[0] overflows R. */
@@ -205,7 +208,7 @@ static int solve_forward(const cpu_svd_plan_t *plan, int64_t b, const forward_t 
     return bidiagonal_svd(&w->svd, &w->bidiagonal, plan->bidiagonal);
   if (gesdd->by_dividing(&w->svd))
     return 1;
-  (void)pack(&plan->call->A, b, p->m, p->n, w->svd.A);
+  (void)pack(plan->team, &plan->call->A, b, p->m, p->n, w->svd.A);
   scale_by_power(p->m * p->n, w->svd.A, -exponent);
   return gesdd->by_qr(&w->svd);
 }
@@ -222,7 +225,7 @@ static int32_t info_of(int converged, int in_range) {
 static void svd_packed(const cpu_svd_plan_t *plan, int64_t b, const forward_t *w) {
   const svd_call_t *call = plan->call;
   const problem_t *p = &call->p;
-  const R largest = pack(&call->A, b, p->m, p->n, w->svd.A);
+  const R largest = pack(plan->team, &call->A, b, p->m, p->n, w->svd.A);
   if (!isfinite(largest)) {
     store_nonfinite(call, b);
     return;

@@ -82,7 +82,7 @@ static row_block_t stacked_block(const tall_t *t) {
  * these rows; NaN, and no R, if it is not finite. */
 static double factor_rows(const tall_t *t, const row_block_t *block, void *tau, T *to, int64_t ld) {
   const int64_t n = t->n;
-  const panel_t panel = {block->rows, n, block->stride, block->panel, t->triangle, tau, t->y};
+  const panel_t panel = {block->rows, n, block->stride, block->panel, t->triangle, tau, t->y, NULL};
   const double largest = t->ops->load(block);
   if (!isfinite(largest))
     return largest;

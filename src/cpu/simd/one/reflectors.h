@@ -4,6 +4,7 @@
  * memory and panels (row_block.h). */
 #ifndef SVDGRAD_LANES_REFLECTORS_H
 #define SVDGRAD_LANES_REFLECTORS_H
+#include "base/team.h"
 #include "product.h"
 
 /* A = Q B P^H, m >= n; Q = H_0 .. H_(n-1), P = G_0 .. G_(n-2), H_k = I - tau v v^H.
@@ -20,7 +21,23 @@ typedef struct reduction {
   void *d, *e;         /* n, n - 1 reals: the diagonal of B and the one above */
   void *tau_q, *tau_p; /* n, n - 1 elements */
   void *x, *w, *y;     /* work: two columns like those of A, n elements */
+  void *partial;       /* work: reduction_blocks(n, n) - 1 columns like those of A */
+  void *along;         /* work: reduction_blocks(n, n) elements */
+  atomic_uint *met;    /* work: reduction_blocks(n, n) */
+  team_t *team;
 } reduction_t;
+
+/* A step divides the columns on its right into equal blocks, which threads share: a power of two of them, so that two,
+ * four or eight threads have equal shares, of LEAST_BLOCK columns or more.  Of fewer than LEAST_SHARED_COLUMNS columns
+ * there is one block. */
+enum { LEAST_SHARED_COLUMNS = 256, LEAST_BLOCK = 48 };
+
+static inline int64_t reduction_blocks(int64_t n, int64_t columns) {
+  int64_t blocks = 1;
+  while (n >= LEAST_SHARED_COLUMNS && columns >= 2 * blocks * LEAST_BLOCK)
+    blocks *= 2;
+  return blocks;
+}
 
 /* A = Q R, rows >= columns; Q = H_0 .. H_(columns - 1). */
 typedef struct panel {
@@ -29,6 +46,7 @@ typedef struct panel {
   void *A;        /* rows-by-columns, as above; replaced by the v of H_k, in rows k.. of column k */
   void *triangle; /* R: columns-by-columns elements; those below the diagonal are not written */
   void *tau, *y;  /* columns elements; work: 2 columns elements */
+  team_t *team;   /* NULL: this thread alone */
 } panel_t;
 
 /* X^H X, where column j of X begins at row first + j; only what is above the diagonal. */

@@ -14,7 +14,11 @@
  * s_i is kept as the pole d_k next to it, and s_i^2 - d_k^2: differences from any pole then lose no digits. */
 #ifndef SVDGRAD_LANES_SECULAR_H
 #define SVDGRAD_LANES_SECULAR_H
+#include "base/team.h"
 #include "product.h"
+
+/* Roots, poles or vectors of one thread at a time: a multiple of all lanes. */
+enum { SECULAR_PIECE = 64 };
 
 /* Arrays of reals, with room for SECULAR_ROOM entries more than named, which kernels may write. */
 enum { SECULAR_ROOM = 16 };
@@ -31,6 +35,7 @@ typedef struct secular {
   void *placed_d, *placed_z; /* n: d and weights at their places */
   void *left, *right;        /* n-by-`columns`: the vectors of s_(n-1), s_(n-2), .., in columns `stride` reals apart */
   int64_t stride;            /* a multiple of the lanes */
+  team_t *team;              /* threads that share roots, poles and vectors */
 } secular_t;
 
 /* X <- X G_0 G_1 .. G_(count-1), where G_i takes columns x and y, number i and i + 1, to c x + s y and c y - s x. */

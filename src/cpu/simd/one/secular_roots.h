@@ -185,15 +185,28 @@ INLINE M improve_roots(const secular_t *s, root_block_t *b, M done) {
   return done | is_zero | is_short | is_narrow;
 }
 
-static int solve_secular(const secular_t *s) {
-  const R *z = s->z;
-  R total = 0;
-  for (int64_t j = 0; j < s->n; j++)
-    total += ((R *)s->squares)[j] = z[j] * z[j];
+/* Calls the function for pieces of `count` roots, poles or vectors; `cost`: nanoseconds for one of them and one pole. */
+static void share_secular(const secular_t *s, int64_t count, double cost, team_piece_t piece, const void *argument) {
+  team_run(s->team, (count + SECULAR_PIECE - 1) / SECULAR_PIECE, cost * SECULAR_PIECE * (double)s->n, piece, argument);
+}
+
+INLINE int64_t end_of_piece(int64_t piece, int64_t count) {
+  return (piece + 1) * SECULAR_PIECE < count ? (piece + 1) * SECULAR_PIECE : count;
+}
+
+typedef struct all_roots {
+  const secular_t *s;
+  R total; /* |z|^2 */
+  atomic_int *failed;
+} all_roots_t;
+
+static void solve_piece(const void *argument, int64_t piece) {
+  const all_roots_t *all = argument;
+  const secular_t *s = all->s;
   int converged = 1;
-  for (int64_t first = 0; first < s->n; first += LANES) {
+  for (int64_t first = piece * SECULAR_PIECE; first < end_of_piece(piece, s->n); first += LANES) {
     root_block_t b = take_roots(s, first);
-    guess_roots(s, &b, total);
+    guess_roots(s, &b, all->total);
     M done = {0};
     for (int step = 0; step < SECULAR_STEPS && any_lane(~done); step++)
       done = improve_roots(s, &b, done);
@@ -202,7 +215,18 @@ static int solve_secular(const secular_t *s) {
     store_real((R *)s->offset + first, b.offset);
     store_real((R *)s->distance + first, distance_of(b.origin, b.offset));
   }
-  return converged;
+  if (!converged)
+    atomic_store(all->failed, 1);
+}
+
+static int solve_secular(const secular_t *s) {
+  const R *z = s->z;
+  atomic_int failed = 0;
+  all_roots_t all = {s, 0, &failed};
+  for (int64_t j = 0; j < s->n; j++)
+    all.total += ((R *)s->squares)[j] = z[j] * z[j];
+  share_secular(s, s->n, 2, solve_piece, &all);
+  return !atomic_load(&failed);
 }
 
 #endif

@@ -23,12 +23,11 @@ INLINE V gap_to_pole(const secular_t *s, V d, V j, int64_t k) {
 
 /* z_j^2 = (s_(n-1)^2 - d_j^2) times the product over all other roots k of (s_k^2 - d_j^2) / (d_l^2 - d_j^2), where l is
  * k for k < j, else k + 1.  Each of these ratios is below 1, and no product of them underflows. */
-static void weigh_secular(const secular_t *s) {
-  R *d = s->d, *weights = s->weights;
-  const R *z = s->z;
-  for (int64_t j = s->n; j % LANES; j++)
-    d[j] = 2 * d[s->n - 1], ((R *)s->z)[j] = 0;
-  for (int64_t j = 0; j < s->n; j += LANES) {
+static void weigh_piece(const void *argument, int64_t piece) {
+  const secular_t *s = argument;
+  const R *d = s->d, *z = s->z;
+  R *weights = s->weights;
+  for (int64_t j = piece * SECULAR_PIECE; j < end_of_piece(piece, s->n); j += LANES) {
     R indices[LANES];
     for (int l = 0; l < LANES; l++)
       indices[l] = (R)(j + l);
@@ -46,6 +45,13 @@ static void weigh_secular(const secular_t *s) {
       product *= gap_to_root(s, d_j, k) / gap_to_pole(s, d_j, index, k);
     store_real(weights + j, with_sign(square_root(absolute(product)), load_real(z + j)));
   }
+}
+
+static void weigh_secular(const secular_t *s) {
+  R *d = s->d, *z = s->z;
+  for (int64_t j = s->n; j % LANES; j++)
+    d[j] = 2 * d[s->n - 1], z[j] = 0;
+  share_secular(s, s->n, 1, weigh_piece, s);
 }
 
 /* The root of a column, in lanes. */
@@ -109,17 +115,23 @@ INLINE void make_vectors(const secular_t *s, int64_t column, int count) {
     normalize_vectors(s, column + c, &scale[c], left_square[c], right_square[c]);
 }
 
+static void vectors_piece(const void *argument, int64_t piece) {
+  const secular_t *s = argument;
+  const int64_t end = end_of_piece(piece, s->columns);
+  int64_t column = piece * SECULAR_PIECE;
+  for (; column + GAPS <= end; column += GAPS)
+    make_vectors(s, column, GAPS);
+  for (; column < end; column++)
+    make_vectors(s, column, 1);
+}
+
 static void secular_vectors(const secular_t *s) {
   R *d = s->placed_d, *z = s->placed_z;
   for (int64_t j = 0; j < s->n; j++)
     d[s->place[j]] = ((const R *)s->d)[j], z[s->place[j]] = ((const R *)s->weights)[j];
   for (int64_t j = s->n; j % LANES; j++)
     d[j] = z[j] = 0;
-  int64_t column = 0;
-  for (; column + GAPS <= s->columns; column += GAPS)
-    make_vectors(s, column, GAPS);
-  for (; column < s->columns; column++)
-    make_vectors(s, column, 1);
+  share_secular(s, s->columns, 1, vectors_piece, s);
 }
 
 #endif
