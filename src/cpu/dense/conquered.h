@@ -25,20 +25,22 @@ static inline __attribute__((always_inline)) void store_rows(const lapack_svd_t 
 }
 
 /* The SVD of the matrix of c->d and c->e.  Returns 0 if it did not converge. */
-static int conquer_factors(const lapack_svd_t *w, const conquer_t *c) {
-  if (!conquer(c))
+static int conquer_factors(const lapack_svd_t *w, const conquer_t *b) {
+  conquer_t c = *b;
+  c.leading = w->leading;
+  if (!conquer(&c))
     return 0;
-  for (int64_t j = 0; j < w->n; j++) {
-    const int64_t column = conquered_column(c, j);
-    const R *u = c->U + column * c->stride;
-    w->S[j] = c->d[column];
+  for (int64_t j = 0; j < w->n; j++)
+    w->S[j] = c.d[conquered_column(&c, j)];
+  for (int64_t j = 0; j < w->leading; j++) {
+    const R *u = c.U + conquered_column(&c, j) * c.stride;
     for (int64_t i = 0; i < w->n; i++)
       w->U[j * w->m + i] = u[i];
   }
   int64_t j = 0;
-  for (; j + STORED <= w->n; j += STORED)
-    store_rows(w, c, j, STORED);
-  store_rows(w, c, j, w->n - j);
+  for (; j + STORED <= w->leading; j += STORED)
+    store_rows(w, &c, j, STORED);
+  store_rows(w, &c, j, w->leading - j);
   return 1;
 }
 

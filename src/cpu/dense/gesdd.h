@@ -8,9 +8,10 @@
 
 typedef struct lapack_svd {
   int m, n, mn, lwork;
-  T *A;      /* m-by-n, destroyed */
-  R *S;      /* mn */
-  T *U, *Vh; /* m-by-mn, mn-by-n; NULL: values only */
+  T *A;        /* m-by-n, destroyed */
+  R *S;        /* mn */
+  T *U, *Vh;   /* m-by-mn, mn-by-n; NULL: values only */
+  int leading; /* columns of U and rows of Vh that are wanted: the bidiagonal path computes no others */
   T *work;
   R *rwork;
   int *iwork;
@@ -19,7 +20,7 @@ typedef struct lapack_svd {
 /* The sizes below are those of LAPACK 3.7 and later; older versions need less. */
 static lapack_svd_t lapack_svd_take(arena_t *arena, int64_t m, int64_t n, int vectors, int lwork) {
   const int64_t mn = m < n ? m : n, mx = m < n ? n : m;
-  lapack_svd_t w = {.m = (int)m, .n = (int)n, .mn = (int)mn, .lwork = lwork};
+  lapack_svd_t w = {.m = (int)m, .n = (int)n, .mn = (int)mn, .leading = (int)mn, .lwork = lwork};
   w.A = arena_take(arena, m * n, sizeof(T));
   w.S = arena_take(arena, mn, sizeof(R));
   if (vectors) {

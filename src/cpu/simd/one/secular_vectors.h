@@ -115,8 +115,8 @@ static void secular_vectors(const secular_t *s) {
     d[s->place[j]] = ((const R *)s->d)[j], z[s->place[j]] = ((const R *)s->weights)[j];
   for (int64_t j = s->n; j % LANES; j++)
     d[j] = z[j] = 0;
-  int64_t column = 0;
-  for (; column + GAPS <= s->columns; column += GAPS)
+  int64_t column = 0; /* the groups are those of all columns, so that fewer have the same bits */
+  for (; column < s->columns && column + GAPS <= s->n; column += GAPS)
     make_vectors(s, column, GAPS);
   for (; column < s->columns; column++)
     make_vectors(s, column, 1);
