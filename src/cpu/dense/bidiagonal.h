@@ -93,11 +93,11 @@ static void multiply_factors(const lapack_svd_t *w, const bidiagonal_t *b, const
   const reduction_t *r = &b->reduction;
   const reflectors_t H = {r->m, r->n, 0, r->tau_q, NULL, r->A, r->a_stride, ops};
   const reflectors_t G = {r->n, r->n - 1, 1, r->tau_p, NULL, r->P, r->p_stride, ops};
-  multiply_left(&H, w->n, w->U, w->m, &b->block);
-  multiply_right(&G, w->n, w->Vh, w->n, &b->block);
+  multiply_left(&H, w->leading, w->U, w->m, &b->block);
+  multiply_right(&G, w->leading, w->Vh, w->n, &b->block);
   if (b->rows < w->m) {
     const reflectors_t Q = {w->m, w->n, 0, NULL, b->qr.triangles, w->A, w->m * (1 + IS_COMPLEX), NULL};
-    multiply_left(&Q, w->n, w->U, w->m, &b->qr.block);
+    multiply_left(&Q, w->leading, w->U, w->m, &b->qr.block);
   }
 }
 
@@ -111,7 +111,7 @@ static int bidiagonal_svd(const lapack_svd_t *w, const bidiagonal_t *b, const re
   ops->reduce(&b->reduction);
   if (!solve_bidiagonal(w, b))
     return 0;
-  for (int64_t j = 0; j < w->n && w->U; j++) /* below U */
+  for (int64_t j = 0; j < w->leading && w->U; j++) /* below U */
     memset(w->U + j * w->m + w->n, 0, (size_t)(w->m - w->n) * sizeof(T));
   if (w->U)
     multiply_factors(w, b, ops);

@@ -26,30 +26,32 @@ typedef struct store {
   const conquer_t *c;
 } store_t;
 
-/* Columns of U, and rows of Vh. */
+/* All values; the leading columns of U, and rows of Vh. */
 static void store_piece(const void *argument, int64_t piece) {
   const store_t *store = argument;
   const lapack_svd_t *w = store->w;
   const conquer_t *c = store->c;
-  const int64_t end = lines_end(piece, w->n);
+  const int64_t all = lines_end(piece, w->n), end = lines_end(piece, w->leading);
   int64_t j = piece * SHARED_LINES;
-  for (int64_t i = j; i < end; i++) {
-    const int64_t column = conquered_column(c, i);
-    w->S[i] = c->d[column];
+  for (int64_t i = j; i < all; i++)
+    w->S[i] = c->d[conquered_column(c, i)];
+  for (int64_t i = j; i < end; i++)
     for (int64_t l = 0; l < w->n; l++)
-      w->U[i * w->m + l] = c->U[column * c->stride + l];
-  }
+      w->U[i * w->m + l] = c->U[conquered_column(c, i) * c->stride + l];
   for (; j + STORED <= end; j += STORED)
     store_rows(w, c, j, STORED);
-  store_rows(w, c, j, end - j);
+  if (j < end)
+    store_rows(w, c, j, end - j);
 }
 
 /* The SVD of the matrix of d and e.  Returns 0 if it did not converge. */
-static int conquer_factors(const lapack_svd_t *w, const conquer_t *c, const R *d, const R *e) {
-  const store_t store = {w, c};
-  if (!conquer(c, d, e))
+static int conquer_factors(const lapack_svd_t *w, const conquer_t *whole, const R *d, const R *e) {
+  conquer_t c = *whole;
+  c.leading = w->leading;
+  const store_t store = {w, &c};
+  if (!conquer(&c, d, e))
     return 0;
-  share_lines(c->team, w->n, 2 * w->n, store_piece, &store);
+  share_lines(c.team, w->n, 2 * w->n, store_piece, &store);
   return 1;
 }
 

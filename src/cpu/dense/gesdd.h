@@ -7,10 +7,11 @@
 
 typedef struct lapack_svd {
   int64_t m, n;
-  T *A;      /* m-by-n, destroyed */
-  R *S;      /* n */
-  T *U, *Vh; /* m-by-n, n-by-n; NULL: values only */
-  int lwork; /* elements of `work`; 0: LAPACK is not called */
+  int64_t leading; /* columns of U and rows of Vh that are wanted: the bidiagonal path computes no others */
+  T *A;            /* m-by-n, destroyed */
+  R *S;            /* n */
+  T *U, *Vh;       /* m-by-n, n-by-n; NULL: values only */
+  int lwork;       /* elements of `work`; 0: LAPACK is not called */
   T *work;
   R *rwork;
   int *iwork;
@@ -18,7 +19,7 @@ typedef struct lapack_svd {
 
 /* The sizes below are those of LAPACK 3.7 and later; older versions need less. */
 static inline lapack_svd_t lapack_svd_take(arena_t *arena, int64_t m, int64_t n, int vectors, int lwork) {
-  lapack_svd_t w = {.m = m, .n = n, .lwork = lwork};
+  lapack_svd_t w = {.m = m, .n = n, .leading = n, .lwork = lwork};
   w.A = arena_take(arena, m * n, sizeof(T));
   w.S = arena_take(arena, n, sizeof(R));
   if (vectors) {

@@ -67,7 +67,7 @@ static forward_t tall_forward_take(arena_t *arena, const cpu_svd_plan_t *plan) {
   const int64_t mx = p->m < p->n ? p->n : p->m, n = p->mn;
   forward_t w = {.team = plan->team, .tall = tall_take(arena, mx, n, plan->vectors, plan->lwork, plan->tall)};
   const lapack_svd_t *core = &w.tall.core;
-  w.svd = (lapack_svd_t){.m = mx, .n = n, .S = core->S, .Vh = core->Vh};
+  w.svd = (lapack_svd_t){.m = mx, .n = n, .leading = n, .S = core->S, .Vh = core->Vh};
   if (plan->vectors && p->positive_gauge && p->m >= p->n)
     w.svd.U = arena_take(arena, mx * n, sizeof(T));
   if (plan->bidiagonal)
@@ -81,6 +81,7 @@ static forward_t forward_take(arena_t *arena, const cpu_svd_plan_t *plan) {
   if (plan->tall)
     return tall_forward_take(arena, plan);
   forward_t w = {.team = plan->team, .svd = lapack_svd_take(arena, mx, p->mn, plan->vectors, plan->lwork)};
+  w.svd.leading = p->full_matrices ? p->mn : p->k;
   if (plan->bidiagonal)
     w.bidiagonal = bidiagonal_take(arena, mx, p->mn, plan);
   if (plan->vectors && p->full_matrices && p->m != p->n) {
@@ -138,7 +139,7 @@ static T fix_line(const line_t *line) {
 /* Fixes the gauge of the caller's U, which is Vh^H here where the tall matrix is A^H. */
 static void fix_gauges(const forward_t *w, int transposed) {
   const lapack_svd_t *svd = &w->svd;
-  for (int64_t j = 0; j < svd->n; j++) {
+  for (int64_t j = 0; j < svd->leading; j++) {
     const line_t x = {svd->U + j * svd->m, svd->m, 1}, y = {svd->Vh + j, svd->n, svd->n};
     const T phase = fix_line(transposed ? &y : &x);
     multiply_line(transposed ? &x : &y, CONJ(phase));

@@ -25,7 +25,7 @@ enum { SECULAR_ROOM = 16 };
 
 typedef struct secular {
   int64_t n;
-  int64_t columns;           /* vectors of so many of the largest roots are wanted */
+  int64_t columns;           /* vectors of so many of the largest roots are wanted; a few more may be written */
   void *d, *z;               /* n */
   void *squares;             /* n: z_j^2 */
   void *origin, *offset;     /* n, of each root: d_k, and s_i^2 - d_k^2 */
@@ -33,7 +33,7 @@ typedef struct secular {
   void *weights;             /* n: see weigh */
   const int64_t *place;      /* n: the row of the vectors where entry j goes */
   void *placed_d, *placed_z; /* n: d and weights at their places */
-  void *left, *right;        /* n-by-`columns`: the vectors of s_(n-1), s_(n-2), .., in columns `stride` reals apart */
+  void *left, *right;        /* n-by-n: the vectors of s_(n-1), s_(n-2), .., in columns `stride` reals apart */
   int64_t stride;            /* a multiple of the lanes */
   team_t *team;              /* threads that share roots, poles and vectors */
 } secular_t;

@@ -115,11 +115,12 @@ INLINE void make_vectors(const secular_t *s, int64_t column, int count) {
     normalize_vectors(s, column + c, &scale[c], left_square[c], right_square[c]);
 }
 
+/* The groups are those of all columns, so that fewer have the same bits. */
 static void vectors_piece(const void *argument, int64_t piece) {
   const secular_t *s = argument;
-  const int64_t end = end_of_piece(piece, s->columns);
+  const int64_t end = end_of_piece(piece, s->columns), end_of_all = end_of_piece(piece, s->n);
   int64_t column = piece * SECULAR_PIECE;
-  for (; column + GAPS <= end; column += GAPS)
+  for (; column < end && column + GAPS <= end_of_all; column += GAPS)
     make_vectors(s, column, GAPS);
   for (; column < end; column++)
     make_vectors(s, column, 1);
