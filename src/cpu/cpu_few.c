@@ -4,7 +4,8 @@
 #include <math.h>
 
 /* The time of a group in lanes over that of one matrix on the other path, as larger^a smaller^b / c of the two sizes.
- * The other path is the bidiagonal one (it takes 0.3 to 0.9 of gesdd's time here), for gradients products by the BLAS.
+ * The other path is the bidiagonal one (it takes 0.3 to 0.9 of gesdd's time here), for gradients products by
+ * the BLAS, as they were until 2026-11-30 and in tiles since (simd/one/product.h).
  *
  * bench/crossovers.c measures it for the instruction set of the machine, and crossovers.py makes a row of the tables of that:
  * one command, at its top.
@@ -100,25 +101,25 @@ static const crossover_t long_crossovers[WIDTHS][2][4] = {
 /* Below this, one matrix in lanes is never slower: asked first, since a power takes as long as a small matrix. */
 enum { LEAST_ELEMENTS = 32, LEAST_ELEMENTS_OF_GRADIENTS = 128 };
 
-/* Products that are so small are no calls of the BLAS but plain loops (dense/machine.c): a gradient of 40 x 4 takes 0.6
- * to 0.8 of the time in lanes, of 20 x 10 as long, of 80 x 8, which the BLAS multiplies, 0.2. */
+/* Products that were so small were no calls of the BLAS but plain loops when this was measured: a gradient of 40 x 4 took
+ * 0.6 to 0.8 of the time in lanes, of 20 x 10 as long, of 80 x 8, which the BLAS multiplied, 0.2. */
 enum { PLAIN_PRODUCT = 2000, LONG = 32 };
 
 static int has_plain_products(const problem_t *p) {
   return (double)p->m * (double)p->n * (double)p->mn <= PLAIN_PRODUCT;
 }
 
-/* Programs have lanes up to 16 rows and columns.  Time of a group over that of one matrix: by the BLAS 3.3 (AVX2 of Zen 3:
+/* Programs have lanes up to 16 rows and columns.  Time of a group over that of one matrix: in tiles 3.3 (AVX2 of Zen 3:
  * 2 to 3.4); by plain loops, from 8 rows or columns on, 1.4 (0.9 to 1.2).  A gradient this small that is not in its own
  * lanes is such a program, and must not come into a program's lanes: 2.3 to 3.1 (2 to 2.6), by plain loops 0.6 to 1. */
 enum { SMALL = 16, TINY = 7 };
-static const double SMALL_BY_BLAS = 2.8, SMALL_BY_LOOPS = 1.4;
+static const double SMALL_BY_TILES = 2.8, SMALL_BY_LOOPS = 1.4;
 
 static double ratio_of_programs(const problem_t *p, int64_t larger) {
-  return !has_plain_products(p) ? SMALL_BY_BLAS : larger > TINY ? SMALL_BY_LOOPS : 0;
+  return !has_plain_products(p) ? SMALL_BY_TILES : larger > TINY ? SMALL_BY_LOOPS : 0;
 }
 
-static double ratio_of_small_gradients(const problem_t *p) { return has_plain_products(p) ? 0 : SMALL_BY_BLAS; }
+static double ratio_of_small_gradients(const problem_t *p) { return has_plain_products(p) ? 0 : SMALL_BY_TILES; }
 
 static width_t width_of(const problem_t *p, int lanes) {
   const int is_double = p->dtype == SVDGRAD_F64 || p->dtype == SVDGRAD_C128;
