@@ -21,8 +21,8 @@ typedef struct side {
 /* C = A B, or zero where A has no column. */
 static void product_of(const conquer_t *c, int64_t m, int64_t n, int64_t k, const R *A, const R *B, int64_t ldb, R *C,
                        int64_t ldc) {
-  const group_product_t product = {
-      .m = m, .n = n, .k = k, .alpha = 1, .A = A, .lda = m, .B = B, .ldb = ldb, .c = C, .ldc = ldc};
+  group_product_t product = {.m = m, .n = n, .k = k, .alpha = 1, .A = A, .lda = m, .B = B, .ldb = ldb, .ldc = ldc};
+  product.c = C;
   multiply_shared(&c->products, &product);
 }
 

@@ -87,19 +87,19 @@ typedef struct factor {
 /* C = alpha op(A) op(B) + beta C; C is m-by-n, k the number of terms. */
 static void block_product(const block_work_t *w, int64_t m, int64_t n, int64_t k, R alpha, factor_t A, factor_t B,
                           R beta, T *C, int64_t ldc) {
-  const group_product_t product = {.m = m,
-                                   .n = n,
-                                   .k = k,
-                                   .hermitian_a = A.hermitian,
-                                   .hermitian_b = B.hermitian,
-                                   .alpha = alpha,
-                                   .beta = beta,
-                                   .A = A.x,
-                                   .lda = A.ld,
-                                   .B = B.x,
-                                   .ldb = B.ld,
-                                   .c = C,
-                                   .ldc = ldc};
+  group_product_t product = {.m = m,
+                             .n = n,
+                             .k = k,
+                             .hermitian_a = A.hermitian,
+                             .hermitian_b = B.hermitian,
+                             .alpha = alpha,
+                             .beta = beta,
+                             .A = A.x,
+                             .lda = A.ld,
+                             .B = B.x,
+                             .ldb = B.ld,
+                             .ldc = ldc};
+  product.c = C;
   multiply_shared(&w->products, &product);
 }
 
