@@ -88,7 +88,8 @@ def check_tie_zero_and_nan():
             tie = np.reshape(expected["gradient"], (problem.M, problem.N))
             assert np.abs(g[0] - tie).max() < tolerance * np.abs(tie).max(), (dtype, name, np.abs(g[0] - tie).max())
             alone = gradient(lambda z: loss(y[3:], z), a[3:])[0]
-            assert np.allclose(g[3], alone, rtol=1e-6, atol=0), (dtype, name)
+            # Not the same bits: AUTO may take another path for a batch of one.
+            assert np.abs(g[3] - alone).max() < tolerance * np.abs(alone).max(), (dtype, name)
         # At zero the nuclear norm has the subgradient 0, and what is left is the mean square.
         g = gradient(lambda z: LOSSES["nuclear_norm"](dtype=dtype)(y, z), a)[1]
         assert np.allclose(g, -2 * y[1] / y[1].size / len(y), rtol=1e-6)

@@ -89,11 +89,12 @@ __device__ inline void tally_further(const tensor_t &product, form_scene<real_t<
     gap_gauge(&scene->policy, magnitude(x[e] - conj(x[e % further * further + e / further])), norm);
 }
 
-/* Tallies the discarded values that count as zero, as s_j does, beside a column with a part outside the spans. */
+/* Tallies the discarded values that count as zero, as s_j does, beside a column with a part outside the spans.  For a
+ * warp: each lane takes every 32nd value. */
 template <class R>
 __device__ inline void tally_zeros(const rest_form_t &rest, form_scene<R> *scene, int64_t j, R outside) {
   const R *r = reals_of<R>(rest.r, scene->b);
-  for (int64_t i = 0; i < rest.r.count; i++) {
+  for (int64_t i = lane_index(); i < rest.r.count; i += WARP) {
     const R r_i = gap_discarded(r[i], scene->s[scene->k - 1]);
     if (gap_sum_is_dropped(&scene->policy, r_i + scene->s[j]))
       gap_pair(&scene->policy, r_i, scene->s[j], outside, outside);
@@ -110,9 +111,9 @@ __device__ inline void form_inverse(const backward_form_t &form, form_scene<real
   for (int64_t j = form_warp(*scene); j < scene->k; j += form_warps(*scene)) {
     const R left = column_largest<T>(form.outside_U, b, j), right = column_largest<T>(form.outside_V, b, j);
     const R outside = max_of<R>::combine(left, right); /* squares might be zero */
+    tally_zeros(form.rest, scene, j, outside);
     if (lane_index() != 0)
       continue;
-    tally_zeros(form.rest, scene, j, outside);
     gap_policy<R> tally = scene->policy;
     reals_of<R>(form.inverse, b)[j] = scale.first * gap_outside(&tally, scene->s[j], outside);
     if ((form.outside_U.rows > all && left != 0) || (form.outside_V.rows > all && right != 0))
