@@ -3,7 +3,7 @@
  * therefore called with tables of which one function fails: without roots of the secular equation QR iteration solves the
  * whole, and without a bidiagonal matrix of numbers the reference algorithm solves small matrices; larger ones say so. */
 #include "cpu/cpu_kernels.h"
-#include "cpu/cpu_lapack_svd.h"
+#include "cpu/cpu_dense_svd.h"
 #include "cpu/simd/kernels.h"
 #include "cases.h"
 #include "fixture.h"
@@ -33,7 +33,7 @@ static void reduce_to_nan(const reduction_t *r, size_t real) {
 static void reduce_to_nan_f32(const reduction_t *r) { reduce_to_nan(r, sizeof(float)); }
 static void reduce_to_nan_f64(const reduction_t *r) { reduce_to_nan(r, sizeof(double)); }
 
-static int32_t solve(const fixture_t *f, int by_rows, int vectors, const secular_ops_t *secular,
+static int32_t solve(const fixture_t *f, int by_rows, int vectors, const conquer_ops_t *conquer,
                      const reflector_ops_t *reflectors) {
   const int64_t m = f->desc.m, n = f->desc.n, k = m < n ? m : n;
   svd_call_t call = {.p = {.dtype = f->desc.dtype,
@@ -54,14 +54,14 @@ static int32_t solve(const fixture_t *f, int by_rows, int vectors, const secular
                                .call = &call,
                                .vectors = vectors,
                                .bidiagonal = reflectors,
-                               .secular = secular,
+                               .conquer = conquer,
                                .tall = by_rows ? reflectors : NULL,
                                .completes = reflectors};
-  const size_t bytes = (cpu_lapack_svd_scratch(&plan) + ARENA_ALIGNMENT) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
+  const size_t bytes = (cpu_dense_svd_scratch(&plan) + ARENA_ALIGNMENT) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
   unsigned char *memory = aligned_alloc(ARENA_ALIGNMENT, bytes);
   cr_assert(memory);
   memset(memory, 0xFF, bytes);
-  cpu_lapack_svd(&plan, 0, 1, (arena_t){memory, 0});
+  cpu_dense_svd(&plan, 0, 1, (arena_t){memory, 0});
   free(memory);
   return f->info[0];
 }
@@ -115,12 +115,12 @@ static void check(svdgrad_dtype_t dtype, int64_t m, int64_t n, int full, int fai
   const lane_kernels_t *kernels = lanes_choose()->kernels[dtype];
   const int64_t k = m < n ? m : n, mx = m < n ? n : m;
   const int by_rows = mx >= 4 * k && !full, expects_failure = fails && (k > 128 || full);
-  secular_ops_t secular = *kernels->secular;
+  conquer_ops_t conquer = *kernels->conquer;
   reflector_ops_t reflectors = *kernels->reflectors;
   if (fails)
     reflectors.reduce = dtype_real(dtype) == SVDGRAD_F32 ? reduce_to_nan_f32 : reduce_to_nan_f64;
   else
-    secular.solve = no_roots;
+    conquer.solve = no_roots;
   svdgrad_desc_t desc = make_desc(dtype, m, n, 1);
   desc.full_matrices = full;
   fixture_t f = fixture_make(SVDGRAD_BACKEND_REF, &desc, LAYOUT_COLUMN_MAJOR);
@@ -128,10 +128,10 @@ static void check(svdgrad_dtype_t dtype, int64_t m, int64_t n, int full, int fai
   double *alone = calloc((size_t)k, sizeof *alone);
   buffer_store(&f.A, 0, &A);
   secular_calls = reduce_calls = 0;
-  const int32_t values_info = solve(&f, by_rows, 0, &secular, &reflectors);
+  const int32_t values_info = solve(&f, by_rows, 0, &conquer, &reflectors);
   for (int64_t i = 0; i < k; i++)
     alone[i] = value_of(&f, i);
-  const int32_t info = solve(&f, by_rows, 1, &secular, &reflectors);
+  const int32_t info = solve(&f, by_rows, 1, &conquer, &reflectors);
   cr_expect(fails ? reduce_calls == 2 : secular_calls > 0, "%s: the function was not called", names[fails]);
   cr_expect_eq(info, expects_failure ? SVDGRAD_INFO_NOT_CONVERGED : SVDGRAD_INFO_OK);
   cr_expect_eq(values_info, info);

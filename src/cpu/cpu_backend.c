@@ -11,7 +11,7 @@
 #include "cpu_choice.h"
 #include "cpu_kernels.h"
 #include "cpu_lanes_svd.h"
-#include "cpu_lapack_svd.h"
+#include "cpu_dense_svd.h"
 #include "cpu_machine.h"
 #include "cpu_power.h"
 #include "products.h"
@@ -95,13 +95,13 @@ static cpu_svd_plan_t plan_svd(const context_t *context, svdgrad_op_t op, const 
                           .vectors = vectors,
                           .lwork = lwork,
                           .bidiagonal = bidiagonal,
-                          .secular = lanes_of(context, p)->secular,
+                          .conquer = lanes_of(context, p)->conquer,
                           .tall = tall,
                           .completes = lanes_of(context, p)->reflectors};
 }
 
 /* Divide and conquer has the largest part of the fixed one.  gesdd takes about twice as long. */
-static double lapack_cost(const cpu_svd_plan_t *plan) {
+static double dense_cost(const cpu_svd_plan_t *plan) {
   const double flops = plan->vectors ? 0.7 : 0.35;
   return cpu_cost(plan->p, plan->vectors ? 5000 : 4000, plan->bidiagonal ? flops : 2 * flops);
 }
@@ -112,14 +112,14 @@ static int is_shared(const problem_t *p) {
   return (double)p->m * (double)p->n * (double)p->mn >= least * least * least;
 }
 
-static batch_t lapack_batch(const cpu_svd_plan_t *plan) {
+static batch_t dense_batch(const cpu_svd_plan_t *plan) {
   const problem_t *p = plan->p;
-  return (batch_t){.task = cpu_lapack_svd,
+  return (batch_t){.task = cpu_dense_svd,
                    .call = plan,
                    .batch_count = p->batch_count,
                    .group = 1,
-                   .matrix_cost = lapack_cost(plan),
-                   .scratch = cpu_lapack_svd_scratch(plan)};
+                   .matrix_cost = dense_cost(plan),
+                   .scratch = cpu_dense_svd_scratch(plan)};
 }
 
 static batch_t lanes_backward_batch(const context_t *context, const problem_t *p) {
@@ -156,7 +156,7 @@ static size_t cpu_workspace_size(const context_t *context, svdgrad_op_t op, cons
     return batch_workspace(&batch);
   }
   const cpu_svd_plan_t plan = plan_svd(context, op, p, NULL);
-  const batch_t batch = lapack_batch(&plan);
+  const batch_t batch = dense_batch(&plan);
   return batch_workspace(&batch);
 }
 
@@ -175,7 +175,7 @@ static svdgrad_status_t cpu_svd(const context_t *context, const svd_call_t *call
     team_t team;
     cpu_svd_plan_t plan = plan_svd(context, op, p, call);
     plan.team = plan.bidiagonal && !plan.tall && is_shared(p) ? &team : NULL;
-    batch_t batch = lapack_batch(&plan);
+    batch_t batch = dense_batch(&plan);
     batch.work = call->work, batch.team = plan.team;
     if (plan.bidiagonal)
       batch_run(&context->parallel, batch);

@@ -7,7 +7,7 @@
 #include "simd/one/reflectors.h"
 #include "simd/one/secular.h"
 
-/* LAPACK's SVD of a tall matrix, on the arrays of a lapack_svd_t (dense/gesdd.h).  Both return 0 if it did not converge. */
+/* LAPACK's SVD of a tall matrix, on the arrays of a dense_svd_t (dense/arrays.h).  Both return 0 if it did not converge. */
 typedef struct gesdd_ops {
   int (*lwork)(int64_t m, int64_t n, int vectors); /* elements of its workspace */
   int (*by_dividing)(const void *arrays);
@@ -22,7 +22,7 @@ typedef struct cpu_svd_plan {
   int vectors;                       /* U or Vh is wanted */
   int lwork;                         /* elements of LAPACK's workspace; 0: it is not called */
   const reflector_ops_t *bidiagonal; /* for the bidiagonal path; NULL: gesdd */
-  const secular_ops_t *secular;      /* for the bidiagonal path */
+  const conquer_ops_t *conquer;      /* for the bidiagonal path */
   const reflector_ops_t *tall;       /* for a QR factorization by blocks of rows first; NULL: none */
   const reflector_ops_t *completes;  /* the larger factor, to a square one */
   team_t *team;                      /* NULL: a matrix is not worth more than one thread */
@@ -35,7 +35,7 @@ typedef struct bidiagonal_problem {
   int64_t n, leading;
   const void *d, *e;
   void *S, *U, *Vh; /* n; n-by-n, column-major, of which the first `leading` columns of U and rows of Vh are written */
-  const secular_ops_t *ops;
+  const conquer_ops_t *ops;
 } bidiagonal_problem_t;
 
 typedef struct cpu_kernels {

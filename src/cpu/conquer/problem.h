@@ -29,7 +29,7 @@ enum { QR_WORK = 4 }; /* reals of work for each row (qr_iteration.h) */
 enum { PART_ROWS = 128, MOST_DEPTH = 4 };
 
 typedef struct conquer {
-  const secular_ops_t *ops;
+  const conquer_ops_t *ops;
   int64_t n;
   int64_t leading; /* vectors of so many of the largest values are wanted; columns of others are not written */
   R *d, *e;        /* n: the diagonal, replaced by the singular values; the one above */
@@ -149,7 +149,7 @@ static secular_t secular_take(arena_t *arena, int64_t n, int lanes) {
   return s;
 }
 
-static conquer_t conquer_take(arena_t *arena, int64_t n, const secular_ops_t *ops) {
+static conquer_t conquer_take(arena_t *arena, int64_t n, const conquer_ops_t *ops) {
   conquer_t c = {.ops = ops, .n = n, .leading = n, .stride = conquer_stride(n, ops->lanes)};
   c.d = take_reals(arena, n), c.e = take_reals(arena, n);
   c.U = take_reals(arena, c.stride * n), c.V = take_reals(arena, c.stride * n);

@@ -14,7 +14,7 @@
 #include "rotation.h"
 
 typedef struct qr_iteration {
-  const secular_ops_t *ops;
+  const conquer_ops_t *ops;
   int64_t n;
   int extra;      /* 0 or 1: columns more than rows */
   R *d, *e;       /* n: the diagonal, replaced by the values, in no order; n - 1 + extra: the one above, destroyed */

@@ -8,7 +8,7 @@
 #include "../conquer/values.h"
 #include "conquered.h"
 #include "copy.h"
-#include "gesdd.h"
+#include "arrays.h"
 #include "qr.h"
 #include "base/fp_environment.h"
 
@@ -50,7 +50,7 @@ static bidiagonal_t bidiagonal_take(arena_t *arena, int64_t m, int64_t n, const 
   if (b.rows < m)
     b.qr = qr_take(arena, m, n, lanes, &products);
   if (vectors) {
-    b.conquer = conquer_take(arena, n, plan->secular);
+    b.conquer = conquer_take(arena, n, plan->conquer);
     b.conquer.team = b.conquer.secular.team = b.conquer.products.team = plan->team;
     b.block = block_work_take(arena, b.rows, n, n, &products);
   } else {
@@ -60,14 +60,14 @@ static bidiagonal_t bidiagonal_take(arena_t *arena, int64_t m, int64_t n, const 
 }
 
 typedef struct fill {
-  const lapack_svd_t *w;
+  const dense_svd_t *w;
   const bidiagonal_t *b;
   int lanes;
 } fill_t;
 
 static void fill_piece(const void *argument, int64_t piece) {
   const fill_t *fill = argument;
-  const lapack_svd_t *w = fill->w;
+  const dense_svd_t *w = fill->w;
   const bidiagonal_t *b = fill->b;
   const reduction_t *r = &b->reduction;
   for (int64_t j = piece * SHARED_LINES; j < lines_end(piece, r->n); j++) {
@@ -78,18 +78,18 @@ static void fill_piece(const void *argument, int64_t piece) {
 }
 
 /* Copies w->A, or R in its upper triangle, to the SIMD layout of b->reduction.A. */
-static void fill_lanes(const lapack_svd_t *w, const bidiagonal_t *b, int lanes) {
+static void fill_lanes(const dense_svd_t *w, const bidiagonal_t *b, int lanes) {
   const fill_t fill = {w, b, lanes};
   share_lines(b->reduction.team, b->reduction.n, b->rows, fill_piece, &fill);
 }
 
 /* S; and the factors of B where those of A will be, converted to the element type. */
-static int solve_bidiagonal(const lapack_svd_t *w, const bidiagonal_t *b) {
+static int solve_bidiagonal(const dense_svd_t *w, const bidiagonal_t *b) {
   const reduction_t *r = &b->reduction;
   return w->U ? conquer_factors(w, &b->conquer, r->d, r->e) : bidiagonal_values(&b->values, r->d, r->e, w->S);
 }
 
-static void multiply_factors(const lapack_svd_t *w, const bidiagonal_t *b, const reflector_ops_t *ops) {
+static void multiply_factors(const dense_svd_t *w, const bidiagonal_t *b, const reflector_ops_t *ops) {
   const reduction_t *r = &b->reduction;
   const reflectors_t H = {r->m, r->n, 0, r->tau_q, NULL, r->A, r->a_stride, ops};
   const reflectors_t G = {r->n, r->n - 1, 1, r->tau_p, NULL, r->P, r->p_stride, ops};
@@ -103,7 +103,7 @@ static void multiply_factors(const lapack_svd_t *w, const bidiagonal_t *b, const
 
 /* SVD of w->A, whose largest entry is near 1 and which is destroyed.  Returns 0 if that of B did not converge.  What is
  * left of a matrix of low rank, such as one of equal entries, shrinks by a factor of eps in each step of the reduction. */
-static int bidiagonal_svd(const lapack_svd_t *w, const bidiagonal_t *b, const reflector_ops_t *ops) {
+static int bidiagonal_svd(const dense_svd_t *w, const bidiagonal_t *b, const reflector_ops_t *ops) {
   WITHOUT_SUBNORMALS;
   if (b->rows < w->m)
     factor_tall(w->m, w->n, w->A, &b->qr, ops);

@@ -5,13 +5,13 @@
 #define SVDGRAD_DENSE_CONQUERED_H
 #include "../conquer/conquer.h"
 #include "copy.h"
-#include "gesdd.h"
+#include "arrays.h"
 
 enum { STORED = 8 }; /* rows of Vh at once: about a cache line of each column */
 _Static_assert(SHARED_LINES % STORED == 0, "pieces of whole rows");
 
 /* Rows first .. first + count - 1 of Vh.  `count` is inlined: a constant but for the last rows. */
-static inline __attribute__((always_inline)) void store_rows(const lapack_svd_t *w, const conquer_t *c, int64_t first,
+static inline __attribute__((always_inline)) void store_rows(const dense_svd_t *w, const conquer_t *c, int64_t first,
                                                              int64_t count) {
   const R *v[STORED] = {NULL};
   for (int64_t l = 0; l < count; l++)
@@ -22,14 +22,14 @@ static inline __attribute__((always_inline)) void store_rows(const lapack_svd_t 
 }
 
 typedef struct store {
-  const lapack_svd_t *w;
+  const dense_svd_t *w;
   const conquer_t *c;
 } store_t;
 
 /* All values; the leading columns of U, and rows of Vh. */
 static void store_piece(const void *argument, int64_t piece) {
   const store_t *store = argument;
-  const lapack_svd_t *w = store->w;
+  const dense_svd_t *w = store->w;
   const conquer_t *c = store->c;
   const int64_t all = lines_end(piece, w->n), end = lines_end(piece, w->leading);
   int64_t j = piece * SHARED_LINES;
@@ -45,7 +45,7 @@ static void store_piece(const void *argument, int64_t piece) {
 }
 
 /* The SVD of the matrix of d and e.  Returns 0 if it did not converge. */
-static int conquer_factors(const lapack_svd_t *w, const conquer_t *whole, const R *d, const R *e) {
+static int conquer_factors(const dense_svd_t *w, const conquer_t *whole, const R *d, const R *e) {
   conquer_t c = *whole;
   c.leading = w->leading;
   const store_t store = {w, &c};

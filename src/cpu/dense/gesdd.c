@@ -2,7 +2,7 @@
 /* LAPACK's SVD of one tall matrix, SVDGRAD_ALGO_VENDOR: divide and conquer (gesdd; M. Gu and S. C. Eisenstat, SIAM J. Matrix
  * Anal. Appl. 16, 1995), and QR iteration (gesvd) where gesdd does not converge. */
 #include "cpu/cpu_kernels.h"
-#include "gesdd.h"
+#include "arrays.h"
 #include "lapack.h"
 
 static int larger_lwork(int lwork, T query) {
@@ -25,7 +25,7 @@ static int gesdd_lwork(int64_t rows, int64_t columns, int vectors) {
 }
 
 static int lapack_gesdd(const void *arrays) {
-  const lapack_svd_t *w = arrays;
+  const dense_svd_t *w = arrays;
   const int m = (int)w->m, n = (int)w->n;
   int info = 0;
   LAPACK(gesdd)
@@ -35,7 +35,7 @@ static int lapack_gesdd(const void *arrays) {
 }
 
 static int lapack_gesvd(const void *arrays) {
-  const lapack_svd_t *w = arrays;
+  const dense_svd_t *w = arrays;
   const int m = (int)w->m, n = (int)w->n;
   const char *job = w->U ? "S" : "N";
   int info = 0;

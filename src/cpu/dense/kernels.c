@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The kernels of one element type that compute one matrix at a time, with LAPACK. */
+/* The kernels of one element type that compute one matrix at a time. */
 #include "cpu/cpu_kernels.h"
 #include "../conquer/whole.h"
 #include "lost_values.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The SVD of one matrix: by LAPACK (gesdd.c), by reduction to bidiagonal form (bidiagonal.h), or, with few columns or
- * more rows than LAPACK can count, by blocks of rows (tall.h).  All work is done in scratch memory of fixed alignment,
+/* The SVD of one matrix: by reduction to bidiagonal form (bidiagonal.h), or by LAPACK (gesdd.c) where VENDOR asks for it;
+ * with few columns, or more rows than LAPACK can count, by blocks of rows (tall.h).  All work is done in scratch memory of fixed alignment,
  * packed by columns or in the SIMD layout, so that a result does not depend on where the caller's matrix lies.
  *
- * The solved matrix is tall: A, or A^H where m < n.  LAPACK solves a wide one up to twice as slowly.
+ * The solved matrix is tall: A, or A^H where m < n.
  *
  * The matrix is scaled by a power of two such that its largest entry is in [1, 2). This is exact, and A times 2^p has
  * the same U and Vh to the last bit. */
@@ -52,7 +52,7 @@ static void scale_by_power(int64_t count, T *x, int exponent) {
 }
 
 typedef struct forward {
-  lapack_svd_t svd;        /* of the tall matrix */
+  dense_svd_t svd;         /* of the tall matrix */
   bidiagonal_t bidiagonal; /* of the tall matrix, or of tall.core */
   tall_t tall;
   T *rest; /* full_matrices and m != n: the columns that complete the larger factor to a square one */
@@ -66,8 +66,8 @@ static forward_t tall_forward_take(arena_t *arena, const cpu_svd_plan_t *plan) {
   const problem_t *p = plan->p;
   const int64_t mx = p->m < p->n ? p->n : p->m, n = p->mn;
   forward_t w = {.team = plan->team, .tall = tall_take(arena, mx, n, plan->vectors, plan->lwork, plan->tall)};
-  const lapack_svd_t *core = &w.tall.core;
-  w.svd = (lapack_svd_t){.m = mx, .n = n, .leading = n, .S = core->S, .Vh = core->Vh};
+  const dense_svd_t *core = &w.tall.core;
+  w.svd = (dense_svd_t){.m = mx, .n = n, .leading = n, .S = core->S, .Vh = core->Vh};
   if (plan->vectors && p->positive_gauge && p->m >= p->n)
     w.svd.U = arena_take(arena, mx * n, sizeof(T));
   if (plan->bidiagonal)
@@ -80,7 +80,7 @@ static forward_t forward_take(arena_t *arena, const cpu_svd_plan_t *plan) {
   const int64_t mx = p->m < p->n ? p->n : p->m;
   if (plan->tall)
     return tall_forward_take(arena, plan);
-  forward_t w = {.team = plan->team, .svd = lapack_svd_take(arena, mx, p->mn, plan->vectors, plan->lwork)};
+  forward_t w = {.team = plan->team, .svd = dense_svd_take(arena, mx, p->mn, plan->vectors, plan->lwork)};
   w.svd.leading = p->full_matrices ? p->mn : p->k;
   if (plan->bidiagonal)
     w.bidiagonal = bidiagonal_take(arena, mx, p->mn, plan);
@@ -96,7 +96,7 @@ static forward_t forward_take(arena_t *arena, const cpu_svd_plan_t *plan) {
 
 /* Completes U to an orthonormal basis: U = Q R, whose Q is unitary, and the further columns of Q are the rest. */
 static void complete_factor(const forward_t *w, const reflector_ops_t *ops) {
-  const lapack_svd_t *svd = &w->svd;
+  const dense_svd_t *svd = &w->svd;
   const int64_t m = svd->m, n = svd->n;
   const reflectors_t Q = {m, n, 0, NULL, w->qr.triangles, svd->A, m * (1 + IS_COMPLEX), NULL};
   memcpy(svd->A, svd->U, (size_t)(m * n) * sizeof(T)); /* A has been destroyed before */
@@ -138,7 +138,7 @@ static T fix_line(const line_t *line) {
 
 /* Fixes the gauge of the caller's U, which is Vh^H here where the tall matrix is A^H. */
 static void fix_gauges(const forward_t *w, int transposed) {
-  const lapack_svd_t *svd = &w->svd;
+  const dense_svd_t *svd = &w->svd;
   for (int64_t j = 0; j < svd->leading; j++) {
     const line_t x = {svd->U + j * svd->m, svd->m, 1}, y = {svd->Vh + j, svd->n, svd->n};
     const T phase = fix_line(transposed ? &y : &x);
@@ -152,7 +152,7 @@ static void fix_gauges(const forward_t *w, int transposed) {
 
 /* Stores columns 0..columns-1 of the tall matrix's left factor. */
 static void store_left(const svdgrad_matrix_t *to, int64_t b, int adjoint, int64_t columns, const forward_t *w) {
-  const lapack_svd_t *svd = &w->svd;
+  const dense_svd_t *svd = &w->svd;
   const int64_t known = columns < svd->n ? columns : svd->n;
   if (!to->data)
     return;
@@ -167,7 +167,7 @@ static void store_left(const svdgrad_matrix_t *to, int64_t b, int adjoint, int64
 
 /* Stores columns 0..columns-1 of its right factor, svd->Vh^H. */
 static void store_right(const svdgrad_matrix_t *to, int64_t b, int adjoint, int64_t columns, const forward_t *w) {
-  const lapack_svd_t *svd = &w->svd;
+  const dense_svd_t *svd = &w->svd;
   if (!to->data)
     return;
   const place_t caller = place_of(to, b), out = adjoint ? transposed_place(caller) : caller;

@@ -13,7 +13,7 @@
 #include "copy.h"
 
 typedef struct tall {
-  lapack_svd_t core;                /* n-by-n */
+  dense_svd_t core;                 /* n-by-n */
   int64_t m, n, block_rows, blocks; /* the last block also has the remaining rows */
   int64_t block_size;               /* reals from one panel to the next; 0 for values alone: one panel is used again */
   R *panels;
@@ -42,7 +42,7 @@ static tall_t tall_take(arena_t *arena, int64_t m, int64_t n, int vectors, int l
   const int64_t last = m - (t.blocks - 1) * t.block_rows, size = lane_stride(last, ops->lanes) * n;
   const int64_t stacked = t.blocks > 1 ? t.blocks * n : 0;
   t.block_size = vectors ? size : 0;
-  t.core = lapack_svd_take(arena, n, n, vectors, lwork);
+  t.core = dense_svd_take(arena, n, n, vectors, lwork);
   t.panels = arena_take(arena, vectors ? t.blocks * size : size, sizeof(R));
   t.largest = arena_take(arena, t.blocks, sizeof(double));
   t.tau = arena_take(arena, t.blocks * n, sizeof(T));

@@ -16,7 +16,7 @@ extern const group_ops_t EXPORTED(svdgrad_program_ops);       /* many/programs.c
 extern const power_ops_t EXPORTED(svdgrad_power_ops);         /* many/power.c */
 extern const row_ops_t EXPORTED(svdgrad_row_ops);             /* one/rows.c */
 extern const reflector_ops_t EXPORTED(svdgrad_reflector_ops); /* one/reflectors.c */
-extern const secular_ops_t EXPORTED(svdgrad_secular_ops);     /* one/secular.c */
+extern const conquer_ops_t EXPORTED(svdgrad_conquer_ops);     /* one/secular.c */
 extern const product_ops_t EXPORTED(svdgrad_product_ops);     /* one/product.c */
 #if IS_COMPLEX
 extern const product_ops_t REAL_EXPORTED(svdgrad_product_ops);

@@ -13,6 +13,6 @@ const lane_kernels_t EXPORTED(svdgrad_lanes) = {
     .power = &EXPORTED(svdgrad_power_ops),
     .rows = &EXPORTED(svdgrad_row_ops),
     .reflectors = &EXPORTED(svdgrad_reflector_ops),
-    .secular = &EXPORTED(svdgrad_secular_ops),
+    .conquer = &EXPORTED(svdgrad_conquer_ops),
     .product = &EXPORTED(svdgrad_product_ops),
 };

@@ -46,7 +46,7 @@ typedef struct lane_kernels {
   const power_ops_t *power;
   const row_ops_t *rows;
   const reflector_ops_t *reflectors;
-  const secular_ops_t *secular;
+  const conquer_ops_t *conquer;
   const product_ops_t *product;
 } lane_kernels_t;
 

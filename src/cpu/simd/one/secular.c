@@ -5,5 +5,5 @@
 #include "secular_roots.h"
 #include "secular_vectors.h"
 
-const secular_ops_t EXPORTED(svdgrad_secular_ops) = {
+const conquer_ops_t EXPORTED(svdgrad_conquer_ops) = {
     LANES, solve_secular, weigh_secular, secular_vectors, rotate_columns, &REAL_EXPORTED(svdgrad_product_ops)};

@@ -46,7 +46,7 @@ typedef struct rotations {
   const void *cosine, *sine; /* count */
 } rotations_t;
 
-typedef struct secular_ops {
+typedef struct conquer_ops {
   int lanes;
   /* d and z -> squares, origin, offset, distance; n >= 2.  Returns 0 if a root did not converge. */
   int (*solve)(const secular_t *secular);
@@ -58,6 +58,6 @@ typedef struct secular_ops {
   /* For the QR iteration of small blocks (rotations.h). */
   void (*rotate)(const rotations_t *rotations);
   const product_ops_t *products; /* of reals: the vectors of a block are products of these and those of its parts */
-} secular_ops_t;
+} conquer_ops_t;
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* LAPACK or the bidiagonal path first.  Then one precision wider where small singular values matter, and by the reference
+/* The bidiagonal path or LAPACK first.  Then one precision wider where small singular values matter, and by the reference
  * algorithm where the bidiagonal path did not converge. */
-#include "cpu_lapack_svd.h"
+#include "cpu_dense_svd.h"
 
 #include "ref/ref_kernels.h"
 
@@ -19,13 +19,13 @@ static size_t again_scratch(const problem_t *p) {
   return larger_of(cpu_kernels[p->dtype]->again_scratch(p), ref_kernels[p->dtype]->svd_scratch(p));
 }
 
-size_t cpu_lapack_svd_scratch(const cpu_svd_plan_t *plan) {
+size_t cpu_dense_svd_scratch(const cpu_svd_plan_t *plan) {
   const problem_t *p = plan->p;
-  const size_t lapack = cpu_kernels[p->dtype]->svd_scratch(plan);
-  return is_solved_again(p) ? larger_of(lapack, again_scratch(p)) : lapack;
+  const size_t first = cpu_kernels[p->dtype]->svd_scratch(plan);
+  return is_solved_again(p) ? larger_of(first, again_scratch(p)) : first;
 }
 
-void cpu_lapack_svd(const void *argument, int64_t first, int64_t count, arena_t scratch) {
+void cpu_dense_svd(const void *argument, int64_t first, int64_t count, arena_t scratch) {
   const cpu_svd_plan_t *plan = argument;
   const svd_call_t *call = plan->call;
   const svdgrad_dtype_t dtype = call->p.dtype;

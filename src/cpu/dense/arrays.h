@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* One tall matrix and its SVD, packed by columns, and the work arrays of LAPACK for it (gesdd.c). */
-#ifndef SVDGRAD_DENSE_GESDD_H
-#define SVDGRAD_DENSE_GESDD_H
+#ifndef SVDGRAD_DENSE_ARRAYS_H
+#define SVDGRAD_DENSE_ARRAYS_H
 #include "base/arena.h"
 #include "base/type.h"
 
-typedef struct lapack_svd {
+typedef struct dense_svd {
   int64_t m, n;
   int64_t leading; /* columns of U and rows of Vh that are wanted: the bidiagonal path computes no others */
   T *A;            /* m-by-n, destroyed */
@@ -15,11 +15,11 @@ typedef struct lapack_svd {
   T *work;
   R *rwork;
   int *iwork;
-} lapack_svd_t;
+} dense_svd_t;
 
 /* The sizes below are those of LAPACK 3.7 and later; older versions need less. */
-static inline lapack_svd_t lapack_svd_take(arena_t *arena, int64_t m, int64_t n, int vectors, int lwork) {
-  lapack_svd_t w = {.m = m, .n = n, .leading = n, .lwork = lwork};
+static inline dense_svd_t dense_svd_take(arena_t *arena, int64_t m, int64_t n, int vectors, int lwork) {
+  dense_svd_t w = {.m = m, .n = n, .leading = n, .lwork = lwork};
   w.A = arena_take(arena, m * n, sizeof(T));
   w.S = arena_take(arena, n, sizeof(R));
   if (vectors) {
