@@ -2,7 +2,13 @@
 /* The cotangents of native_cotangents.h.  A typed file (src/base/type.h). */
 #include "native_cotangents.h"
 
-#include "cpu/dense/lapack.h"
+#include "base/type.h"
+
+#include <stddef.h>
+
+void LAPACK(gemm)(const char *transA, const char *transB, const int *m, const int *n, const int *k, const T *alpha,
+                  const T *A, const int *lda, const T *B, const int *ldb, const T *beta, T *C, const int *ldc,
+                  size_t length_of_transA, size_t length_of_transB);
 
 /* Elements first..first+width-1 of x B; width is a constant, so that the sums stay in registers. */
 static inline void some_columns(int width, int first, int depth, int stride, const T *x, const T *B, T *y) {
@@ -29,11 +35,12 @@ enum { SMALL = 4096 };
 
 /* gU = G V and gVh = U^H G.  A call of gemm costs more than the product of small matrices. */
 static void products(int m, int n, int k, int r, const T *G, const T *U, const T *Vh, T *gU, T *gVh) {
+  const char *const adjoint = IS_COMPLEX ? "C" : "T";
   const T one = 1, zero = 0;
   T V[SMALL];
   if ((int64_t)m * n * r > SMALL) {
-    LAPACK(gemm)(CONJUGATE, "N", &r, &m, &n, &one, Vh, &n, G, &n, &zero, gU, &k, 1, 1);
-    LAPACK(gemm)("N", CONJUGATE, &n, &r, &m, &one, G, &n, U, &k, &zero, gVh, &n, 1, 1);
+    LAPACK(gemm)(adjoint, "N", &r, &m, &n, &one, Vh, &n, G, &n, &zero, gU, &k, 1, 1);
+    LAPACK(gemm)("N", adjoint, &n, &r, &m, &one, G, &n, U, &k, &zero, gVh, &n, 1, 1);
     return;
   }
   for (int l = 0; l < n; l++)
