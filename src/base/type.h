@@ -10,7 +10,7 @@
  *   EPSILON         relative spacing of R;  W_EPSILON that of WR
  *   CONJ, RE, IM    of a T or a W;  ABS2(x) = |x|^2
  *   TYPED(name)     name_f32, name_f64, name_c64, name_c128: for the few names that are visible to other files
- *   LAPACK(name)    sname_, dname_, cname_, zname_;  REAL_LAPACK(name) sname_, dname_, sname_, dname_
+ *   LAPACK(name)    sname_, dname_, cname_, zname_
  * (lapack_names.h) */
 #ifndef SVDGRAD_TYPE_H
 #define SVDGRAD_TYPE_H
@@ -75,12 +75,6 @@ typedef WR W;
 typedef R T;
 typedef WR W;
 #define LAPACK(name) LAPACK_SYMBOL(s##name##_)
-#endif
-
-#if IS_DOUBLE
-#define REAL_LAPACK(name) LAPACK_SYMBOL(d##name##_)
-#else
-#define REAL_LAPACK(name) LAPACK_SYMBOL(s##name##_)
 #endif
 
 #if IS_COMPLEX
