@@ -10,6 +10,7 @@ is named on standard error and left out.
 import argparse
 import contextlib
 import csv
+import ctypes
 import functools
 import importlib.util
 import itertools
@@ -39,10 +40,14 @@ SHAPES = [(100000, 3, 3), (10000, 8, 8), (10000, 9, 9), (4096, 16, 16), (2048, 3
           (64, 128, 1000), (100, 10, 20), (16, 256, 256), (4, 512, 512)]
 FUNCTION_SHAPES = [(100000, 3, 3), (10000, 8, 8), (2048, 32, 32), (64, 128, 100)]
 NORMALIZE_SHAPES = [(10000, 16, 16), (1, 1024, 1024), (1, 4096, 4096)]
-SQUARES = [2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256]
+SQUARES = [2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256, 512]
 FEW_SHAPES = [(10000, 3), (3, 10000), (2000, 16), (16, 2000), (500, 64), (64, 500), (96, 96), (64, 64), (32, 32),
               (16, 16), (8, 8), (3, 3)]
 FEW_BATCHES = [1, 2, 4, 8, 16]
+LARGE_SHAPES = [(64, 64), (96, 96), (128, 128), (192, 192), (256, 256), (384, 384), (512, 512), (128, 1000),
+                (1000, 128), (300, 900)]
+LARGEST_SHAPES = [(1000, 1000), (2000, 2000)]
+LARGE_PEERS = ["svdgrad", "openblas-loop", "mkl-loop", "aocl-loop", "numpy", "torch", "jax", "faer"]
 ALL = list(peers.PEERS)
 OTHERS = [name for name in ALL if not name.startswith("svdgrad")]
 ALL_OPS = ["svd", "svdvals", "fwdbwd-sum", "fwdbwd-rank", "fwdbwd-truncated", "backward"]
@@ -216,7 +221,7 @@ def measure(suite, team, shape, dtype, ops, options):
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as directory:
         store(directory, batch, m, n, dtype)
         for process in [x for x in team.members if x.has(m, n, ops)]:
-            limit = math.inf if suite in ("batches", "few") else options.limit
+            limit = math.inf if suite in ("batches", "few", "large") else options.limit
             try:
                 series += prepare(process, ops, directory, batch, limit)
             except Died as error:
@@ -264,7 +269,17 @@ def squares(options):
     sizes = [n for n in SQUARES if not options.quick or n in (2, 4, 16, 64)]
     counts = {n: batch_for(n, n, options.limit / 3) for n in sizes}
     cases = [(full_groups(count) if n <= LANES_MOST else count, n, n) for n, count in counts.items()]
-    yield ["svdgrad", "svdgrad-vendor", *OTHERS], 1, cases, ["svd", "fwdbwd-rank"]
+    yield ["svdgrad", "svdgrad-vendor", *OTHERS], 1, cases, ["svd", "svdvals", "fwdbwd-rank"]
+
+
+def large(options):
+    """From 64 columns on: one matrix, and as many as keep everybody busy."""
+    shapes = LARGE_SHAPES[:3:2] if options.quick else LARGE_SHAPES
+    cases = [(batch, m, n) for m, n in shapes for batch in (1, full_groups(batch_for(m, n, 0.03)))]
+    for count in sorted({1, options.cores}):
+        yield LARGE_PEERS, count, cases, ["svd", "svdvals", "fwdbwd-rank"]
+        if not options.quick:
+            yield LARGE_PEERS, count, [(1, m, n) for m, n in LARGEST_SHAPES], ["svd", "svdvals"]
 
 
 def batches(options):
@@ -299,7 +314,7 @@ def sweep(options):
     yield ["svdgrad", "svdgrad-vendor"], 1, cases, ["svd", "svdvals"]
 
 
-SUITES = {"shapes": shapes, "few": few, "squares": squares, "batches": batches, "threads": threads,
+SUITES = {"shapes": shapes, "few": few, "squares": squares, "large": large, "batches": batches, "threads": threads,
           "functions": functions, "sweep": sweep}
 
 
@@ -334,11 +349,19 @@ def processor():
     return " ".join(blas.cpuinfo("model name")) or "unknown"
 
 
+def fma_limits(options):
+    """Billions of multiply-adds per second of one thread, in float and in double."""
+    library = ctypes.CDLL(os.path.join(options.build, "bench", "libbench_native.so"))
+    library.fma_rate.restype = ctypes.c_double
+    return [library.fma_rate(is_double) / 1e9 for is_double in (0, 1)]
+
+
 def comments(options):
     simd = " ".join(name for name in ("avx2", "avx512f") if name in blas.cpuinfo("flags"))
     yield time.strftime("date: %Y-%m-%d %H:%M UTC", time.gmtime())
     yield f"machine: {processor()}, {options.cores} cores, {simd}, {platform.system()} {platform.machine()}"
     yield f"load when it began: {os.getloadavg()[0]:.2f}"
+    yield "FMA limit: f32 {:.4g}, f64 {:.4g} billion multiply-adds per second on one thread".format(*fma_limits(options))
     if options.clock != "perf_counter":
         yield f"clock: {options.clock}"
     if options.note:

@@ -1,19 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Fits the rule of src/cpu/cpu_few.c to what bench_crossovers printed: crossovers.py times.csv.
+"""Fits the rule of src/cpu/cpu_few.c to what bench_crossovers printed: crossovers.py times.csv [times.csv ...].
 
 Prints the rows of the tables `crossovers` and `long_crossovers` for the instruction set that was measured, and for each type
 how many times as long as on the faster path a batch of 1 to `lanes` matrices takes by this rule: the mean over all shapes
-of the worst batch, and the worst of all.  Needs NumPy."""
+of the worst batch, and the worst of all.  Then the ratios that the comments show.  Of several files it takes the mean.
+Needs NumPy."""
 import csv
 import sys
 
 import numpy
 
 # As cpu_few.c and cpu_choice.c have them.
-LONG_RATIO, LEAST_ELEMENTS, SMALL, PLAIN_PRODUCT = 10, 32, 16, 2000
+LONG_RATIO, LEAST_ELEMENTS, LEAST_ELEMENTS_OF_GRADIENTS = 10, 32, 64
 QD_LEAST_COLUMNS = 8
-QR_LEAST_COLUMNS = {"f32": 20, "f64": 16, "c64": 12, "c128": 12}
+QR_LEAST_COLUMNS = {"f32": 16, "f64": 16, "c64": 12, "c128": 12}
 POWERS = numpy.arange(0.1, 1.01, 0.05)
 
 
@@ -26,15 +27,16 @@ def taken(kind, dtype, n):
     return "lanes-backward" if kind == "gradients" else "lanes-program"
 
 
-def read(path):
+def read(paths):
     """(kind, dtype, lanes, m, n) -> time of a group in lanes over that of one matrix."""
     ratios = {}
-    with open(path, encoding="utf-8") as file:
-        for kind, dtype, lanes, m, n, *paths in csv.reader(file):
-            of_path = dict(zip(paths[::3], map(float, paths[2::3])))
-            m, n = int(m), int(n)
-            ratios[kind, dtype, int(lanes), m, n] = of_path[taken(kind, dtype, n)]
-    return ratios
+    for path in paths:
+        with open(path, encoding="utf-8") as file:
+            for kind, dtype, lanes, m, n, *times in csv.reader(file):
+                of_path = dict(zip(times[::3], map(float, times[2::3])))
+                m, n = int(m), int(n)
+                ratios.setdefault((kind, dtype, int(lanes), m, n), []).append(of_path[taken(kind, dtype, n)])
+    return {key: sum(found) / len(found) for key, found in ratios.items()}
 
 
 def losses(rule, ratio, lanes):
@@ -78,18 +80,41 @@ def row(ratios, kind, chosen):
 SHORT_ROWS = {"CPU_FEW_SVD": ("svd", lambda m, n: m < LONG_RATIO * n),
               "CPU_FEW_VALUES": ("values", lambda m, n: m < LONG_RATIO * n and n < QD_LEAST_COLUMNS),
               "CPU_FEW_QD_VALUES": ("values", lambda m, n: m < LONG_RATIO * n and n >= QD_LEAST_COLUMNS),
-              "CPU_FEW_GRADIENTS": ("gradients", lambda m, n: m > SMALL and m * n * n > PLAIN_PRODUCT)}
+              "CPU_FEW_GRADIENTS": ("gradients", lambda m, n: m * n >= LEAST_ELEMENTS_OF_GRADIENTS),
+              "CPU_FEW_PROGRAMS": ("programs", lambda m, n: True)}
 LONG_ROWS = {"CPU_FEW_SVD": ("svd", lambda m, n: m >= LONG_RATIO * n),
              "CPU_FEW_VALUES": ("values", lambda m, n: m >= LONG_RATIO * n)}
 
 
+# What the comments show: shapes, and a column of four types for each kind.
+SHOWN = [(("svd", "values", "gradients"), [(8, 8), (16, 16), (24, 24), (32, 32), (48, 48), (64, 64), (96, 96), (128, 128),
+                                           (32, 16), (128, 64), (80, 8), (320, 32), (400, 4)]),
+         (("programs",), [(6, 6), (8, 4), (8, 8), (12, 12), (16, 4), (16, 8), (16, 16)]),
+         (("svd", "values"), [(30, 1), (60, 2), (2000, 2), (120, 4), (400, 4), (4000, 4), (80, 8), (800, 8), (160, 16),
+                              (480, 16), (320, 32), (960, 32)])]
+
+
+def cell(ratio):
+    return "    " if ratio is None else f"{ratio:4.1f}" if ratio < 9.95 else f"{ratio:4.0f}"
+
+
+def show(ratios, kinds, shapes):
+    found = {(kind, dtype, m, n): ratio for (kind, dtype, _, m, n), ratio in ratios.items()}
+    print("   ".join(kinds))
+    for m, n in shapes:
+        print(f" *  {m:4d}  {n:4d} ", "   ".join(" ".join(cell(found.get((kind, dtype, m, n))) for dtype in QR_LEAST_COLUMNS)
+                                               for kind in kinds))
+
+
 def main():
-    ratios = read(sys.argv[1])
+    ratios = read(sys.argv[1:])
     for title, rows in (("crossovers", SHORT_ROWS), ("long_crossovers", LONG_ROWS)):
         print(title)
         for name, (kind, chosen) in rows.items():
             cells, notes = row(ratios, kind, chosen)
             print(f"  [{name}] = {cells},\n    {notes}")
+    for kinds, shapes in SHOWN:
+        show(ratios, kinds, shapes)
 
 
 if __name__ == "__main__":

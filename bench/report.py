@@ -6,11 +6,21 @@ import csv
 import itertools
 import math
 import os
+import re
 import sys
 
 DIRECTORY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results")
-TARGETS = {"f64": {2: 45, 3: 22, 4: 18, 8: 12, 16: 7, 32: 3.5, 64: 1.3, 128: 1, 256: 1},
-           "f32": {2: 80, 3: 45, 4: 38, 8: 20, 16: 12, 32: 6, 64: 2, 128: 1, 256: 1}}
+# gesdd's time in a loop over ours; for the gradient of a reconstruction of rank n/2 it is that of gesdd's forward pass.
+TARGETS = {
+    "svd": {"f32": {2: 150, 3: 115, 4: 105, 8: 50, 16: 36, 32: 17, 64: 7.5, 128: 2.8, 256: 2.8, 512: 2.7},
+            "f64": {2: 85, 3: 58, 4: 50, 8: 26, 16: 18, 32: 10, 64: 5, 128: 2.5, 256: 2.6, 512: 2.5}},
+    "svdvals": {"f32": {2: 110, 3: 90, 4: 85, 8: 42, 16: 30, 32: 20, 64: 12, 128: 3.2, 256: 3, 512: 3.2},
+                "f64": {2: 65, 3: 45, 4: 42, 8: 25, 16: 17, 32: 12, 64: 7, 128: 3, 256: 3, 512: 3.2}},
+    "fwdbwd-rank": {"f32": {2: 36, 3: 39, 4: 34, 8: 27, 16: 18, 32: 10, 64: 4.5, 128: 1.6, 256: 1.5, 512: 1.35},
+                    "f64": {2: 25, 3: 27, 4: 22, 8: 17, 16: 11, 32: 6, 64: 3, 128: 1.5, 256: 1.4, 512: 1.25}}}
+# Of one n-by-n matrix, in units of n^3: half the operations of the table in section 5.4.5 of G. H. Golub, C. F. Van Loan,
+# Matrix Computations (third edition, 1996), for U, S, V and for S.
+MULTIPLY_ADDS = {"svd": 21 / 2, "svdvals": 4 / 3}
 GRADIENT_TARGETS = {3: 20, 8: 20, 9: 20, 16: 8, 32: 5, 64: 2}
 NUMBERS = {"us_per_matrix": "us", "us_spread": "spread", "speedup_vs_gesdd_loop": "speedup",
            "speedup_vs_vendor": "vendor_speedup", "accuracy_ratio": "accuracy", "over_ours": "over_ours"}
@@ -91,8 +101,8 @@ def fastest_text(rows):
     return f"{found[0]['peer']} {found[1]:.2f}" if found else "–"
 
 
-def times(rows, op, threads):
-    """Everybody's time of one operation, for every shape, and the fastest of the others."""
+def times(rows, op, threads, what=""):
+    """Everybody's time of one operation, for every shape, and the fastest of the others; `what` begins the title."""
     chosen = [row for row in rows if row["op"] == op and row["threads"] == threads]
     names = list(dict.fromkeys(row["peer"] for row in chosen))
     lines = []
@@ -106,7 +116,7 @@ def times(rows, op, threads):
         lines.append([f"{max(r['batch'] for r in here)} x {m} x {n}"] +
                      [pairs([row for row in here if row["peer"] == name], cell) for name in names] +
                      [" / ".join(fastest_text([r for r in here if r["dtype"] == dtype]) for dtype in ("f32", "f64"))])
-    table(f"{op}, {threads_text(threads)}: µs per matrix, f32 / f64, the fastest in bold; the fastest of the others that "
+    table(f"{what}{op}, {threads_text(threads)}: µs per matrix, f32 / f64, the fastest in bold; the fastest of the others that "
           "have LAPACK's accuracy, and its time over ours", ["batch x m x n", *names, "fastest other"], lines)
 
 
@@ -123,15 +133,29 @@ def mark(value, target):
     return f"{value:.1f} ({target:g}{'' if value >= target else ', **missed**'})"
 
 
-def loop_targets(rows):
-    lines = []
-    for n in TARGETS["f64"]:
-        mine = [r for r in rows if (r["peer"], r["op"], r["threads"], r["n"]) == ("svdgrad", "svd", 1, n)]
-        if mine:
-            lines.append([str(n), pairs(mine, lambda row: mark(row["speedup"], TARGETS[row["dtype"]][row["n"]])),
-                          pairs(mine, lambda row: row["algorithm"])])
-    table("Forward, one thread, times as fast as the gesdd loop (target), f32 / f64", ["n", "ratio", "algorithm"],
-          lines)
+def fma_limits(comments):
+    """Multiply-adds per microsecond of one thread."""
+    found = re.match(r"f32 (\S+), f64 (\S+) ", comments.get("FMA limit", ""))
+    return {dtype: 1e3 * float(rate) for dtype, rate in zip(("f32", "f64"), found.groups())} if found else {}
+
+
+def goal_line(rows, op, n, limits):
+    """One size: our speed beside its goal, our time over that of the multiply-adds, and the algorithm."""
+    multiply_adds = MULTIPLY_ADDS.get(op, 0) * n**3
+    line = [str(n), pairs(rows, lambda row: mark(row["speedup"], TARGETS[op][row["dtype"]][n]))]
+    if multiply_adds and limits:
+        line.append(pairs(rows, lambda row: f"{row['us'] * limits[row['dtype']] / multiply_adds:.1f}"))
+    return [*line, pairs(rows, lambda row: row["algorithm"])]
+
+
+def loop_targets(rows, limits):
+    for op, targets in TARGETS.items():
+        mine = {n: [r for r in rows if (r["peer"], r["op"], r["threads"], r["n"]) == ("svdgrad", op, 1, n)]
+                for n in targets["f64"]}
+        whose = "its values" if op == "svdvals" else "its forward pass"
+        heads = ["n", "times as fast"] + ["time over the FMA limit"] * bool(op in MULTIPLY_ADDS and limits) + ["algorithm"]
+        table(f"Goals of {op}: one thread, times as fast as the gesdd loop ({whose}; in brackets what was aimed at), "
+              "f32 / f64", heads, [goal_line(here, op, n, limits) for n, here in mine.items() if here])
 
 
 def gradient_targets(rows):
@@ -232,6 +256,14 @@ def dear(found):
             f"{row['over_ours']:.2f}"] for row in sorted(rows, key=lambda row: -row["over_ours"])])
 
 
+def large(rows):
+    """One matrix, then batches."""
+    for op, count in dict.fromkeys((row["op"], row["threads"]) for row in rows):
+        times([row for row in rows if row["batch"] == 1], op, count, "One matrix of 64 columns and more, ")
+        times([row for row in rows if row["batch"] > 1], op, count, "Batches of 64 columns and more, ")
+    lost(problems(rows))
+
+
 def small_accuracy(rows):
     """Speed and accuracy side by side, where some trade one for the other; of everybody's largest batch."""
     best = {}
@@ -285,12 +317,12 @@ def heading(comments):
 
 
 def suites(directory):
-    found = {name: read(directory, name) for name in ("shapes", "few", "squares", "sweep", "memory")
+    found = {name: read(directory, name) for name in ("shapes", "few", "squares", "large", "sweep", "memory")
              if has_rows(directory, name)}
     heading(next(iter(found.values()), ({}, []))[0])
     rows = {name: value[1] for name, value in found.items()}
     if "squares" in rows:
-        loop_targets(rows["squares"])
+        loop_targets(rows["squares"], fma_limits(found["squares"][0]))
     if "shapes" in rows:
         gradient_targets(rows["shapes"])
         cores = max(row["threads"] for row in rows["shapes"])
@@ -302,6 +334,9 @@ def suites(directory):
         if "shapes" in rows:
             heading(found["few"][0])
         few(rows["few"])
+    if "large" in rows:
+        heading(found["large"][0])
+        large(rows["large"])
     for name in ("shapes", "few"):
         small_accuracy(rows.get(name, []))
     if "sweep" in rows:

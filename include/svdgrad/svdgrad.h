@@ -328,7 +328,7 @@ SVDGRAD_API svdgrad_status_t svdgrad_workspace_size(svdgrad_handle_t handle, svd
  *  where the matrix would be singular, to rounding, whatever the length of these rows and columns.  On CUDA a value
  *  below 2^-103 (2^-975) of the largest entry may become 0.  AUTO promises the same where it takes "jacobi-lanes": on
  *  the CPU, for full SIMD groups of matrices that have min(m, n) less than 8 (values only), or less than 12 (C64,
- *  C128), 16 (F64), 20 (F32) with vectors.
+ *  C128), 16 (F32, F64) with vectors.
  *
  *  @param[in]  A     m-by-n
  *  @param[out] S     length k, real

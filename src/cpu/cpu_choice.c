@@ -46,19 +46,18 @@ static int fits_vendor(svdgrad_op_t op, const problem_t *p) {
  * AVX-512 by the numbers at qr_least_columns; with narrower registers, and for tall matrices, cpu_few.c says so before.
  *
  * Values alone from 8 columns on: time of the bidiagonal path divided by that of the qd algorithm in lanes, full groups,
- * m = n, one thread, AVX-512 of Sapphire Rapids, OpenBLAS with its kernels for AVX-512; in brackets AVX2 of Zen 3, both
- * 2026-11-30:
+ * m = n, one thread, AVX-512; in brackets AVX2 of Zen 3; both 2026-11-30:
  *
  *    n     f32         f64         c64         c128
- *    8    21 (13)     11 (5.7)    22 (9.6)    10 (5.0)
- *   16    20 (9.2)   9.0 (5.4)    15 (7.3)   7.5 (3.8)
- *   32    12 (6.8)   6.8 (3.4)   9.2 (3.9)   5.0 (2.2)
- *   48   8.9 (5.7)   5.0 (3.1)   7.6 (3.3)   4.2 (2.1)
- *   64   7.0 (4.3)   3.9 (2.1)   7.6 (2.8)   4.1 (1.7)
- *   96   6.8 (2.9)   4.0 (2.0)   3.8 (1.7)       (1.4)
- *  128   4.1 (2.4)   2.6 (1.5)       (1.9)       (1.4) */
+ *    8    12 (13)    6.2 (5.7)    11 (9.6)   5.5 (5.0)
+ *   16   9.6 (9.2)   4.9 (5.4)   8.2 (7.3)   4.3 (3.8)
+ *   32   6.5 (6.8)   3.9 (3.4)   5.3 (3.9)   2.9 (2.2)
+ *   48   5.9 (5.7)   3.3 (3.1)   4.1 (3.3)   2.4 (2.1)
+ *   64   3.5 (4.3)   2.1 (2.1)   3.1 (2.8)   1.9 (1.7)
+ *   96   3.3 (2.9)   2.2 (2.0)   2.3 (1.7)   1.6 (1.4)
+ *  128   2.2 (2.4)   1.4 (1.5)   1.8 (1.9)   1.3 (1.4) */
 static int64_t lanes_limit(svdgrad_op_t op, svdgrad_dtype_t dtype) {
-  static const int64_t with_vectors[] = {96, 72, 80, 80}, values[] = {128, 128, 96, 96}; /* by svdgrad_dtype_t */
+  static const int64_t with_vectors[] = {96, 72, 80, 80}, values[] = {128, 128, 128, 96}; /* by svdgrad_dtype_t */
   return op == SVDGRAD_OP_SVDVALS ? values[dtype] : with_vectors[dtype];
 }
 
@@ -69,15 +68,24 @@ static int64_t lanes_limit(svdgrad_op_t op, svdgrad_dtype_t dtype) {
 enum { QD_LEAST_COLUMNS = 8 };
 
 /* Smallest min(m, n) of vectors by QR iteration, by svdgrad_dtype_t.  Time of Jacobi in lanes over its time, full groups,
- * AVX-512 of Sapphire Rapids, 2026-11-30 (f32, f64, c64, c128): 0.9, 1.0, 1.2, 1.2 at 12; 1.0, 1.1, 1.3, 1.4 at 16; 1.1,
- * 1.2, 1.4, 1.7 at 20; 1.3, 1.5, 1.8, 1.8 at 32; 1.6, 1.6, 2.1, 2.1 at 64.  Time of the bidiagonal path, one
- * matrix at a time, over its time (f32, f64, c64, c128): 2.7, 1.7, 2.6, 1.7 at 48; 1.7, 1.2, -, 1.4 at 64; 1.8, 1.1, 1.8, 1.25
- * at 72; 1.6, 1.0, -, 1.2 at 80; 1.4, 1.0, 1.4, 1.1 at 88; 1.2, 0.9, -, 1.0 at 96; 1.2, 0.9, 1.2 at 112; 0.95, 0.8 at 128.
- * The same machine, best of 20 to 300.
+ * m = n, and of the bidiagonal path, one matrix at a time, over its time; one thread, AVX-512 of Zen 4, 2026-11-30:
+ *
+ *          Jacobi over QR iteration         bidiagonal over QR iteration
+ *    n    f32    f64    c64    c128           f32    f64    c64    c128
+ *    8   0.70   0.72   1.00    1.12           11    4.9    7.7     4.2
+ *   12   0.84   1.01   1.35    1.47          8.3    3.9    5.9     3.4
+ *   16   1.11   1.09   1.43    1.65          5.5    3.3    4.4     2.8
+ *   20   0.99   1.16   1.53    1.69          5.0    3.1    4.6     2.7
+ *   32   1.24   1.32   1.70    1.92          3.1    2.1    2.8     2.1
+ *   48    3.0   1.48   1.92    2.03          2.1    1.5    2.0     1.5
+ *   64   1.55   1.52   2.01    2.17          1.5    1.2    1.6     1.3
+ *   80   1.57   1.68   2.06    2.21          1.3    1.0    1.3     1.1
+ *   96   1.68   1.70   2.09    2.20          1.1    0.9    1.2     1.0
+ *  128   1.73   1.73   2.17    2.20          0.8    0.7    1.0     0.9
  *
  * On AVX2 of Zen 3 Jacobi takes 1.0, 1.05, 1.4, 1.5 of its time at 16, 1.15, 1.15, 1.5, 1.6 at 20, 1.1, 1.3, 2.0, 1.8 at
  * 32, and 1.6, 1.4, 1.9, 1.8 at 64 (2026-11-30); where m >= 8 n in real types 0.75 to 1. */
-static const int64_t qr_least_columns[] = {20, 16, 12, 12};
+static const int64_t qr_least_columns[] = {16, 16, 12, 12};
 
 static int is_by_qd(svdgrad_op_t op, const problem_t *p) {
   return op == SVDGRAD_OP_SVDVALS && p->algo == SVDGRAD_ALGO_AUTO && p->mn >= QD_LEAST_COLUMNS;
@@ -128,9 +136,8 @@ static cpu_algorithm_t choose_svd(svdgrad_op_t op, const problem_t *p, int lanes
   }
 }
 
-/* Largest min(m, n) of gradients in lanes.  Time in lanes over time by the BLAS, full groups, m = n and m = 8 n,
- * AVX-512, and AVX2 against a BLAS for AVX2: 0.1 to 0.7 up to 16.  On Zen 5, 2026-11-28: 0.3 to 0.6 at 32, 0.4 to 0.7
- * from 64 to 96, with AVX2 0.7 to 1.2; with gS alone 0.6 to 0.95, with AVX2 0.8 to 1.7. */
+/* Largest min(m, n) of gradients in lanes: full groups take less time than products in tiles (cpu_few.c), and beyond it
+ * matrices do not fit. */
 enum { LANES_BACKWARD_MOST = 96 };
 
 /* For truncated rank the program needs the SVD of the discarded part. */

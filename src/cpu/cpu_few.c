@@ -4,51 +4,55 @@
 #include <math.h>
 
 /* The time of a group in lanes over that of one matrix on the other path, as larger^a smaller^b / c of the two sizes.
- * The other path is the bidiagonal one (it takes 0.3 to 0.9 of gesdd's time here), for gradients products by
- * the BLAS, as they were until 2026-11-30 and in tiles since (simd/one/product.h).
+ * The other path is the bidiagonal one, and for gradients and programs products in tiles (simd/one/product.h).
  *
- * bench/crossovers.c measures it for the instruction set of the machine, and crossovers.py makes a row of the tables of that:
- * one command, at its top.
+ * ./run crossovers measures it on the instruction set of the machine (bench/crossovers.c), fits a row of the tables below
+ * and prints these numbers: one thread, its own time, interleaved, medians of 15.  AVX-512: Zen 4, 2026-11-30.
  *
- * AVX-512: Sapphire Rapids, 2026-11-30; one thread, its own time, interleaved, medians of 7, OpenBLAS 0.3.21 with its
- * kernels for AVX-512; m = n, 2 n, 10 n, 100 n and 1000 n, n = 2 to 96, and m = n / 10.  With vectors, square and n >= 48:
- * QR iteration in lanes against our divide and conquer (cpu_choice.c); fewer columns and other shapes by Jacobi, before
- * divide and conquer came to matrices of 12 to 25 columns, which takes 0.55 to 0.65 of the time there.
+ *                 with vectors           values by qd            gradients
+ *     m     n  f32  f64  c64 c128    f32  f64  c64 c128    f32  f64  c64 c128
+ *     8     8   1.1  1.2  2.1  2.1    1.3  1.3  1.4  1.5    1.1  1.1  1.6  1.6
+ *    16    16   3.0  2.4  3.7  2.9    1.7  1.6  1.9  1.9    2.6  2.5  3.5  3.2
+ *    24    24   3.3  3.0  4.3  3.3    1.8  1.8  2.3  2.3    3.9  3.4  4.7  3.9
+ *    32    32   5.0  3.8  5.7  3.9    2.5  2.1  3.1  2.8    6.6  4.3  7.0  4.8
+ *    48    48   7.6  5.3  8.1  5.4    2.7  2.4  3.9  3.3    7.2  4.9  7.9  5.5
+ *    64    64    11  6.9   10  6.4    4.9  3.9  5.3  4.3     10  5.9  8.6  6.0
+ *    96    96    15  8.6   14  8.2    4.9  3.8  7.1  5.1     11  6.4   11  6.2
+ *   128   128    21   11   17  9.3    7.7  5.6  8.9  6.1
+ *    32    16   3.5  2.9  4.5  3.6    2.2  2.1  3.2  2.6    3.3  2.7  4.0  3.0
+ *   128    64    16  9.3   13  7.4    7.5  5.5  7.5  5.3    8.4  5.0  7.9  4.8
+ *    80     8   2.8  2.6  4.7  3.7    2.7  2.4  3.6  3.0    2.6  2.2  3.0  2.6
+ *   320    32    16  9.4   15  8.3     10  6.7   11  7.1    7.1  4.2  7.3  4.5
+ *   400     4   6.2  5.1  8.8  6.5    6.4  5.0  7.3  5.8    2.4  2.0  2.8  2.3
  *
- *                 with vectors            values by qd            gradients
- *     m     n  f32  f64  c64  c128    f32  f64  c64  c128    f32  f64  c64  c128
- *     8     8  0.7  0.7  1.0  0.9     1.0  0.9  1.0  1.0     0.8  0.7  1.1  0.8
- *    16    16  0.9  1.0  1.5  1.5     1.3  1.3  1.3  1.4     2.6  2.3  3.1  2.1
- *    24    24  1.3  1.3  2.6  2.4
- *    32    32  2.9  2.2  3.9  3.6     1.6  1.6  2.1  1.9                    4.0
- *    48    48  5.9  4.7  6.2  4.7
- *    64    64  9.4  6.7       5.7     2.9  2.5  3.4  3.0                    5.1
- *    96    96   13  8.9   11  8.0
- *   128   128                         5.2  3.7  7.2
- *    32    16  1.2  1.1  2.0  2.0     1.6  1.4  2.0  1.8     4.2  3.1  4.2  2.9
- *   128    64  6.3  4.0  9.6  6.4     3.9  2.9  5.3  3.9      11  5.8  5.8  5.8
- *    80     8  1.4  1.2  1.6  1.5     1.7  1.4  1.8  1.7     4.8  3.0  6.9  3.6
- *   320    32  5.9  4.0  6.8          4.6  3.3  4.8           11  6.1   12
- *   400     4                                                6.5  3.2  6.0  3.5
- *  4000     4                                                9.3  4.7  8.8
+ * AVX2, on the same machine:
  *
- * AVX2: Zen 3, 2026-11-30; one thread, its own time, interleaved, medians of 15, OpenBLAS 0.3.21.
+ *                 with vectors           values by qd            gradients
+ *     m     n  f32  f64  c64 c128    f32  f64  c64 c128    f32  f64  c64 c128
+ *     8     8   1.0  1.0  1.6  1.6    1.2  1.1  1.1  1.2    0.9  0.9  1.1  1.0
+ *    16    16   2.0  1.7  2.3  1.7    1.2  1.3  1.4  1.4    2.1  2.1  2.2  1.8
+ *    24    24   2.5  2.1  2.6  2.1    1.4  1.4  1.7  1.6    2.6  2.2  3.0  2.3
+ *    32    32   3.3  2.3  3.2  2.3    1.6  1.5  2.0  1.8    4.7  3.6  3.8  2.7
+ *    48    48   4.4  3.3  4.6  3.1    1.9  1.6  2.5  2.0    4.3  3.2  4.5  3.1
+ *    64    64   5.7  3.9  5.7  3.4    2.2  1.9  3.0  2.3    8.5  5.9  5.5  3.5
+ *    96    96   8.4  4.9  7.4  4.1    2.7  2.1  3.7  2.6    6.5  4.2  5.7  3.5
+ *   128   128    11  5.6  8.8  4.8    3.8  2.8  4.5  3.0
+ *    32    16   2.1  1.9  2.8  2.2    1.7  1.6  2.0  1.7    2.2  2.0  2.1  1.7
+ *   128    64   7.2  4.3  6.7  3.7    3.5  2.5  4.0  2.7    7.4  5.2  4.7  2.9
+ *    80     8   2.0  1.8  3.1  2.4    2.2  1.9  2.6  2.1    1.9  1.9  1.9  1.6
+ *   320    32   6.6  3.8  6.2  3.4    4.7  3.0  5.1  3.1    4.5  3.5  3.8  2.4
+ *   400     4   3.8  3.1  5.1  3.4    3.9  2.8  4.9  3.2    1.8  2.0  1.8  1.6
  *
- *                 with vectors            values by qd            gradients
- *     m     n  f32  f64  c64  c128    f32  f64  c64  c128    f32  f64  c64  c128
- *     8     8  0.6  0.6  1.1   1.1    0.6  0.7  0.8   0.8    0.9  0.9  0.9   0.7
- *    16    16  1.6  1.5  1.5   1.4    0.9  0.7  1.1   1.1    2.6  2.0  2.6   1.8
- *    24    24  1.8  1.7  2.5   1.6    1.2  0.9  1.4   1.3    2.9  2.5  3.6   2.2
- *    32    32  2.8  1.9  2.5   1.9    1.2  1.2  2.1   1.8    4.8  3.6  4.1   2.7
- *    48    48  3.9  2.9  3.5   2.7    1.4  1.3  2.4   1.9    4.5  3.4  4.4   3.0
- *    64    64  4.4  3.4  5.4   3.0    1.9  1.9  2.9   2.4    6.8  4.5  5.6   3.0
- *    96    96  6.3  4.1  5.4   3.6    2.8  2.0  4.6   2.9    6.6  4.8  5.0   3.2
- *   128   128  9.1  4.3  8.3   4.8    3.3  2.8  4.2   2.8
- *    32    16  1.6  1.5  2.0   1.8    1.2  1.1  1.6   1.3    2.9  2.2  2.4   1.9
- *   128    64  7.9  4.7  6.6   2.8    2.8  2.1  3.7   2.8    8.1  4.1  4.8   3.2
- *    80     8  1.4  1.3  2.2   1.8    1.6  1.4  2.3   1.6    2.7  2.3  3.2   2.1
- *   320    32  6.1  3.0  7.5   3.6    4.0  3.4  5.7   3.6    6.4  3.5  5.2   3.6
- *   400     4  2.8  3.1  4.8   2.9    3.2  2.1  4.0   2.8    2.7  2.4  3.1   2.3 */
+ * Programs (AVX-512, then AVX2):
+ *
+ *     m     n  f32  f64  c64 c128    f32  f64  c64 c128
+ *     6     6   1.1  1.1  1.3  1.5     0.9  1.1  1.2  1.2
+ *     8     4   1.0  1.1  1.5  1.4     1.0  1.0  1.1  1.1
+ *     8     8   1.3  1.4  2.1  2.0     1.2  1.2  1.6  1.4
+ *    12    12   1.7  1.8  3.2  3.0     1.6  1.6  2.1  1.9
+ *    16     4   1.5  1.3  2.0  1.9     1.2  1.3  1.5  1.4
+ *    16     8   2.1  1.9  3.4  3.0     1.8  1.6  2.1  1.8
+ *    16    16   2.9  2.4  4.7  4.1     2.1  2.0  2.8  2.3 */
 typedef struct crossover {
   double larger, smaller, divisor; /* a, b, c */
 } crossover_t;
@@ -56,70 +60,51 @@ typedef struct crossover {
 /* By the width of a register.  Narrower ones take the numbers of 256 bits. */
 typedef enum width { BITS_512, BITS_256, WIDTHS } width_t;
 
-static const crossover_t crossovers[WIDTHS][4][4] = {
+static const crossover_t crossovers[WIDTHS][5][4] = {
     /* by svdgrad_dtype_t */
-    [BITS_512] = {[CPU_FEW_SVD] = {{0.45, 0.75, 17.6}, {0.4, 0.6, 9.6}, {0.35, 0.6, 6.4}, {0.3, 0.47, 4.2}},
-                  [CPU_FEW_VALUES] = {{0.4, 0.6, 7.8}, {0.25, 0.5, 3.9}, {0.33, 0.7, 6.4}, {0.25, 0.6, 4.1}},
-                  [CPU_FEW_QD_VALUES] = {{0.33, 0.27, 3.84}, {0.3, 0.21, 3.48}, {0.32, 0.38, 4.72}, {0.26, 0.3, 3.3}},
-                  [CPU_FEW_GRADIENTS] = {{0.3, 0.35, 1.75}, {0.33, 0.5, 5.2}, {0.33, 0.4, 2.2}, {0.25, 0.5, 3.3}}},
-    [BITS_256] = {[CPU_FEW_SVD] = {{0.5, 0.65, 24}, {0.25, 0.5, 7.29}, {0.3, 0.5, 5.66}, {0.25, 0.35, 3.91}},
-                  [CPU_FEW_VALUES] = {{0.1, 0.1, 2.62}, {0.1, 0.1, 2.03}, {0.1, 0.1, 1.63}, {0.1, 0.1, 1.66}},
-                  [CPU_FEW_QD_VALUES] = {{0.45, 0.2, 7.53}, {0.35, 0.15, 4.91}, {0.5, 0.15, 5.51}, {0.3, 0.15, 3.2}},
-                  [CPU_FEW_GRADIENTS] = {{0.15, 0.35, 1.48}, {0.1, 0.2, 1.14}, {0.1, 0.15, 0.671}, {0.15, 0.2, 1.49}}},
+    [BITS_512] = {[CPU_FEW_SVD] = {{0.5, 0.65, 11.1}, {0.35, 0.55, 5.71}, {0.35, 0.55, 3.9}, {0.4, 0.4, 4.02}},
+                  [CPU_FEW_VALUES] = {{0.1, 0.25, 1.87}, {0.1, 0.3, 2.01}, {0.1, 0.15, 1.48}, {0.1, 0.15, 1.47}},
+                  [CPU_FEW_QD_VALUES] = {{0.55, 0.15, 4.25}, {0.4, 0.15, 2.82}, {0.5, 0.15, 2.81}, {0.35, 0.2, 2.3}},
+                  [CPU_FEW_GRADIENTS] = {{0.15, 0.5, 2.15}, {0.1, 0.4, 1.76}, {0.1, 0.45, 1.37}, {0.1, 0.35, 1.28}},
+                  [CPU_FEW_PROGRAMS] = {{0.15, 0.1, 0.932}, {0.1, 0.1, 0.823}, {0.3, 0.45, 1.93}, {0.6, 0.6, 6.07}}},
+    [BITS_256] = {[CPU_FEW_SVD] = {{0.35, 0.55, 7.35}, {0.15, 0.45, 3.17}, {0.35, 0.35, 3.45}, {0.15, 0.4, 2.8}},
+                  [CPU_FEW_VALUES] = {{0.1, 0.25, 1.87}, {0.1, 0.45, 2.64}, {0.1, 0.15, 1.48}, {0.1, 0.15, 1.49}},
+                  [CPU_FEW_QD_VALUES] = {{0.4, 0.1, 3.17}, {0.25, 0.1, 2.01}, {0.4, 0.1, 2.65}, {0.25, 0.1, 1.83}},
+                  [CPU_FEW_GRADIENTS] = {{0.1, 0.4, 1.79}, {0.1, 0.3, 1.51}, {0.1, 0.35, 1.85}, {0.15, 0.3, 2.37}},
+                  [CPU_FEW_PROGRAMS] = {{0.25, 0.5, 3.84}, {0.1, 0.1, 0.873}, {0.1, 0.1, 0.803}, {0.1, 0.1, 0.834}}},
 };
 
-/* The same for thin factors of m >= 10 n, which the bidiagonal path computes by blocks of rows (dense/tall.h).  Measured
- * likewise; AVX-512 with 1000 x 1, 1500 x 2, 200 x 4, 1000 x 4, 600 x 8, 100 x 10, 400 x 16, 200 x 20 and 300 x 30 in
- * addition; groups take up to 1.5 times, mostly less than 1.25 times, as many matrices' time as these numbers say.
+/* The same for thin factors of m >= 10 n, which the bidiagonal path computes by blocks of rows (dense/tall.h).
  *
- *                        AVX-512                                          AVX2
- *                 with vectors            values alone        with vectors            values alone
- *     m     n  f32  f64  c64  c128    f32  f64  c64  c128   f32  f64  c64  c128    f32  f64  c64  c128
- *    30     1                                                0.4  0.3  0.4   0.5    0.4  0.4  0.4   0.5
- *    60     2                                                0.7  0.5  0.6   0.7    0.6  0.4  0.8   0.8
- *  2000     2   11  8.1   14  8.6     8.1  6.1   11  7.1     4.6  3.7  7.0   4.6    3.5  3.3  5.3   3.8
- *   120     4                                                1.6  1.1  1.9   2.1    1.3  0.7  1.7   1.4
- *   400     4  6.6  4.9  8.7  6.9     4.2  3.8  6.1  4.7     2.8  3.1  4.8   2.9    3.2  2.1  4.0   2.8
- *  4000     4   20   12   26           17   10   23           10  6.6  9.2   4.1    9.6  4.8  8.7   5.3
- *    60     5  1.3  1.1  2.0  1.9     1.2  1.2  1.8  1.8
- *    80     8                                                1.4  1.3  2.2   1.8    1.6  1.4  2.3   1.6
- *   600     8  9.8  7.0   11  7.5     8.3  5.7  9.4  6.2
- *   800     8                                                4.9  3.5  7.5   4.6    6.4  3.9  7.4   4.1
- *   160    16                                                3.5  2.4  4.1   3.3    2.9  2.1  3.9   2.4
- *   480    16                                                6.2  4.1  6.7   2.4    4.5  3.4  6.3   2.8
- *   320    32   14  8.7   14          8.4  6.7   12          6.1  3.0  7.5   3.6    4.0  3.4  5.7   3.6
- *   960    32                                                7.8  4.1  7.3          7.2  2.9  7.8 */
+ *                             AVX-512                                      AVX2
+ *                 with vectors          values alone          with vectors          values alone
+ *     m     n  f32  f64  c64 c128    f32  f64  c64 c128    f32  f64  c64 c128    f32  f64  c64 c128
+ *    30     1   0.5  0.6  0.7  0.7    0.7  0.7  0.8  0.8      0.5  0.5  0.6  0.6    0.7  0.7  0.7  0.7
+ *    60     2   0.9  0.9  1.4  1.3    1.1  1.0  1.4  1.5      0.8  0.8  1.1  1.0    1.0  0.9  1.3  1.1
+ *  2000     2   9.9  7.3   13  8.7    9.3  6.3   13  7.7      4.6  2.9  6.3  3.8    4.4  2.4  6.2  3.1
+ *   120     4   2.5  2.3  4.0  3.4    2.6  2.3  3.4  3.2      1.7  1.7  2.7  2.2    2.1  1.7  2.7  2.2
+ *   400     4   6.2  5.1  8.8  6.5    6.4  5.0  7.3  5.8      3.8  3.1  5.1  3.4    3.9  2.8  4.9  3.2
+ *  4000     4    18  9.9   21   12     18   10   18   10      8.0  4.9  9.1  4.8    8.2  4.4  8.5  4.5
+ *    80     8   2.8  2.6  4.7  3.7    2.7  2.4  3.6  3.0      2.0  1.8  3.1  2.4    2.2  1.9  2.6  2.1
+ *   800     8    13  9.2   17  9.2     12  7.9   13  7.3      6.9  4.4  7.3  3.8    6.4  4.3  7.0  3.7
+ *   160    16   6.6  5.0  9.7  5.9    5.2  4.0  7.2  5.0      3.5  2.9  4.8  3.0    3.3  2.5  3.8  2.7
+ *   480    16    14  8.9   16  7.6     10  6.6   12  6.1      6.0  4.0  7.1  3.2    5.7  3.6  5.9  3.1
+ *   320    32    16  9.4   15  8.3     10  6.7   11  7.1      6.6  3.8  6.2  3.4    4.7  3.0  5.1  3.1
+ *   960    32    21   11   19          17  8.8   16           7.9  4.1  7.1         6.0  3.4  6.2 */
 enum { LONG_RATIO = 10 };
 
 static const crossover_t long_crossovers[WIDTHS][2][4] = {
-    [BITS_512] = {[CPU_FEW_SVD] = {{0.72, 0.45, 31}, {0.63, 0.4, 21}, {0.68, 0.4, 16}, {0.45, 0.3, 5}},
-                  [CPU_FEW_VALUES] = {{0.63, 0.5, 21.5}, {0.53, 0.45, 13.2}, {0.59, 0.48, 12}, {0.45, 0.37, 5.5}}},
-    [BITS_256] = {[CPU_FEW_SVD] = {{0.55, 0.3, 13.5}, {0.45, 0.3, 10}, {0.5, 0.45, 11.1}, {0.5, 0.25, 11.5}},
-                  [CPU_FEW_VALUES] = {{0.45, 0.35, 9.41}, {0.55, 0.2, 19}, {0.5, 0.4, 10.7}, {0.4, 0.3, 7.94}}},
+    [BITS_512] = {[CPU_FEW_SVD] = {{0.7, 0.6, 28.8}, {0.65, 0.5, 21.8}, {0.6, 0.5, 10.4}, {0.5, 0.35, 5.96}},
+                  [CPU_FEW_VALUES] = {{0.6, 0.3, 11}, {0.45, 0.2, 4.57}, {0.55, 0.3, 6.56}, {0.45, 0.25, 4.61}}},
+    [BITS_256] = {[CPU_FEW_SVD] = {{0.55, 0.4, 14.7}, {0.5, 0.4, 14.9}, {0.4, 0.3, 4.11}, {0.25, 0.3, 2.69}},
+                  [CPU_FEW_VALUES] = {{0.4, 0.15, 3.76}, {0.35, 0.15, 4.22}, {0.35, 0.3, 3.84}, {0.3, 0.3, 4.04}}},
 };
 
 /* Below this, one matrix in lanes is never slower: asked first, since a power takes as long as a small matrix. */
-enum { LEAST_ELEMENTS = 32, LEAST_ELEMENTS_OF_GRADIENTS = 128 };
+enum { LEAST_ELEMENTS = 32, LEAST_ELEMENTS_OF_GRADIENTS = 64 };
 
-/* Products that were so small were no calls of the BLAS but plain loops when this was measured: a gradient of 40 x 4 took
- * 0.6 to 0.8 of the time in lanes, of 20 x 10 as long, of 80 x 8, which the BLAS multiplied, 0.2. */
-enum { PLAIN_PRODUCT = 2000, LONG = 32 };
-
-static int has_plain_products(const problem_t *p) {
-  return (double)p->m * (double)p->n * (double)p->mn <= PLAIN_PRODUCT;
-}
-
-/* Programs have lanes up to 16 rows and columns.  Time of a group over that of one matrix: in tiles 3.3 (AVX2 of Zen 3:
- * 2 to 3.4); by plain loops, from 8 rows or columns on, 1.4 (0.9 to 1.2).  A gradient this small that is not in its own
- * lanes is such a program, and must not come into a program's lanes: 2.3 to 3.1 (2 to 2.6), by plain loops 0.6 to 1. */
-enum { SMALL = 16, TINY = 7 };
-static const double SMALL_BY_TILES = 2.8, SMALL_BY_LOOPS = 1.4;
-
-static double ratio_of_programs(const problem_t *p, int64_t larger) {
-  return !has_plain_products(p) ? SMALL_BY_TILES : larger > TINY ? SMALL_BY_LOOPS : 0;
-}
-
-static double ratio_of_small_gradients(const problem_t *p) { return has_plain_products(p) ? 0 : SMALL_BY_TILES; }
+/* Programs have lanes up to 16 rows and columns. */
+enum { PROGRAM_MOST = 16 };
 
 static width_t width_of(const problem_t *p, int lanes) {
   const int is_double = p->dtype == SVDGRAD_F64 || p->dtype == SVDGRAD_C128;
@@ -128,8 +113,8 @@ static width_t width_of(const problem_t *p, int lanes) {
 
 /* Of values alone a long matrix spends its time in the QR factorization that comes first, by qd as by Jacobi. */
 static const crossover_t *crossover_of(cpu_few_t what, const problem_t *p, int64_t larger, width_t width) {
-  const int completes = what == CPU_FEW_SVD && p->full_matrices;
-  if (what == CPU_FEW_GRADIENTS || completes || larger < LONG_RATIO * p->mn)
+  const int is_svd = what <= CPU_FEW_QD_VALUES, completes = what == CPU_FEW_SVD && p->full_matrices;
+  if (!is_svd || completes || larger < LONG_RATIO * p->mn)
     return &crossovers[width][what][p->dtype];
   return &long_crossovers[width][what == CPU_FEW_SVD ? CPU_FEW_SVD : CPU_FEW_VALUES][p->dtype];
 }
@@ -139,24 +124,18 @@ static double ratio_by_crossover(cpu_few_t what, const problem_t *p, int64_t lar
   return pow((double)larger, c->larger) * pow((double)p->mn, c->smaller) / c->divisor;
 }
 
-static double ratio_of_gradients(const problem_t *p, int64_t larger, int lanes) {
-  if (larger <= SMALL)
-    return ratio_of_small_gradients(p);
-  if ((double)p->m * (double)p->n < LEAST_ELEMENTS_OF_GRADIENTS)
-    return 0;
-  if (has_plain_products(p))
-    return larger >= LONG ? 2 : 0;
-  return ratio_by_crossover(CPU_FEW_GRADIENTS, p, larger, lanes);
-}
-
-/* The time of a group over that of one matrix on the other path. */
+/* The time of a group over that of one matrix on the other path.  A small gradient that is not in its own lanes is a
+ * program of one matrix, and must not come into a program's lanes. */
 static double ratio_of(cpu_few_t what, const problem_t *p, int lanes) {
   const int64_t larger = p->m < p->n ? p->n : p->m;
-  if (what == CPU_FEW_PROGRAMS)
-    return ratio_of_programs(p, larger);
-  if (what == CPU_FEW_GRADIENTS)
-    return ratio_of_gradients(p, larger, lanes);
-  return (double)p->m * (double)p->n < LEAST_ELEMENTS ? 0 : ratio_by_crossover(what, p, larger, lanes);
+  const int least = what == CPU_FEW_GRADIENTS ? LEAST_ELEMENTS_OF_GRADIENTS : LEAST_ELEMENTS;
+  if ((double)p->m * (double)p->n < least)
+    return 0;
+  const double ratio = ratio_by_crossover(what, p, larger, lanes);
+  if (what != CPU_FEW_GRADIENTS || larger > PROGRAM_MOST)
+    return ratio;
+  const double as_program = ratio_by_crossover(CPU_FEW_PROGRAMS, p, larger, lanes);
+  return ratio < as_program ? ratio : as_program;
 }
 
 int64_t cpu_few_limit(cpu_few_t what, const problem_t *p, int lanes) {
