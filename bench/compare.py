@@ -275,7 +275,7 @@ def squares(options):
 def large(options):
     """From 64 columns on: one matrix, and as many as keep everybody busy."""
     shapes = LARGE_SHAPES[:3:2] if options.quick else LARGE_SHAPES
-    cases = [(batch, m, n) for m, n in shapes for batch in (1, full_groups(batch_for(m, n, 0.03)))]
+    cases = [(batch, m, n) for m, n in shapes for batch in (1, full_groups(16) if n <= LANES_MOST else batch_for(m, n, 0.02))]
     for count in sorted({1, options.cores}):
         yield LARGE_PEERS, count, cases, ["svd", "svdvals", "fwdbwd-rank"]
         if not options.quick:
