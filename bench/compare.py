@@ -52,7 +52,7 @@ ALL = list(peers.PEERS)
 OTHERS = [name for name in ALL if not name.startswith("svdgrad")]
 ALL_OPS = ["svd", "svdvals", "fwdbwd-sum", "fwdbwd-rank", "fwdbwd-truncated", "backward"]
 FUNCTION_OPS = ["polar", "rank", "pinv", "nuclear", "nuclear-hvp", "svd-jvp"]
-LANES_MOST = 96  # columns that AUTO puts into lanes: full groups are timed
+LANES_MOST = 128  # columns that AUTO puts into lanes: full groups are timed
 SHORTEST = 1e-2  # of a sample: less would measure the clock and the scheduler
 
 
@@ -275,7 +275,7 @@ def squares(options):
 def large(options):
     """From 64 columns on: one matrix, and as many as keep everybody busy."""
     shapes = LARGE_SHAPES[:3:2] if options.quick else LARGE_SHAPES
-    cases = [(batch, m, n) for m, n in shapes for batch in (1, full_groups(16) if n <= LANES_MOST else batch_for(m, n, 0.02))]
+    cases = [(batch, m, n) for m, n in shapes for batch in (1, full_groups(16) if min(m, n) <= 96 else batch_for(m, n, 0.02))]
     for count in sorted({1, options.cores}):
         yield LARGE_PEERS, count, cases, ["svd", "svdvals", "fwdbwd-rank"]
         if not options.quick:

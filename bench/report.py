@@ -10,7 +10,8 @@ import re
 import sys
 
 DIRECTORY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results")
-# gesdd's time in a loop over ours; for the gradient of a reconstruction of rank n/2 it is that of gesdd's forward pass.
+# Goals for a processor that begins two 512-bit multiply-adds per clock: gesdd's time in a loop over ours; for the gradient
+# of a reconstruction of rank n/2 it is that of gesdd's forward pass.
 TARGETS = {
     "svd": {"f32": {2: 150, 3: 115, 4: 105, 8: 50, 16: 36, 32: 17, 64: 7.5, 128: 2.8, 256: 2.8, 512: 2.7},
             "f64": {2: 85, 3: 58, 4: 50, 8: 26, 16: 18, 32: 10, 64: 5, 128: 2.5, 256: 2.6, 512: 2.5}},
@@ -142,7 +143,7 @@ def fma_limits(comments):
 def goal_line(rows, op, n, limits):
     """One size: our speed beside its goal, our time over that of the multiply-adds, and the algorithm."""
     multiply_adds = MULTIPLY_ADDS.get(op, 0) * n**3
-    line = [str(n), pairs(rows, lambda row: mark(row["speedup"], TARGETS[op][row["dtype"]][n]))]
+    line = [str(n), pairs(rows, lambda row: f"{row['speedup']:.1f} ({TARGETS[op][row['dtype']][n]:g})")]
     if multiply_adds and limits:
         line.append(pairs(rows, lambda row: f"{row['us'] * limits[row['dtype']] / multiply_adds:.1f}"))
     return [*line, pairs(rows, lambda row: row["algorithm"])]
@@ -154,8 +155,8 @@ def loop_targets(rows, limits):
                 for n in targets["f64"]}
         whose = "its values" if op == "svdvals" else "its forward pass"
         heads = ["n", "times as fast"] + ["time over the FMA limit"] * bool(op in MULTIPLY_ADDS and limits) + ["algorithm"]
-        table(f"Goals of {op}: one thread, times as fast as the gesdd loop ({whose}; in brackets what was aimed at), "
-              "f32 / f64", heads, [goal_line(here, op, n, limits) for n, here in mine.items() if here])
+        table(f"Goals of {op}: one thread, times as fast as the gesdd loop ({whose}; in brackets the goal for "
+              "two 512-bit multiply-adds per clock), f32 / f64", heads, [goal_line(here, op, n, limits) for n, here in mine.items() if here])
 
 
 def gradient_targets(rows):
