@@ -206,6 +206,7 @@ def few(rows):
               "accuracy, and its time over ours", ["batch x m x n", *heads], lines)
     lost(found)
     dear(found)
+    small_accuracy(rows)
 
 
 def careless_peers(found):
@@ -317,33 +318,30 @@ def heading(comments):
         print(f"* {name}: {value}")
 
 
+def shapes(rows):
+    gradient_targets(rows)
+    cores = max(row["threads"] for row in rows)
+    for op in ("svd", "svdvals", "fwdbwd-sum", "fwdbwd-rank"):
+        for count in sorted({1, cores}):
+            times(rows, op, count)
+    accuracies(rows)
+    small_accuracy(rows)
+
+
+TABLES = {"squares": loop_targets, "shapes": shapes, "few": few, "large": large, "sweep": slower, "memory": memory}
+
+
 def suites(directory):
-    found = {name: read(directory, name) for name in ("shapes", "few", "squares", "large", "sweep", "memory")
-             if has_rows(directory, name)}
-    heading(next(iter(found.values()), ({}, []))[0])
-    rows = {name: value[1] for name, value in found.items()}
-    if "squares" in rows:
-        loop_targets(rows["squares"], fma_limits(found["squares"][0]))
-    if "shapes" in rows:
-        gradient_targets(rows["shapes"])
-        cores = max(row["threads"] for row in rows["shapes"])
-        for op in ("svd", "svdvals", "fwdbwd-sum", "fwdbwd-rank"):
-            for count in sorted({1, cores}):
-                times(rows["shapes"], op, count)
-        accuracies(rows["shapes"])
-    if "few" in rows:
-        if "shapes" in rows:
-            heading(found["few"][0])
-        few(rows["few"])
-    if "large" in rows:
-        heading(found["large"][0])
-        large(rows["large"])
-    for name in ("shapes", "few"):
-        small_accuracy(rows.get(name, []))
-    if "sweep" in rows:
-        slower(rows["sweep"])
-    if "memory" in rows:
-        memory(rows["memory"])
+    """What each suite found, below the facts of its run."""
+    for name, tables in TABLES.items():
+        if has_rows(directory, name):
+            comments, rows = read(directory, name)
+            print(f"\n## Suite {name}\n")
+            heading(comments)
+            if name == "squares":
+                tables(rows, fma_limits(comments))
+            else:
+                tables(rows)
 
 
 def main():
