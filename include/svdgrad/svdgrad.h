@@ -51,8 +51,8 @@
  *    triplets that are computed: svdgrad_desc_t.rank, or min(m, n) where rank is 0.  s_1 >= s_2 >= ... are the singular
  *    values.  As in numpy.linalg.svd, `Vh` = V^H is returned, never V.
  *  - A tie is a group of equal singular values, a cluster a group of close ones, a gap the difference of two.  The
- *    gauge is what A does not determine: the common phase (real types: sign) of u_i and v_i; the basis at
- *    a tie, and of the further columns with full_matrices.
+ *    gauge is what A does not determine: the common phase (real types: sign) of u_i and v_i; the basis at a tie, and
+ *    that of the further columns with full_matrices.
  *  - `gX` is the gradient of the loss with respect to X, and has the shape of X; `dX` is a tangent of X.  For complex
  *    types gX = dL/dRe(X) + i dL/dIm(X), as in PyTorch.  A function with a gradient computes gA = alpha * (gradient) +
  *    beta * gA.
@@ -339,8 +339,8 @@ SVDGRAD_API svdgrad_status_t svdgrad_workspace_size(svdgrad_handle_t handle, svd
  *  2^-103 (double: 2^-975) of the largest entry may become 0.
  *
  *  AUTO promises the same on the CPU where svdgrad_algorithm_name() is "jacobi-lanes".  That needs a batch of enough
- *  matrices to fill a SIMD register, a shape that is not extremely long or wide, and min(m, n) < 8 (values only), or with
- *  vectors < 12 (C64, C128), 16 (F64) or 20 (F32).
+ *  matrices to fill a SIMD register, a shape that is not extremely long or wide, and min(m, n) < 8 (values only), or
+ *  with vectors < 12 (C64, C128), 16 (F64) or 20 (F32).
  *
  *  @param[in]  A     m-by-n
  *  @param[out] S     length k, real
