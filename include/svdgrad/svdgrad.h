@@ -113,7 +113,7 @@ typedef enum {
   SVDGRAD_STATUS_WORKSPACE_TOO_SMALL = 3, /**< work_bytes is less than this call needs */
   SVDGRAD_STATUS_OUT_OF_MEMORY = 4,       /**< only from svdgrad_create() */
   SVDGRAD_STATUS_BACKEND_UNAVAILABLE = 5, /**< not compiled in, or no device, or no driver */
-  SVDGRAD_STATUS_BACKEND_ERROR = 6        /**< CUDA, cuSOLVER or LAPACK reported an error */
+  SVDGRAD_STATUS_BACKEND_ERROR = 6        /**< CUDA or cuSOLVER reported an error */
 } svdgrad_status_t;
 
 /** Name of a status, e.g. "success".  Never NULL, also for a number that is no status; lives as long as the library. */
@@ -311,7 +311,8 @@ SVDGRAD_API svdgrad_status_t svdgrad_workspace_size(svdgrad_handle_t handle, svd
 /** Values of `info[b]`, for matrix b; the same on every backend.  Of several that hold, NONFINITE and NOT_CONVERGED
  *  come before OVERFLOW. */
 #define SVDGRAD_INFO_OK 0
-/** The limit of sweeps was reached; the outputs of this matrix are the last iterate. */
+/** The limit of sweeps, or of the iterations of another algorithm, was reached; the outputs of this matrix are the last
+ *  iterate. */
 #define SVDGRAD_INFO_NOT_CONVERGED 1
 /** NaN or Inf in the input; the outputs of this matrix are NaN. */
 #define SVDGRAD_INFO_NONFINITE 2
