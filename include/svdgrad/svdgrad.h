@@ -47,8 +47,12 @@
  * @endcode
  *
  * **Names**
- *  - A is m-by-n.  k is the number of singular triplets that are asked for: svdgrad_desc_t.rank, or min(m, n) where
- *    that is 0.  s_1 >= s_2 >= ... are the singular values.  As in numpy.linalg.svd, `Vh` is returned, never V.
+ *  - A is m-by-n.  A singular triplet is a singular value s_i with its vectors u_i and v_i.  k is the number of
+ *    triplets that are computed: svdgrad_desc_t.rank, or min(m, n) where rank is 0.  s_1 >= s_2 >= ... are the singular
+ *    values.  As in numpy.linalg.svd, `Vh` = V^H is returned, never V.
+ *  - A tie is a group of equal singular values, a cluster a group of close ones, a gap the difference of two.  The
+ *    gauge is what A does not determine: the common phase (real types: sign) of u_i and v_i; the basis at a tie, and
+ *    that of the further columns with full_matrices.
  *  - `gX` is the gradient of the loss with respect to X, and has the shape of X; `dX` is a tangent of X.  For complex
  *    types gX = dL/dRe(X) + i dL/dIm(X), as in PyTorch.  A function with a gradient computes gA = alpha * (gradient) +
  *    beta * gA.
@@ -75,11 +79,11 @@
  *  - **Inputs** are never written.
  *  - **Outputs** must not overlap inputs, `work` or each other: INVALID_ARGUMENT where pointers and strides show it.
  *    Elements of one operand may lie between those of another.
- *  - **Sizes of 0.**  m, n and batch_count may be 0.  An operand without elements may have any pointer and strides.  An
- *    output that has elements even then is written: with full_matrices, U of an m-by-0 matrix is the identity.
+ *  - **Sizes of 0.**  m, n and batch_count may be 0.  An operand without elements may have any pointer and strides.
+ *    Outputs that have elements are written: with full_matrices, U of an m-by-0 matrix is the identity.
  *  - **The same bits.**  The result for one matrix does not depend on its place in the batch, on the other matrices, or
- *    on the number of threads.  It may depend on batch_count, but only with the algorithm AUTO and without
- *    svdgrad_desc_t.batch_invariant.
+ *    on the number of threads.  On the CPU, with the algorithm AUTO and without svdgrad_desc_t.batch_invariant, it may
+ *    depend on batch_count.  It may depend on the instruction set (svdgrad_instruction_set()).
  *  - **No allocation.**  A call allocates, frees and prints nothing.  On the CPU it has finished when it returns.  On
  *    CUDA it enqueues its work and returns, without synchronizing or copying to the host.
  *
@@ -109,7 +113,7 @@ typedef enum {
   SVDGRAD_STATUS_WORKSPACE_TOO_SMALL = 3, /**< work_bytes is less than this call needs */
   SVDGRAD_STATUS_OUT_OF_MEMORY = 4,       /**< only from svdgrad_create() */
   SVDGRAD_STATUS_BACKEND_UNAVAILABLE = 5, /**< not compiled in, or no device, or no driver */
-  SVDGRAD_STATUS_BACKEND_ERROR = 6        /**< CUDA, cuSOLVER or LAPACK reported an error */
+  SVDGRAD_STATUS_BACKEND_ERROR = 6        /**< CUDA or cuSOLVER reported an error */
 } svdgrad_status_t;
 
 /** Name of a status, e.g. "success".  Never NULL, also for a number that is no status; lives as long as the library. */
@@ -188,21 +192,24 @@ typedef enum {
   SVDGRAD_C128 = 3 /**< double complex, 16 bytes */
 } svdgrad_dtype_t;
 
-/** Which algorithm computes the SVD.  svdgrad_algorithm_name() says which one a call takes. */
+/** Which algorithm computes the SVD, also the one inside of norms and determinants.  svdgrad_algorithm_name() says
+ *  which one a call takes.  REF has one algorithm, for AUTO and JACOBI. */
 typedef enum {
-  SVDGRAD_ALGO_AUTO = 0,   /**< the fastest by measurement, chosen by backend, operation, dtype, m, n, rank and
-                                full_matrices; on the CPU also by batch_count, unless batch_invariant is set */
+  SVDGRAD_ALGO_AUTO = 0,   /**< CPU: the fastest by measurement, chosen by instruction set, operation, dtype, m, n, rank
+                                and full_matrices, and by batch_count unless batch_invariant is set.  CUDA: JACOBI */
   SVDGRAD_ALGO_JACOBI = 1, /**< our own one-sided Jacobi kernels, which keep small singular values: see svdgrad_svd().
                                 CPU: NOT_SUPPORTED if min(m, n) > 128, or if A has more than 128 KiB (with
                                 full_matrices: max(m, n)^2 elements have) */
-  SVDGRAD_ALGO_VENDOR = 2  /**< CPU: LAPACK's gesdd (for max(m, n) >= 2^25 after a QR factorization of our own);
-                                NOT_SUPPORTED if min(m, n) is above about 23000, with full_matrices if
-                                max(m, n) >= 2^25, and in a library that was built without LAPACK.  CUDA: cuSOLVER,
-                                gesvdjBatched where that applies.  REF: NOT_SUPPORTED */
+  SVDGRAD_ALGO_VENDOR = 2  /**< CPU: LAPACK's gesdd, or gesvd where gesdd fails (for max(m, n) >= 2^25 after a QR
+                                factorization of our own); NOT_SUPPORTED if min(m, n) is above about 23000, with
+                                full_matrices if max(m, n) >= 2^25, and in a library that was built without LAPACK.
+                                CUDA: cuSOLVER's gesvdjBatched for min(m, n) <= 32, gesvdj or gesvd above;
+                                NOT_SUPPORTED if min(m, n) > 20000 or max(m, n) >= 2^30.  REF: NOT_SUPPORTED */
 } svdgrad_algo_t;
 
-/** What a gradient does where singular values are close.  It has terms with 1/(s_j - s_i), which svdgrad_svd_backward()
- *  shows.  In the limits below c = 4.  A term is dropped by taking it as 0; what was dropped is in svdgrad_report_t.
+/** What a gradient does where singular values are close.  The formula of svdgrad_svd_backward() has terms with the
+ *  factor 1/(s_j - s_i), for every pair (i, j).  A dropped term is taken as 0; svdgrad_report_t counts the dropped
+ *  terms.  In the limits below c = 4.
  *
  *  Every policy but EXACT also drops the terms whose divisor s_i or s_i + s_j is <= c eps s_1. */
 typedef enum {
@@ -210,9 +217,11 @@ typedef enum {
   SVDGRAD_GAP_EXACT = 1,       /**< nothing is dropped: a tie gives Inf or NaN, as in the formula */
   SVDGRAD_GAP_MASK = 2,        /**< terms with a gap <= gap_param * s_1 are dropped */
   SVDGRAD_GAP_NOISE_FLOOR = 3, /**< as DEFAULT; also drops terms that are rounding noise over a gap, those with
-                                    |X+Y|_ij <= 16 eps (max|gU_j| + max|gV_j|).  For losses that do not change when the
-                                    vectors of close values turn among each other */
-  SVDGRAD_GAP_LORENTZ = 4      /**< 1/x becomes x/(x^2 + (gap_param*s_1)^2): Liao et al., PRX 9, 031041 (2019) */
+                                    |X+Y|_ij <= 16 eps (max|gU_j| + max|gV_j|), X and Y of svdgrad_svd_backward().  For
+                                    losses that do not change when the vectors of close singular values are replaced by
+                                    another basis of their span */
+  SVDGRAD_GAP_LORENTZ = 4      /**< x = s_j - s_i: 1/x becomes x/(x^2 + (gap_param*s_1)^2), and 0 at a tie: Liao et al.,
+                                    PRX 9, 031041 (2019) */
 } svdgrad_gap_policy_t;
 
 /** The thread pool of a program or framework, in place of the built-in threads of a CPU backend.
@@ -252,9 +261,9 @@ typedef struct svdgrad_desc {
   svdgrad_parallel_for_t parallel_for; /**< CPU backends: the threads of this call; NULL: those of the handle */
   void *pool;                          /**< first argument of parallel_for */
   int32_t batch_invariant; /**< non-zero: the result for one matrix has the same bits in a batch of any size, since AUTO
-                                does not look at batch_count.  One path then serves few matrices and many: either may
-                                take 2 to 4 times as long.  No effect where algo is not AUTO.  Programs compiled before
-                                this field was added have it set */
+                                does not look at batch_count.  One algorithm then serves few matrices and many: a batch
+                                of some size may take up to 4 times as long.  No effect where algo is not AUTO.
+                                Programs compiled before this field was added have it set */
 } svdgrad_desc_t;
 
 /** Initial value of an svdgrad_desc_t: struct_size set, all else 0. */
@@ -284,10 +293,11 @@ typedef enum {
   SVDGRAD_OP_DETERMINANT_GRADIENT = 13 /**< svdgrad_determinant() with gA */
 } svdgrad_op_t;
 
-/** Bytes of workspace that a call needs, to allocate once and use again.
+/** Bytes of workspace that a call needs.  One workspace may serve many calls, one after the other.
  *
  *  The size is a pure function of the arguments, and enough for every smaller batch too.  It is at most a constant plus
- *  a fixed number of bytes for each matrix.  The call itself accepts less: what its own batch needs.
+ *  a fixed number of bytes for each matrix.  The call itself accepts less where its own batch needs less than a smaller
+ *  one.
  *  @param[in]  handle  the handle of the call
  *  @param[in]  op      the operation of the call
  *  @param[in]  desc    the problem of the call
@@ -301,7 +311,8 @@ SVDGRAD_API svdgrad_status_t svdgrad_workspace_size(svdgrad_handle_t handle, svd
 /** Values of `info[b]`, for matrix b; the same on every backend.  Of several that hold, NONFINITE and NOT_CONVERGED
  *  come before OVERFLOW. */
 #define SVDGRAD_INFO_OK 0
-/** The limit of sweeps was reached; the outputs of this matrix are the last iterate. */
+/** The limit of sweeps, or of the iterations of another algorithm, was reached; the outputs of this matrix are the last
+ *  iterate. */
 #define SVDGRAD_INFO_NOT_CONVERGED 1
 /** NaN or Inf in the input; the outputs of this matrix are NaN. */
 #define SVDGRAD_INFO_NONFINITE 2
@@ -315,20 +326,22 @@ SVDGRAD_API svdgrad_status_t svdgrad_workspace_size(svdgrad_handle_t handle, svd
  *  value too large for the type is Inf, with info SVDGRAD_INFO_OVERFLOW; U and Vh are then valid.
  *
  *  **Accuracy.**
- *  |A - U diag(S) Vh| and the singular values are right to c eps s_1, c a small multiple of max(m, n).  So values far
- *  below s_1 may have no right digit.  AUTO may take one algorithm with U and Vh and another without: S agrees to the
- *  same c eps s_1, not in its last bits.  (On the CPU, S of "qr-lanes" has the bits of S of "dqds-lanes"; see
- *  svdgrad_algorithm_name().)
+ *  The errors of A - U diag(S) Vh and of the singular values are at most c eps s_1, c a small multiple of max(m, n).
+ *  So values far below s_1 may have no correct digit.  AUTO may take one algorithm with U and Vh and another without:
+ *  the two S agree to the same c eps s_1, not in their last bits.  (On the CPU, S of "qr-lanes" has the bits of S of
+ *  "dqds-lanes"; see svdgrad_algorithm_name().)
  *
  *  **Where small singular values matter.**
  *  Ask for SVDGRAD_ALGO_JACOBI.  On the CPU each value then has a relative error of c eps if A = B D (m < n: A = D B),
- *  where B is well-conditioned and D is diagonal (J. Demmel, K. Veselic, SIAM J. Matrix Anal. Appl. 13, 1992).  Not so
- *  for a square A = D B: pass its transpose.  That includes rows or columns whose square is no normal number beside
- *  the largest entry of A (below about 2^-71 of it in float, 2^-685 in double), in 5 to 50 times the time; but not
- *  where the matrix would be singular, to rounding, whatever the length of these rows and columns.  On CUDA a value
- *  below 2^-103 (2^-975) of the largest entry may become 0.  AUTO promises the same where it takes "jacobi-lanes": on
- *  the CPU, for full SIMD groups of matrices that have min(m, n) less than 8 (values only), or less than 12 (C64,
- *  C128), 16 (F32, F64) with vectors.
+ *  where B is well-conditioned and D is diagonal (J. Demmel, K. Veselic, SIAM J. Matrix Anal. Appl. 13, 1992).  For a
+ *  square A = D B pass the transpose.  The columns (m < n: rows) of A may differ in length by any factor.  Where some
+ *  are shorter than about 2^-71 (double: 2^-685) times the largest entry of A, their squares are no normal numbers: the
+ *  call takes 5 to 50 times as long, and the promise does not hold if B is singular to rounding.  On CUDA a value below
+ *  2^-103 (double: 2^-975) of the largest entry may become 0.
+ *
+ *  AUTO promises the same on the CPU where svdgrad_algorithm_name() is "jacobi-lanes".  That needs a batch of enough
+ *  matrices to fill a SIMD register, a shape that is not extremely long or wide, and min(m, n) < 8 (values only), or
+ *  with vectors < 12 (C64, C128), 16 (F32, F64).
  *
  *  @param[in]  A     m-by-n
  *  @param[out] S     length k, real
@@ -337,7 +350,7 @@ SVDGRAD_API svdgrad_status_t svdgrad_workspace_size(svdgrad_handle_t handle, svd
  *  @param[out] info  batch_count words
  *  @param      work  svdgrad_workspace_size(handle, SVDGRAD_OP_SVD, ...) bytes; SVDGRAD_OP_SVDVALS where U and Vh are
  *                    NULL
- *  @return NOT_SUPPORTED for what svdgrad_algo_t names */
+ *  @return NOT_SUPPORTED for the sizes and libraries that svdgrad_algo_t names */
 SVDGRAD_API svdgrad_status_t svdgrad_svd(svdgrad_handle_t handle, void *stream, const svdgrad_desc_t *desc,
                                          const svdgrad_matrix_t *A, const svdgrad_vector_t *S,
                                          const svdgrad_matrix_t *U, const svdgrad_matrix_t *Vh, int32_t *info,
@@ -349,13 +362,13 @@ typedef struct svdgrad_report {
                               none.  The relative error of the gradient is about eps / min_gap.  A pair counts if
                               (X+Y)_ij != 0, whether its term was dropped or not.  A tie also counts if (X+Y)_ij = 0 and
                               (X-Y)_ij != 0, since the quotient is 0/0 there */
-  double gauge_residual; /**< how much the loss depends on the free phases: largest |Im diag(U^H gU + V^H gV)|, relative
+  double gauge_residual; /**< how much the loss depends on the gauge: largest |Im diag(U^H gU + V^H gV)|, relative
                               to |gU| + |gV|.  With full_matrices also the largest entry of U2^H gU2 - (U2^H gU2)^H, U2
                               being the columns of U after the first min(m, n), and the same of V.  0 for real types
                               without such columns */
   double amplification;  /**< largest |X+Y|_ij / |s_i - s_j| that entered gA */
-  int32_t dropped_pairs; /**< number of pairs (i, j) with a dropped term, those with discarded values included, plus
-                              number of i with a dropped 1/s_i */
+  int32_t dropped_pairs; /**< number of pairs (i, j) with a dropped term, plus number of i with a dropped 1/s_i.  For
+                              rank < min(m, n), j may be a discarded singular value */
   int32_t flags;         /**< sum of the SVDGRAD_REPORT_ values below that hold */
 } svdgrad_report_t;
 
@@ -369,23 +382,25 @@ enum {
 
 /** Gradient of a loss of U, S and Vh: gA = alpha * (gradient with respect to A) + beta * gA.
  *
- *  If the loss is made of U f(S) Vh or V f(S) Vh, or is a norm of A, take svdgrad_matrix_function_backward() or
- *  svdgrad_norm(): they are exact where singular values are equal.  With X = U^H gU - gU^H U and Y = V^H gV - gV^H V
+ *  If the loss is a function of U f(S) Vh, of V f(S) Vh or of a norm of A, call svdgrad_matrix_function_backward() or
+ *  svdgrad_norm() instead: they are exact where singular values are equal.  With gV = gVh^H, X = U^H gU - gU^H U and
+ *  Y = V^H gV - gV^H V
  *
  *      M_ij = ((X+Y)_ij / (s_j - s_i) + (X-Y)_ij / (s_i + s_j)) / 2 + delta_ij gS_i   (no first term for i = j),
  *      gA = U M Vh + (I - U U^H) gU S^-1 Vh + U S^-1 gV^H (I - V V^H).
  *
- *  This is the formula of Townsend (2016) and of Wan and Zhang (arXiv:1909.02659), with the only singular factor in one
- *  term and without s^2.  For rank < min(m, n) the last two terms also take account of the discarded singular values,
- *  exactly (Francuz, Schuch, Vanhecke, Phys. Rev. Research 7, 013237).  With full_matrices a U that has m columns, or a
- *  Vh that has n rows, leaves nothing outside of its span: that term with S^-1 is absent.
+ *  This is the formula of Townsend ("Differentiating the singular value decomposition", 2016) and of Wan and Zhang
+ *  (arXiv:1909.02659), in a form without squares of singular values: 1/(s_j - s_i) is the only factor that can be
+ *  infinite for s_i > 0.  For rank < min(m, n) the last two terms are replaced by terms that contain the discarded
+ *  singular values, exactly (Francuz, Schuch, Vanhecke, Phys. Rev. Research 7, 013237).  With full_matrices the columns
+ *  of a square U span the whole space, and the term with I - U U^H is absent; likewise that of a square Vh.
  *
  *  @code{.c}
- *  // A loss of the singular values alone.  gU and gVh are NULL, and no gap is ever looked at.
+ *  // A loss of the singular values alone: gU and gVh are NULL, and nothing is divided by a gap.
  *  svdgrad_svd_backward(handle, stream, &desc, NULL, &s, &u, &vh, &gs, NULL, NULL, 1, 0, &ga, NULL, work, work_bytes);
  *  @endcode
  *
- *  @param[in]  A          m-by-n, for rank < min(m, n) only; else NULL, or ignored
+ *  @param[in]  A          m-by-n, for rank < min(m, n); otherwise ignored, and may be NULL
  *  @param[in]  S,U,Vh     as svdgrad_svd() returned them, or in another gauge
  *  @param[in]  gS,gU,gVh  of the shapes of S, U and Vh; each may be NULL, meaning zero
  *  @param      alpha      factor of the gradient
@@ -403,8 +418,8 @@ SVDGRAD_API svdgrad_status_t svdgrad_svd_backward(svdgrad_handle_t handle, void 
 
 /* ---- functions of the singular values ---------------------------------------------------------------------------- */
 
-/** The function f(s) of svdgrad_matrix_function(), with t = svdgrad_function_t.param.  Gradients divide by no gap that
- *  f cancels, so that they are exact at ties of values that f treats alike. */
+/** The function f(s) of svdgrad_matrix_function(), with t = svdgrad_function_t.param.  Gradients are exact at ties,
+ *  except where the definition of f treats the equal values differently (RANK and ROTATION: a cut within a tie). */
 typedef enum {
   SVDGRAD_FUNCTION_POLAR = 0,          /**< 1: the nearest matrix with orthonormal columns (m < n: rows) */
   SVDGRAD_FUNCTION_RANK = 1,           /**< s for the leading t values, others 0; t is an integer, 0 to min(m, n) */
@@ -483,18 +498,19 @@ SVDGRAD_API svdgrad_status_t svdgrad_matrix_function(svdgrad_handle_t handle, vo
  *      gA = U (f1 herm(P) + f2 skew(P)) Vh + (I - U U^H) gY V (f(S)/S) Vh + U (f(S)/S) U^H gY (I - V V^H)
  *
  *  (Daleckii and Krein's divided differences on the Hermitian dilation of A; Noferini, SIAM J. Matrix Anal. Appl. 38,
- *  2017).  f1 and f2 multiply elementwise, and are computed in closed form for each f.  The map from gY to gA is
- *  self-adjoint.  So the same call turns a tangent dA into dY; and with f = F' it gives the product of the Hessian of
- *  sum F(s_i) with dA.  For the form VVH, with G = herm(gY) and P = V^H G V,
+ *  2017).  f1 and f2 multiply elementwise, and are computed without cancellation: in closed form for each kind of f;
+ *  for CUSTOM f1_ij is the mean of f'(s_i) and f'(s_j) where it equals the quotient to rounding.  The map from gY to gA
+ *  is self-adjoint.  So the same call turns a tangent dA into dY; and with f = F' it gives the product of the Hessian
+ *  of sum F(s_i) with dA.  For the form VVH, with G = herm(gY) and P = V^H G V,
  *
  *      gA = 2 U (s_i f1_ij / (s_i + s_j) P) Vh + 2 U ((f(S) - null_value)/S) V^H G (I - V V^H).
  *
  *  A threshold t = tau s_1 (`relative`) varies with s_1: gA has the additional term gs_1 u_1 v_1^H, with gs_1 the sum
- *  of Re P_ii over the values above t, times -tau (SOFT_THRESHOLD) or +tau (CLIP).  It is shared equally among values
- *  within 4 eps s_1 of s_1.  The map is then not self-adjoint.
+ *  of Re P_ii over the values above t, times -tau (SOFT_THRESHOLD) or +tau (CLIP).  The term is shared equally among
+ *  the values within 4 eps s_1 of s_1.  With such a threshold the map is not self-adjoint.
  *
- *  A quotient with a divisor <= 4 eps s_1 that f does not cancel is dropped and reported, except under the gap policy
- *  EXACT; MASK, NOISE_FLOOR and LORENTZ act as DEFAULT.
+ *  Where f does not cancel a divisor and the divisor is <= 4 eps s_1, the quotient is dropped and reported, except
+ *  under the gap policy EXACT; MASK, NOISE_FLOOR and LORENTZ act as DEFAULT.
  *
  *  @param[in]  function  as for svdgrad_matrix_function()
  *  @param[in]  S,U,Vh    as svdgrad_svd() returned them, with full_matrices too
@@ -523,31 +539,37 @@ typedef enum {
 
 /** A norm of each matrix and, if gA is given, its gradient: gA = alpha * g * (gradient) + beta * gA.
  *
+ *  The gradient is U diag(w) Vh, w_i being the derivative of the norm with respect to s_i: 1 (NUCLEAR), 1 for i = 1 and
+ *  0 for others (SPECTRAL), (s_i / norm)^(p-1) (SCHATTEN), 1/s_i (LOG_DETERMINANT); see G. A. Watson, Linear Algebra
+ *  Appl. 170, 1992.
+ *
  *  @code{.c}
  *  // value = nuclear norm, and ga += 0.01 * its gradient
  *  svdgrad_norm(handle, stream, &desc, SVDGRAD_NORM_NUCLEAR, 0, &a, &value, NULL, 0.01, 1, &ga, info,
  *               work, work_bytes);
  *  @endcode
  *
- *  At a kink of the norm the gradient is the subgradient of least norm.  NUCLEAR counts values > max(m, n) eps s_1 (at
- *  most sqrt(eps) s_1).  SPECTRAL is shared equally among values within 4 eps s_1 of s_1.  SCHATTEN and LOG_DETERMINANT
- *  drop negative powers of values <= 4 eps s_1, except under the policy EXACT.  A zero matrix has gradient 0.
+ *  At a kink of the norm the gradient is the subgradient of least norm.  In the gradient of NUCLEAR, values up to
+ *  max(m, n) eps s_1 (at most sqrt(eps) s_1) count as 0.  The gradient of SPECTRAL is shared equally among the values
+ *  within 4 eps s_1 of s_1.  The gradients of SCHATTEN and LOG_DETERMINANT drop negative powers of values <= 4 eps s_1,
+ *  except under the policy EXACT.  A zero matrix has gradient 0.
  *
  *  **Range.**
- *  LOG_DETERMINANT is right for a matrix of full rank even where its rows or columns differ widely in size: a matrix
- *  whose smallest value is <= 4 max(m, n) eps s_1 is solved again.  On the CPU that is done one precision wider: by a
- *  QR factorization with complete pivoting and, if this does not show that the matrix is singular even then, by
- *  Jacobi, in 10 to 200 times the time (after algorithms that compute one matrix at a time only if min(m, n) <= 128
- *  and m n <= 65536).  On CUDA it is Gaussian elimination with complete pivoting, for the value but not for the
- *  gradient.  For larger matrices, values below c eps s_1 may be noise or 0, and the result a wrong number or -Inf.
- *  For a singular matrix the result is -Inf or a large negative number.  SCHATTEN and LOG_DETERMINANT take values
- *  below 2^-149 s_1 in float, 2^-1074 s_1 in double, as 0; for SCHATTEN this shows for p below about 1/10.
+ *  LOG_DETERMINANT has a small error for a matrix of full rank even where its rows or columns differ widely in size: a
+ *  matrix whose smallest value is <= 4 max(m, n) eps s_1 is solved a second time.  On the CPU this is done one
+ *  precision wider: by a QR factorization with complete pivoting and, unless that shows a singular matrix, by Jacobi,
+ *  in 10 to 200 times the time.  CPU algorithms that compute one matrix at a time ("bidiagonal", "lapack-gesdd") do it
+ *  only for min(m, n) <= 128 and m n <= 65536.  On CUDA the second solution is Gaussian elimination with complete
+ *  pivoting, for the value but not for the gradient.  For larger matrices, values below c eps s_1 may be noise or 0,
+ *  and the result a wrong number or -Inf.  For a singular matrix the result is -Inf or a large negative number.
+ *  SCHATTEN and LOG_DETERMINANT take values below 2^-149 s_1 in float, 2^-1074 s_1 in double, as 0; for SCHATTEN this
+ *  changes the result for p below about 1/10.
  *
  *  @param[in]  kind   which norm
  *  @param[in]  p      exponent of SCHATTEN, finite and > 0; ignored for other norms
  *  @param[in]  A      m-by-n
  *  @param[out] value  one real number for each matrix
- *  @param[in]  g      gradient of the loss with respect to `value`, one real number for each matrix; NULL means 1
+ *  @param[in]  g      gradient of the loss with respect to `value`, one real number for each matrix; NULL: 1 for each
  *  @param      alpha  factor of the gradient
  *  @param      beta   factor of what gA held
  *  @param      gA     m-by-n; NULL: values only
@@ -563,16 +585,18 @@ SVDGRAD_API svdgrad_status_t svdgrad_norm(svdgrad_handle_t handle, void *stream,
 
 /** Determinant of each square matrix, its sign, log |det| and, if gA is given, the gradient of a loss of these three.
  *
- *  With A = U S Vh and d = det(U) det(Vh), |d| = 1: det = d s_1 ... s_n, sign = d (+-1 for real types), log_abs =
- *  sum log s_i.  Where a singular value is exactly 0, det and sign are 0 and log_abs is -Inf.  For n = 0: 1, 1 and 0.
+ *  With A = U diag(S) Vh and d = det(U) det(Vh), |d| = 1: det = d s_1 ... s_n, sign = d (+-1 for real types), log_abs =
+ *  sum log s_i.  Where a singular value is exactly 0, det and sign are 0 and log_abs is -Inf.  For n = 0, det and sign
+ *  are 1 and log_abs is 0.
  *
  *      gA = alpha * U diag(w) Vh + beta * gA,
  *      w_i = g_det conj(d) prod_{j != i} s_j + (g_log_abs + i Im(conj(sign) g_sign)) / s_i.
  *
- *  The first term is g_det times the conjugate transpose of the adjugate.  It is exact at singular matrices too, where
- *  it has rank 1 or is 0; no intermediate product over- or underflows.  The second term is dropped where s_i <= 4 eps
- *  s_1, except under the gap policy EXACT (a zero numerator gives 0 under any policy).  The errors of gA are some eps
- *  times its largest term.  sign and log_abs have the range of LOG_DETERMINANT of svdgrad_norm().
+ *  The first term is g_det times the conjugate transpose of the adjugate (Jacobi's formula).  It is exact at singular
+ *  matrices too, where it has rank 1 or is 0; no intermediate product over- or underflows.  The second term is dropped
+ *  where s_i <= 4 eps s_1, except under the gap policy EXACT (a zero numerator gives 0 under any policy).  The errors
+ *  of gA are some eps times its largest term.  What svdgrad_norm() says of the range of LOG_DETERMINANT holds for sign
+ *  and log_abs.
  *
  *  @param[in]  A                       n-by-n
  *  @param[out] det,sign                one number of the element type for each matrix, or NULL; det overflows to Inf
@@ -598,8 +622,9 @@ SVDGRAD_API svdgrad_status_t svdgrad_determinant(svdgrad_handle_t handle, void *
 
 /** Estimate of the largest singular value and its vectors, from the estimates of the last call.
  *
- *  `iterations` times v = A^H u / |A^H u|, u = A v / |A v|; then sigma = Re(u^H A v).  A is read iterations + 1 times.
- *  Without iterations, sigma belongs to the u and v given.  An iterate that A maps to zero stays what it was.
+ *  The power method on A^H A: `iterations` times v = A^H u / |A^H u|, u = A v / |A v|; then sigma = Re(u^H A v).  A is
+ *  read iterations + 1 times.  With iterations = 0, sigma is that of the u and v given.  Where A^H u or A v is 0, v or
+ *  u keeps its value.  The fields rank, full_matrices, positive_gauge and gap_policy of `desc` have no effect.
  *
  *  @code{.c}
  *  // One step of a training loop: the vectors go on from where they were in the last step.
@@ -612,7 +637,7 @@ SVDGRAD_API svdgrad_status_t svdgrad_determinant(svdgrad_handle_t handle, void *
  *  @param[in,out] v           length n, element type; read only where `iterations` or A^H u is 0
  *  @param[out]    sigma       one real number for each matrix
  *  @param[out]    residual    sqrt(|A v - sigma u|^2 + |A^H u - sigma v|^2), one real number for each matrix, or NULL;
- *                             a singular value lies within it of sigma
+ *                             the distance from sigma to a singular value is at most this
  *  @param[out]    info        batch_count words.  With a NaN or Inf in A or u, all outputs of that matrix are NaN;
  *                             OVERFLOW where sigma, or the residual that is asked for, is too large for its type,
  *                             and Inf
@@ -625,9 +650,8 @@ SVDGRAD_API svdgrad_status_t svdgrad_power_iteration(svdgrad_handle_t handle, vo
 
 /** svdgrad_power_iteration(), and Y = A / sigma (Miyato et al., ICLR 2018); Y = 0 where sigma is 0.
  *
- *  Y is as exact where sigma overflows, or is a subnormal number of few bits: the divisor is not rounded to its type.
- *  Where sigma is far below the entries of A, as it may be before any iteration, entries of Y may be Inf; info does not
- *  tell.
+ *  The divisor is not rounded to its type: Y is as accurate where sigma overflows, or is subnormal.  Where sigma is far
+ *  below the entries of A, as it may be with iterations = 0, entries of Y may be Inf; info is OK then.
  *  @param[in]     A           m-by-n
  *  @param[in]     iterations  >= 0
  *  @param[in,out] u,v         as for svdgrad_power_iteration()
@@ -647,8 +671,9 @@ SVDGRAD_API svdgrad_status_t svdgrad_spectral_normalize(svdgrad_handle_t handle,
  *
  *      gA = alpha * (gY / sigma - Re<gY, A> / sigma^2 u v^H) + beta * gA.
  *
- *  It is that of A / Re(u^H A v) with u and v held, which is that of A / s_1 where they have converged.  It is 0 where
- *  sigma is 0.  A sigma that is infinite or subnormal is computed anew from A, u and v.
+ *  This is the gradient of A / Re(u^H A v) for constant u and v (Miyato et al., ICLR 2018).  Where u and v have
+ *  converged it is the gradient of A / s_1.  It is 0 where sigma is 0.  Where sigma is infinite or subnormal it is
+ *  computed again from A, u and v.
  *  @param[in] A,u,v,sigma  as svdgrad_spectral_normalize() left them
  *  @param[in] gY           m-by-n
  *  @param     alpha        factor of the gradient
@@ -662,16 +687,17 @@ SVDGRAD_API svdgrad_status_t svdgrad_spectral_normalize_backward(
 
 /* ---- derivatives of higher order, and forward mode --------------------------------------------------------------- */
 
-/** Tangents of the factors along dA.  With E = U^H dA V, Dm_ij = 1/(s_j - s_i) (0 for i = j) and Dp_ij = 1/(s_i + s_j)
+/** Forward mode (JVP): the tangents of S, U and Vh along dA; dVh = dV^H.  With E = U^H dA V, Dm_ij = 1/(s_j - s_i) (0
+ *  for i = j) and Dp_ij = 1/(s_i + s_j)
  *
  *      dS = Re diag(E),  dU = U (herm(E) Dm + skew(E) Dp) + (I - U U^H) dA V S^-1,
  *                        dV = V (herm(E) Dm - skew(E) Dp) + (I - V V^H) dA^H U S^-1.
  *
- *  Dm and Dp multiply elementwise.  The map is the adjoint of svdgrad_svd_backward() under the same gap policy;
- *  NOISE_FLOOR acts as DEFAULT, since there are no cotangents.  For rank < min(m, n) the last terms also take account
- *  of the discarded singular values, exactly.  With full_matrices the further columns move only as far as orthogonality
- *  requires.
- *  @param[in]  A          m-by-n, for rank < min(m, n) only; else NULL, or ignored
+ *  Dm and Dp multiply elementwise.  The map is the adjoint of svdgrad_svd_backward() under the same gap policy, and the
+ *  sources are the same.  NOISE_FLOOR acts as DEFAULT: without gU and gV there is no noise level.  For rank < min(m, n)
+ *  the last terms are replaced by terms that contain the discarded singular values, exactly.  With full_matrices the
+ *  tangents of the further columns of U and V are the smallest that keep the columns orthonormal.
+ *  @param[in]  A          m-by-n, for rank < min(m, n); otherwise ignored, and may be NULL
  *  @param[in]  S,U,Vh     as svdgrad_svd() returned them, or in another gauge
  *  @param[in]  dA         m-by-n
  *  @param[out] dS,dU,dVh  of the shapes of S, U and Vh; each may be NULL
@@ -684,19 +710,20 @@ SVDGRAD_API svdgrad_status_t svdgrad_svd_jvp(svdgrad_handle_t handle, void *stre
                                              const svdgrad_matrix_t *dU, const svdgrad_matrix_t *dVh,
                                              svdgrad_report_t *report, void *work, size_t work_bytes);
 
-/** Backward pass of svdgrad_svd_backward() (alpha 1, beta 0).  Given ggA, the gradient of a loss with respect to its
- *  gA: the gradients with respect to its inputs, and gA = alpha * (gradient with respect to A, through S, U and Vh) +
- *  beta * gA.
+/** Second order: the backward pass of svdgrad_svd_backward() with alpha = 1 and beta = 0.
  *
- *  ggS, ggU and ggVh are the tangents along ggA.
+ *  Let the loss be one of the result of svdgrad_svd_backward(), and ggA its gradient with respect to that result.  The
+ *  outputs are its gradients with respect to the arguments: ggS, ggU and ggVh with respect to gS, gU and gVh (these are
+ *  the tangents of svdgrad_svd_jvp() along ggA), and gA = alpha * (gradient with respect to A, through S, U and Vh) +
+ *  beta * gA.  The formulas are the derivatives of those of svdgrad_svd_backward().
  *  @param[in]  S,U,Vh        as svdgrad_svd() returned them
- *  @param[in]  gS,gU,gVh     what svdgrad_svd_backward() got; each may be NULL, meaning zero
+ *  @param[in]  gS,gU,gVh     the arguments of svdgrad_svd_backward(); each may be NULL, meaning zero
  *  @param[in]  ggA           m-by-n
  *  @param[out] ggS,ggU,ggVh  of the shapes of S, U and Vh; each may be NULL
  *  @param      alpha         factor of the gradient
  *  @param      beta          factor of what gA held
  *  @param      gA            m-by-n, or NULL
- *  @param[out] report        batch_count reports of the gaps, or NULL
+ *  @param[out] report        batch_count reports, or NULL
  *  @param      work          svdgrad_workspace_size(handle, SVDGRAD_OP_SVD_BACKWARD_BACKWARD, ...) bytes
  *  @return NOT_SUPPORTED for rank < min(m, n), and for full_matrices */
 SVDGRAD_API svdgrad_status_t svdgrad_svd_backward_backward(
@@ -714,15 +741,15 @@ SVDGRAD_API svdgrad_status_t svdgrad_svd_backward_backward(
  *  - **Built-in threads** belong to the process.  They start with the first call that has work for them, block all
  *    signals except those of faults, sleep between calls, and end with the last handle of a CPU backend: destroy all
  *    handles before dlclose().
- *  - **Fork.**  A process may fork at any time, also while other threads are in a call.  The fork waits until each of
- *    them has done the matrix that it computes with LAPACK (SVDGRAD_ALGO_VENDOR).  The child may use the handles that it
- *    inherits, or create its own; its built-in threads are new ones.  Two exceptions: where the library was compiled
- *    with SVDGRAD_OPENMP, libgomp hangs in the child; and CUDA handles do not survive a fork.
+ *  - **Fork.**  A process may fork at any time, also while other threads are in a call.  The fork waits for threads
+ *    that compute a matrix with LAPACK (SVDGRAD_ALGO_VENDOR) until they have finished that matrix.  The child may use
+ *    the handles that it inherits, or create its own; its built-in threads are new ones.  Two exceptions: where the
+ *    library was compiled with SVDGRAD_OPENMP, libgomp hangs in the child; and CUDA handles do not survive a fork.
  *  - **Signals.**  No function may be called from a signal handler; a signal may interrupt any of them.
  *  - **Floating-point environment.**  Calls on CPU backends compute in the default one (round to nearest, no flushing
  *    to zero, no traps), whatever the threads have set, also on a caller's pool.  Every thread's environment is
- *    restored, flags included.  The algorithms "bidiagonal", "dqds-lanes" and "qr-lanes" take for zero what falls below
- *    the normal numbers once A is scaled to a largest entry of 1 or more.
+ *    restored, flags included.  The algorithms "bidiagonal", "dqds-lanes" and "qr-lanes" scale A to a largest entry of
+ *    1 or more, and then take subnormal numbers as 0.
  *  - **Stack.**  A call takes less than 64 KiB of its caller's, LAPACK's not counted. */
 
 /** Sets the number of threads of one call, the calling thread included.  CPU backends; not while another thread uses
@@ -756,8 +783,9 @@ SVDGRAD_API svdgrad_status_t svdgrad_set_parallel_for(svdgrad_handle_t handle, s
  *  @return non-zero if so; 0 if not, on the CPU backends, and if an argument is wrong (with a message) */
 SVDGRAD_API int svdgrad_is_capturable(svdgrad_handle_t handle, svdgrad_op_t op, const svdgrad_desc_t *desc);
 
-/** Name of the algorithm that the call takes, with AUTO the chosen one: "jacobi-lanes", "dqds-lanes", "qr-lanes",
- *  "bidiagonal", "lapack-gesdd", "cusolver-gesvdjBatched" and others.  Lives as long as the library.
+/** Name of the algorithm that the call takes, with AUTO the chosen one.  For the SVD on the CPU: "jacobi-lanes",
+ *  "dqds-lanes" and "qr-lanes" (one matrix in each SIMD lane), "bidiagonal" (one matrix at a time), "lapack-gesdd"
+ *  (VENDOR).  Lives as long as the library.
  *  @return NULL, with a message, if an argument is wrong or the algorithm is not supported */
 SVDGRAD_API const char *svdgrad_algorithm_name(svdgrad_handle_t handle, svdgrad_op_t op, const svdgrad_desc_t *desc);
 
