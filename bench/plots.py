@@ -106,7 +106,7 @@ def who_wins(directory):
             axes.label_outer()
     grid[0][0].invert_yaxis()
     low, high = grid[0][0].get_xlim()
-    ticks = [tick for tick in (0.1, 0.3, 1, 3, 10, 30, 100) if low <= tick <= high]
+    ticks = [tick for tick in (0.01, 0.1, 1, 10, 100) if low <= tick <= high]
     grid[0][0].set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     grid[0][0].minorticks_off()
     save(figure, directory, "cpu_speedup.png", comments, grid[0][0])
