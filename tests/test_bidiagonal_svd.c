@@ -201,7 +201,7 @@ static int solve(svdgrad_dtype_t dtype, bidiagonal_method_t method, const matrix
   const int is_f32 = dtype == SVDGRAD_F32;
   const int64_t n = m->n;
   bidiagonal_problem_t p = {
-      .method = method, .n = n, .leading = leading, .ops = lanes_choose()->kernels[dtype]->secular};
+      .method = method, .n = n, .leading = leading, .ops = lanes_choose()->kernels[dtype]->conquer};
   void *d = narrowed(is_f32, n, m->d), *e = narrowed(is_f32, n, m->e);
   p.d = d, p.e = e, p.S = reals(n), p.U = reals(n * n), p.Vh = reals(n * n);
   arena_t arena = {NULL, 0};
