@@ -171,7 +171,7 @@ def sweep(directory):
         axes.axhline(1, color="black", linewidth=0.8)
         axes.set(yscale="log", title=title, xlabel="n")
         plain_ticks(axes)
-    grid[1].set_ylabel("times as fast as our LAPACK path, one thread")
+    grid[1].set_ylabel("times as fast as VENDOR, one thread")
     grid[0].legend(fontsize=11)
     save(figure, directory, "cpu_sweep.png", comments)
 

@@ -286,9 +286,9 @@ def slower(rows):
              for row in rows if row["peer"] == "svdgrad" and
              row["vendor_speedup"] < 1 - max(0.03, 3 * row["spread"] / row["us"])]
     if lines:
-        table("Slower than our LAPACK path", ["operation", "element type", "m x n", "algorithm", "ratio"], lines)
+        table("Slower than VENDOR, our LAPACK path", ["operation", "element type", "m x n", "algorithm", "ratio"], lines)
     else:
-        print("\nNo size of the sweep is slower than our LAPACK path by more than noise.")
+        print("\nNo size of the sweep is slower than VENDOR, our LAPACK path, by more than noise.")
 
 
 def memory(rows):
