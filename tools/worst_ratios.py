@@ -37,7 +37,7 @@ MAIN = {  # of the table in docs/accuracy.md: what it is, and in which unit
     "forward powers of two": ("A times 2^p: bits other than the exponent that change", "0 or Inf"),
 }
 TEST = re.compile(r"^\d+/\d+ Test(?:ing)?: (\S+)")
-RATIO = re.compile(r"^ratio (.+?) +(\S+) \(limit (\S+)\) at (.*)$")
+RATIO = re.compile(r"^(?:  (\S+): )?ratio (.+?) +(\S+) \(limit (\S+)\) at (.*)$")
 
 
 def read(path):
@@ -48,7 +48,8 @@ def read(path):
             if found := TEST.match(line):
                 test = found[1]
             elif found := RATIO.match(line):
-                name, ratio, limit, where = found[1], float(found[2]), float(found[3]), found[4].strip()
+                test = found[1] or test  # what ./run test prints at its end has the test before each ratio
+                name, ratio, limit, where = found[2], float(found[3]), float(found[4]), found[5].strip()
                 tests.add(test)
                 if name not in worst or ratio > worst[name][0]:
                     worst[name] = ratio, limit, where, test
@@ -80,7 +81,8 @@ def table(worst, tests, date, command):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--log", default=os.path.join(ROOT, "build/release/Testing/Temporary/LastTest.log"))
+    parser.add_argument("--log", default=os.path.join(ROOT, "build/release/Testing/Temporary/LastTest.log"),
+                        help="ctest's, or what ./run test printed")
     parser.add_argument("--output", default=os.path.join(ROOT, "bench/results/accuracy.md"))
     parser.add_argument("--command", default="./run test --all && tools/worst_ratios.py", help="what was run, for the table")
     options = parser.parse_args()
