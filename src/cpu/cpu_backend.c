@@ -138,7 +138,8 @@ static problem_t program_problem(const problem_t *p) {
   return program;
 }
 
-static size_t cpu_workspace_size(const context_t *context, svdgrad_op_t op, const problem_t *p) {
+/* What the algorithm of the operation itself takes. */
+static size_t algorithm_workspace(const context_t *context, svdgrad_op_t op, const problem_t *p) {
   const cpu_algorithm_t algorithm = choose(context, op, p);
   if (algorithm == CPU_POWER_ITERATION)
     return op == SVDGRAD_OP_SPECTRAL_NORMALIZE_BACKWARD ? 0 : cpu_power_workspace(lanes_of(context, p), p);
@@ -158,6 +159,16 @@ static size_t cpu_workspace_size(const context_t *context, svdgrad_op_t op, cons
   const cpu_svd_plan_t plan = plan_svd(context, op, p, NULL);
   const batch_t batch = dense_batch(&plan);
   return batch_workspace(&batch);
+}
+
+/* The workspace of an SVD is enough for its values alone, which may be in lanes where vectors are computed one matrix at a
+ * time. */
+static size_t cpu_workspace_size(const context_t *context, svdgrad_op_t op, const problem_t *p) {
+  const size_t bytes = algorithm_workspace(context, op, p);
+  if (op != SVDGRAD_OP_SVD || choose(context, op, p) != CPU_BIDIAGONAL)
+    return bytes;
+  const size_t of_values = algorithm_workspace(context, SVDGRAD_OP_SVDVALS, p);
+  return bytes > of_values ? bytes : of_values;
 }
 
 static svdgrad_status_t cpu_svd(const context_t *context, const svd_call_t *call) {

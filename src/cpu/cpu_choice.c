@@ -183,7 +183,7 @@ cpu_algorithm_t cpu_choose(svdgrad_op_t op, const problem_t *p, int lanes) {
 static unsigned choices_of(svdgrad_op_t op, const problem_t *p) {
   enum { COMPOSED = 1 << CPU_FEW_SVD | 1 << CPU_FEW_PROGRAMS };
   switch (op) {
-  case SVDGRAD_OP_SVD:
+  case SVDGRAD_OP_SVD: return 1u << CPU_FEW_SVD | 1u << few_of(SVDGRAD_OP_SVDVALS, p); /* cpu_workspace_size() */
   case SVDGRAD_OP_SVDVALS: return 1u << few_of(op, p);
   case SVDGRAD_OP_SVD_BACKWARD: return is_thin(p) ? 1 << CPU_FEW_GRADIENTS : COMPOSED;
   case SVDGRAD_OP_NORM: return COMPOSED | 1u << few_of(SVDGRAD_OP_SVDVALS, p);
