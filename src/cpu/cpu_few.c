@@ -7,7 +7,8 @@
  * The other path is the bidiagonal one, and for gradients and programs products in tiles (simd/one/product.h).
  *
  * ./run crossovers measures it on the instruction set of the machine (bench/crossovers.c), fits a row of the tables below
- * and prints these numbers: one thread, its own time, interleaved, medians of 15.  AVX-512: Zen 4, 2026-11-30.
+ * and prints these numbers: one thread, its own time, interleaved, medians of 15.  One row is not the fit, which had one
+ * matrix of 8 x 8 in lanes: values by qd in f32 with AVX-512.  AVX-512: Zen 4, 2026-11-30.
  *
  *                 with vectors           values by qd            gradients
  *     m     n  f32  f64  c64 c128    f32  f64  c64 c128    f32  f64  c64 c128
