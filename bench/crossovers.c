@@ -24,24 +24,33 @@ cpu_algorithm_t __wrap_cpu_choose(svdgrad_op_t op, const problem_t *problem, int
   return op == SVDGRAD_OP_SVD_BACKWARD ? forced.gradient : forced.program;
 }
 
-enum { SHAPES = 128, PATHS = 4, ROUNDS = 15 };
+enum { PATHS = 5, ROUNDS = 15 };
 static const double SHORTEST = 1e-4; /* seconds of a sample */
 
 typedef enum kind { SVD, VALUES, GRADIENTS, PROGRAMS, KINDS } kind_t;
 static const char *const kind_names[KINDS] = {"svd", "values", "gradients", "programs"};
 static const char *const dtype_names[4] = {"f32", "f64", "c64", "c128"};
 
-/* A path, and whether it is timed with a full group or with one matrix. */
+/* A path, and the number of matrices that it is timed with: one, or a full group, or half of it (simd/kernels.h). */
+typedef enum amount { ONE, GROUP, HALF } amount_t;
 typedef struct path {
   cpu_algorithm_t algorithm;
-  int whole_group;
+  amount_t amount;
 } path_t;
 
 static const path_t paths[KINDS][PATHS] = {
-    [SVD] = {{CPU_BIDIAGONAL, 0}, {CPU_LANES, 1}, {CPU_VECTOR_LANES, 1}},
-    [VALUES] = {{CPU_BIDIAGONAL, 0}, {CPU_LANES, 1}, {CPU_VALUE_LANES, 1}},
-    [GRADIENTS] = {{CPU_PROGRAM, 0}, {CPU_LANES_BACKWARD, 1}},
-    [PROGRAMS] = {{CPU_PROGRAM, 0}, {CPU_PROGRAM_LANES, 1}},
+    [SVD] = {{CPU_BIDIAGONAL, ONE},
+             {CPU_LANES, GROUP},
+             {CPU_VECTOR_LANES, GROUP},
+             {CPU_LANES, HALF},
+             {CPU_VECTOR_LANES, HALF}},
+    [VALUES] = {{CPU_BIDIAGONAL, ONE},
+                {CPU_LANES, GROUP},
+                {CPU_VALUE_LANES, GROUP},
+                {CPU_LANES, HALF},
+                {CPU_VALUE_LANES, HALF}},
+    [GRADIENTS] = {{CPU_PROGRAM, ONE}, {CPU_LANES_BACKWARD, GROUP}, {CPU_LANES_BACKWARD, HALF}},
+    [PROGRAMS] = {{CPU_PROGRAM, ONE}, {CPU_PROGRAM_LANES, GROUP}, {CPU_PROGRAM_LANES, HALF}},
 };
 
 /* Largest of the larger side, for programs, and most bytes of A in lanes. */
@@ -192,13 +201,13 @@ static double median(double *values, int count) {
 /* For each path the median of its time over that of the first in the same round, which load disturbs less than either, and
  * its least time in microseconds. */
 static void measure(svdgrad_handle_t handle, kind_t kind, svdgrad_dtype_t dtype, int64_t m, int64_t n) {
-  const int lanes = lane_count(handle, dtype);
+  const int lanes = lane_count(handle, dtype), matrices[] = {[ONE] = 1, [GROUP] = lanes, [HALF] = lanes / 2};
   operands_t all[PATHS];
   double times[PATHS][ROUNDS], ratios[PATHS][ROUNDS];
   int calls[PATHS], count = 0;
   for (; count < PATHS && paths[kind][count].algorithm; count++) {
     const path_t path = paths[kind][count];
-    all[count] = prepared(handle, kind, dtype, m, n, path.whole_group ? lanes : 1, path);
+    all[count] = prepared(handle, kind, dtype, m, n, matrices[path.amount], path);
     calls[count] = 1 + (int)(SHORTEST / time_of(handle, kind, &all[count], 1));
   }
   for (int round = 0; round < ROUNDS; round++)
@@ -210,8 +219,9 @@ static void measure(svdgrad_handle_t handle, kind_t kind, svdgrad_dtype_t dtype,
   printf("%s,%s,%d,%lld,%lld", kind_names[kind], dtype_names[dtype], lanes, (long long)m, (long long)n);
   for (int i = 0; i < count; i++) {
     (void)median(times[i], ROUNDS);
-    printf(",%s,%.4g,%.3g", cpu_algorithm_string(paths[kind][i].algorithm), 1e6 * times[i][0],
-           median(ratios[i], ROUNDS));
+    const path_t path = paths[kind][i];
+    printf(",%s%s,%.4g,%.3g", path.amount == HALF ? "half of " : "", cpu_algorithm_string(path.algorithm),
+           1e6 * times[i][0], median(ratios[i], ROUNDS));
     release(&all[i]);
   }
   printf("\n");

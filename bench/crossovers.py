@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Fits the rule of src/cpu/cpu_few.c to what bench_crossovers printed: crossovers.py times.csv [times.csv ...].
 
-Prints the rows of the tables `crossovers` and `long_crossovers` for the instruction set that was measured, and for each type
-how many times as long as on the faster path a batch of 1 to `lanes` matrices takes by this rule: the mean over all shapes
-of the worst batch, and the worst of all.  Then the ratios that the comments show.  Of several files it takes the mean.
+Prints the rows of the tables `crossovers` and `long_crossovers` for the instruction set that was measured (AVX-512: for whole
+groups and for halves of them), and for each type how many times as long as on the faster path a batch of 1 to `lanes`
+matrices takes by this rule: the mean over all shapes of the worst batch, and the worst of all.  Then the ratios that the comments show.  Of several files it takes the mean.
 Needs NumPy."""
 import csv
 import sys
@@ -12,30 +12,32 @@ import sys
 import numpy
 
 # As cpu_few.c and cpu_choice.c have them.
-LONG_RATIO, LEAST_ELEMENTS, LEAST_ELEMENTS_OF_GRADIENTS = 10, 32, 64
-QD_LEAST_COLUMNS = 8
+LONG_RATIO, LEAST_ELEMENTS, LEAST_ELEMENTS_OF_GRADIENTS = 10, 32, 65
+QD_LEAST_COLUMNS, TALL_F32_RATIO = 8, 4
 QR_LEAST_COLUMNS = {"f32": 16, "f64": 16, "c64": 12, "c128": 12}
 POWERS = numpy.arange(0.1, 1.01, 0.05)
 
 
-def taken(kind, dtype, n):
+def taken(kind, dtype, m, n):
     """The algorithm in lanes that AUTO takes."""
     if kind == "values":
         return "dqds-lanes" if n >= QD_LEAST_COLUMNS else "jacobi-lanes"
     if kind == "svd":
-        return "qr-lanes" if n >= QR_LEAST_COLUMNS[dtype] else "jacobi-lanes"
+        tall = dtype == "f32" and m >= TALL_F32_RATIO * n
+        return "qr-lanes" if n >= QR_LEAST_COLUMNS[dtype] and not tall else "jacobi-lanes"
     return "lanes-backward" if kind == "gradients" else "lanes-program"
 
 
-def read(paths):
-    """(kind, dtype, lanes, m, n) -> time of a group in lanes over that of one matrix."""
+def read(paths, half):
+    """(kind, dtype, lanes, m, n) -> time of a group in lanes, or of half of one, over that of one matrix."""
     ratios = {}
     for path in paths:
         with open(path, encoding="utf-8") as file:
             for kind, dtype, lanes, m, n, *times in csv.reader(file):
                 of_path = dict(zip(times[::3], map(float, times[2::3])))
                 m, n = int(m), int(n)
-                ratios.setdefault((kind, dtype, int(lanes), m, n), []).append(of_path[taken(kind, dtype, n)])
+                name = "half of " * half + taken(kind, dtype, m, n)
+                ratios.setdefault((kind, dtype, int(lanes) >> half, m, n), []).append(of_path[name])
     return {key: sum(found) / len(found) for key, found in ratios.items()}
 
 
@@ -106,8 +108,7 @@ def show(ratios, kinds, shapes):
                                                for kind in kinds))
 
 
-def main():
-    ratios = read(sys.argv[1:])
+def report(ratios):
     for title, rows in (("crossovers", SHORT_ROWS), ("long_crossovers", LONG_ROWS)):
         print(title)
         for name, (kind, chosen) in rows.items():
@@ -115,6 +116,14 @@ def main():
             print(f"  [{name}] = {cells},\n    {notes}")
     for kinds, shapes in SHOWN:
         show(ratios, kinds, shapes)
+
+
+def main():
+    whole = read(sys.argv[1:], half=0)
+    report(whole)
+    if any(dtype == "f32" and lanes == 16 for _, dtype, lanes, _, _ in whole):
+        print("half of a group")
+        report(read(sys.argv[1:], half=1))
 
 
 if __name__ == "__main__":

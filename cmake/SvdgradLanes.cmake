@@ -20,17 +20,26 @@ set(SVDGRAD_LANES_SOURCES
   src/cpu/simd/one/reflectors.c
   src/cpu/simd/one/rows.c
   src/cpu/simd/one/secular.c)
+# The kernels that a rest of a batch takes (exported.h), with registers half as wide.
+set(SVDGRAD_NARROW_SOURCES
+  src/cpu/simd/many/svd.c
+  src/cpu/simd/many/fixed_sizes.c
+  src/cpu/simd/many/small_sizes.c
+  src/cpu/simd/many/values.c
+  src/cpu/simd/many/vectors.c
+  src/cpu/simd/many/backward.c)
 set(SVDGRAD_LANES_OBJECTS)
 
-# svdgrad_lanes(<instruction set> <flags...>) makes the target svdgrad_lanes_<instruction set>.
+# svdgrad_lanes(<instruction set> SOURCES <files...> OPTIONS <flags...>) makes the target svdgrad_lanes_<instruction set>.
 function(svdgrad_lanes isa)
+  cmake_parse_arguments(arg "" "" "SOURCES;OPTIONS" ${ARGN})
   # No contraction: a matrix gets the same bits in every lane, and FMA is written where it is meant.
-  set(options -ffp-contract=off -fno-math-errno ${ARGN})
+  set(options -ffp-contract=off -fno-math-errno ${arg_OPTIONS})
   # Large functions: instrumented, or optimized by clang, they take a compiler many minutes.
   if(SVDGRAD_SANITIZE)
     list(APPEND options -fno-sanitize=all $<$<C_COMPILER_ID:Clang>:-O0>)
   endif()
-  svdgrad_typed(svdgrad_lanes_${isa} SOURCES ${SVDGRAD_LANES_SOURCES} OPTIONS ${options}
+  svdgrad_typed(svdgrad_lanes_${isa} SOURCES ${arg_SOURCES} OPTIONS ${options}
     DEFINITIONS SVDGRAD_ISA=${isa} SVDGRAD_FIXED_SIZES=$<BOOL:${SVDGRAD_FIXED_SIZES}>)
   set(SVDGRAD_LANES_OBJECTS ${SVDGRAD_LANES_OBJECTS} ${svdgrad_lanes_${isa}_OBJECTS} PARENT_SCOPE)
 endfunction()
@@ -39,7 +48,7 @@ endfunction()
 function(svdgrad_native_isa result)
   set(${result} portable PARENT_SCOPE)
   execute_process(COMMAND "${CMAKE_C_COMPILER}" -march=native -dM -E -x c /dev/null OUTPUT_VARIABLE macros ERROR_QUIET)
-  if(macros MATCHES "__AVX512F__" AND macros MATCHES "__AVX512DQ__")
+  if(macros MATCHES "__AVX512F__" AND macros MATCHES "__AVX512DQ__" AND macros MATCHES "__AVX512VL__")
     set(${result} avx512 PARENT_SCOPE)
   elseif(macros MATCHES "__AVX2__" AND macros MATCHES "__FMA__")
     set(${result} avx2 PARENT_SCOPE)
@@ -70,7 +79,10 @@ set(flags_avx512 -mavx2 -mfma -mavx512f -mavx512dq)
 set(flags_neon)
 set(SVDGRAD_LANES_ISAS ${isas}) # the widest last
 foreach(isa ${isas})
-  svdgrad_lanes(${isa} ${flags_${isa}})
+  svdgrad_lanes(${isa} SOURCES ${SVDGRAD_LANES_SOURCES} OPTIONS ${flags_${isa}})
   string(TOUPPER ${isa} upper)
   target_compile_definitions(svdgrad_objects PRIVATE SVDGRAD_HAVE_${upper}=1)
 endforeach()
+if("avx512" IN_LIST isas)
+  svdgrad_lanes(avx512_narrow SOURCES ${SVDGRAD_NARROW_SOURCES} OPTIONS ${flags_avx512} -mavx512vl)
+endif()

@@ -34,7 +34,8 @@ Test(handle, create_cuda) {
     return;
   }
   cr_expect_eq(status, SVDGRAD_STATUS_BACKEND_UNAVAILABLE);
-  cr_expect(message_says("svdgrad_create", "the cuda backend "), "%s", svdgrad_last_error_message());
+  cr_expect(message_says("svdgrad_create", "the cuda backend ") || message_says("svdgrad_create", "no CUDA device"),
+            "%s", svdgrad_last_error_message()); /* the second where the backend is compiled in */
   cr_expect_null(handle);
 }
 

@@ -262,7 +262,7 @@ typedef struct svdgrad_desc {
   void *pool;                          /**< first argument of parallel_for */
   int32_t batch_invariant; /**< non-zero: the result for one matrix has the same bits in a batch of any size, since AUTO
                                 does not look at batch_count.  One algorithm then serves few matrices and many: a batch
-                                of some size may take up to 4 times as long.  No effect where algo is not AUTO.
+                                of some size may take up to 3 times as long.  No effect where algo is not AUTO.
                                 Programs compiled before this field was added have it set */
 } svdgrad_desc_t;
 

@@ -16,7 +16,7 @@
 /* Tiny scratch (bytes per group) lies on the stack.  Small scratch lies on the stacks of built-in threads and of a
  * caller's pool: workspace for every small matrix would be larger than the batch itself.  The calling thread may have
  * little stack; its small scratch of one group lies in the workspace. */
-enum { TINY_SCRATCH = 16384, SMALL_SCRATCH = 131072, SLOT_ALIGNMENT = 256 };
+enum { SMALL_SCRATCH = 131072, SLOT_ALIGNMENT = 256 };
 
 /* Threads of the built-in pool can share the work on one matrix while others have matrices of their own. */
 enum { CAN_NEST = !SVDGRAD_HAVE_OPENMP };

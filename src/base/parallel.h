@@ -12,6 +12,9 @@ typedef struct parallel {
   int num_threads; /* if run is NULL; 0, with OpenMP only: OpenMP's default */
 } parallel_t;
 
+/* Scratch of up to so many bytes lies on the stack. */
+enum { TINY_SCRATCH = 16384 };
+
 /* Computes matrices first..first+count-1 of a call.  No other thread uses `scratch` meanwhile. */
 typedef void (*batch_task_t)(const void *call, int64_t first, int64_t count, arena_t scratch);
 

@@ -122,13 +122,26 @@ static batch_t dense_batch(const cpu_svd_plan_t *plan) {
                    .scratch = cpu_dense_svd_scratch(plan)};
 }
 
-static batch_t lanes_backward_batch(const context_t *context, const problem_t *p) {
-  const lane_kernels_t *kernels = lanes_of(context, p);
-  return (batch_t){.task = kernels->backward->group,
+/* The argument of the task. */
+typedef struct lanes_backward {
+  const backward_ops_t *ops;
+  const svd_backward_call_t *call;
+} lanes_backward_t;
+
+static void lanes_backward(const void *argument, int64_t first, int64_t count, arena_t scratch) {
+  const lanes_backward_t *plan = argument;
+  const backward_ops_t *narrow = plan->ops->narrow;
+  const backward_ops_t *ops = narrow && count <= narrow->lanes ? narrow : plan->ops;
+  ops->group(plan->call, first, count, scratch);
+}
+
+static batch_t lanes_backward_batch(const lanes_backward_t *plan, const problem_t *p) {
+  return (batch_t){.task = lanes_backward,
+                   .call = plan,
                    .batch_count = p->batch_count,
-                   .group = kernels->lanes,
+                   .group = plan->ops->lanes,
                    .matrix_cost = cpu_cost(p, 100, 0.35),
-                   .scratch = kernels->backward->scratch(p)};
+                   .scratch = plan->ops->scratch(p)};
 }
 
 /* The program's SVD, of the discarded part: VENDOR stays VENDOR.  JACOBI becomes AUTO, since not every size fits lanes. */
@@ -144,7 +157,8 @@ static size_t algorithm_workspace(const context_t *context, svdgrad_op_t op, con
   if (algorithm == CPU_POWER_ITERATION)
     return op == SVDGRAD_OP_SPECTRAL_NORMALIZE_BACKWARD ? 0 : cpu_power_workspace(lanes_of(context, p), p);
   if (algorithm == CPU_LANES_BACKWARD) {
-    const batch_t batch = lanes_backward_batch(context, p);
+    const lanes_backward_t plan = {lanes_of(context, p)->backward, NULL};
+    const batch_t batch = lanes_backward_batch(&plan, p);
     return batch_workspace(&batch);
   }
   if (op == SVDGRAD_OP_SVD_BACKWARD) {
@@ -200,8 +214,9 @@ static svdgrad_status_t cpu_svd_backward(const context_t *context, const svd_bac
   if (call->p.mn == 0) {
     empty_svd_backward(call);
   } else if (choose(context, SVDGRAD_OP_SVD_BACKWARD, &call->p) == CPU_LANES_BACKWARD) {
-    batch_t batch = lanes_backward_batch(context, &call->p);
-    batch.call = call, batch.work = call->work;
+    const lanes_backward_t plan = {lanes_of(context, &call->p)->backward, call};
+    batch_t batch = lanes_backward_batch(&plan, &call->p);
+    batch.work = call->work;
     batch_run(&context->parallel, batch);
   } else {
     svd_backward_call_t by_program = *call;

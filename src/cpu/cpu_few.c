@@ -26,6 +26,24 @@
  *   320    32    16  9.4   15  8.3     10  6.7   11  7.1    7.1  4.2  7.3  4.5
  *   400     4   6.2  5.1  8.8  6.5    6.4  5.0  7.3  5.8    2.4  2.0  2.8  2.3
  *
+ * Half a group of AVX-512, in registers half as wide (simd/kernels.h):
+ *
+ *                 with vectors           values by qd            gradients
+ *     m     n  f32  f64  c64 c128    f32  f64  c64 c128    f32  f64  c64 c128
+ *     8     8   0.8  0.8  1.3  1.4    1.1  1.1  1.1  1.2    0.8  1.0  1.1  1.1
+ *    16    16   1.9  1.6  2.1  1.7    1.1  1.3  1.3  1.3    2.1  2.2  2.1  2.1
+ *    24    24   2.2  2.0  2.5  2.0    1.2  1.3  1.5  1.5    2.5  2.6  2.9  2.4
+ *    32    32   3.0  2.3  3.0  2.1    1.4  1.4  1.8  1.7    4.7  4.1  3.7  2.8
+ *    48    48   4.3  3.2  4.2  3.0    1.6  1.6  2.3  2.0    4.5  3.5  4.3  3.1
+ *    64    64   5.8  3.8  5.3  3.4    2.1  1.8  2.8  2.3    8.9  6.2  5.3  3.5
+ *    96    96   7.7  4.9  6.9  4.1    2.5  2.0  3.5  2.6    6.3  4.2  5.7  3.4
+ *   128   128    10  5.8  8.3  4.8    3.7  2.7  4.3  2.9
+ *    32    16   2.3  2.0  2.7  2.1    1.6  1.6  1.8  1.8    2.2  2.2  2.1  1.8
+ *   128    64   8.3  4.9  6.3  3.7    3.3  2.6  4.0  2.8    7.4  5.4  4.5  2.9
+ *    80     8   1.9  2.0  2.8  2.4    2.1  2.3  2.6  2.5    1.8  2.3  1.9  2.0
+ *   320    32   8.2  4.8  6.9  3.9    5.2  3.6  5.8  3.9    4.7  4.0  3.6  2.5
+ *   400     4   4.4  3.9  5.3  4.3    4.8  4.4  5.5  4.9    1.8  2.2  1.9  2.1
+ *
  * AVX2, on the same machine:
  *
  *                 with vectors           values by qd            gradients
@@ -44,22 +62,24 @@
  *   320    32   6.6  3.8  6.2  3.4    4.7  3.0  5.1  3.1    4.5  3.5  3.8  2.4
  *   400     4   3.8  3.1  5.1  3.4    3.9  2.8  4.9  3.2    1.8  2.0  1.8  1.6
  *
- * Programs (AVX-512, then AVX2):
+ * Programs (AVX-512, half a group of it, AVX2); they have no kernels of half the width, and copy the matrices of a part
+ * of a group element by element:
  *
- *     m     n  f32  f64  c64 c128    f32  f64  c64 c128
- *     6     6   1.1  1.1  1.3  1.5     0.9  1.1  1.2  1.2
- *     8     4   1.0  1.1  1.5  1.4     1.0  1.0  1.1  1.1
- *     8     8   1.3  1.4  2.1  2.0     1.2  1.2  1.6  1.4
- *    12    12   1.7  1.8  3.2  3.0     1.6  1.6  2.1  1.9
- *    16     4   1.5  1.3  2.0  1.9     1.2  1.3  1.5  1.4
- *    16     8   2.1  1.9  3.4  3.0     1.8  1.6  2.1  1.8
- *    16    16   2.9  2.4  4.7  4.1     2.1  2.0  2.8  2.3 */
+ *     m     n  f32  f64  c64 c128    f32  f64  c64 c128    f32  f64  c64 c128
+ *     6     6   1.1  1.1  1.3  1.5    1.5  1.3  2.2  2.0    0.9  1.1  1.2  1.2
+ *     8     4   1.0  1.1  1.5  1.4    1.3  1.3  2.1  1.9    1.0  1.0  1.1  1.1
+ *     8     8   1.3  1.4  2.1  2.0    1.8  1.8  3.4  2.8    1.2  1.2  1.6  1.4
+ *    12    12   1.7  1.8  3.2  3.0    2.5  2.6  4.9  3.9    1.6  1.6  2.1  1.9
+ *    16     4   1.5  1.3  2.0  1.9    2.0  1.8  3.2  2.6    1.2  1.3  1.5  1.4
+ *    16     8   2.1  1.9  3.4  3.0    2.9  2.7  5.1  3.9    1.8  1.6  2.1  1.8
+ *    16    16   2.9  2.4  4.7  4.1    3.9  3.4  6.7  4.9    2.1  2.0  2.8  2.3 */
 typedef struct crossover {
   double larger, smaller, divisor; /* a, b, c */
 } crossover_t;
 
-/* By the width of a register.  Narrower ones take the numbers of 256 bits. */
-typedef enum width { BITS_512, BITS_256, WIDTHS } width_t;
+/* By the width of a register.  Up to half a group of 512 bits goes into registers of half the width (simd/kernels.h).
+ * Narrower ones than 256 bits take the numbers of 256 bits. */
+typedef enum width { BITS_512, HALF_OF_512, BITS_256, WIDTHS } width_t;
 
 static const crossover_t crossovers[WIDTHS][5][4] = {
     /* by svdgrad_dtype_t */
@@ -68,6 +88,11 @@ static const crossover_t crossovers[WIDTHS][5][4] = {
                   [CPU_FEW_QD_VALUES] = {{0.55, 0.15, 4.25}, {0.4, 0.15, 2.82}, {0.5, 0.15, 2.81}, {0.35, 0.2, 2.3}},
                   [CPU_FEW_GRADIENTS] = {{0.15, 0.5, 2.15}, {0.1, 0.4, 1.76}, {0.1, 0.45, 1.37}, {0.1, 0.35, 1.28}},
                   [CPU_FEW_PROGRAMS] = {{0.15, 0.1, 0.932}, {0.1, 0.1, 0.823}, {0.3, 0.45, 1.93}, {0.6, 0.6, 6.07}}},
+    [HALF_OF_512] = {[CPU_FEW_SVD] = {{0.4, 0.6, 10.5}, {0.3, 0.45, 5.69}, {0.35, 0.45, 5.24}, {0.25, 0.3, 3.05}},
+                     [CPU_FEW_VALUES] = {{0.1, 0.45, 2.66}, {0.1, 0.3, 2}, {0.1, 0.3, 2}, {0.1, 0.1, 1.42}},
+                     [CPU_FEW_QD_VALUES] = {{0.45, 0.1, 4.26}, {0.3, 0.1, 2.49}, {0.45, 0.1, 3.37}, {0.25, 0.1, 1.7}},
+                     [CPU_FEW_GRADIENTS] = {{0.1, 0.4, 1.91}, {0.1, 0.35, 1.56}, {0.1, 0.35, 1.88}, {0.1, 0.25, 1.49}},
+                     [CPU_FEW_PROGRAMS] = {{0.35, 0.25, 1.76}, {0.1, 0.5, 1.74}, {0.7, 0.4, 3.16}, {0.1, 0.5, 1.24}}},
     [BITS_256] = {[CPU_FEW_SVD] = {{0.35, 0.55, 7.35}, {0.15, 0.45, 3.17}, {0.35, 0.35, 3.45}, {0.15, 0.4, 2.8}},
                   [CPU_FEW_VALUES] = {{0.1, 0.25, 1.87}, {0.1, 0.45, 2.64}, {0.1, 0.15, 1.48}, {0.1, 0.15, 1.49}},
                   [CPU_FEW_QD_VALUES] = {{0.4, 0.1, 3.17}, {0.25, 0.1, 2.01}, {0.4, 0.1, 2.65}, {0.25, 0.1, 1.83}},
@@ -91,18 +116,37 @@ static const crossover_t crossovers[WIDTHS][5][4] = {
  *   160    16   6.6  5.0  9.7  5.9    5.2  4.0  7.2  5.0      3.5  2.9  4.8  3.0    3.3  2.5  3.8  2.7
  *   480    16    14  8.9   16  7.6     10  6.6   12  6.1      6.0  4.0  7.1  3.2    5.7  3.6  5.9  3.1
  *   320    32    16  9.4   15  8.3     10  6.7   11  7.1      6.6  3.8  6.2  3.4    4.7  3.0  5.1  3.1
- *   960    32    21   11   19          17  8.8   16           7.9  4.1  7.1         6.0  3.4  6.2 */
+ *   960    32    21   11   19          17  8.8   16           7.9  4.1  7.1         6.0  3.4  6.2
+ *
+ * Half a group of AVX-512:
+ *
+ *                 with vectors          values alone
+ *     m     n  f32  f64  c64 c128    f32  f64  c64 c128
+ *    30     1   0.5  0.5  0.6  0.6    0.7  0.7  0.8  0.8
+ *    60     2   0.8  0.8  0.9  1.0    1.0  1.1  1.3  1.4
+ *  2000     2   6.7  5.6  8.5  5.7    7.5  6.6  9.6  6.5
+ *   120     4   1.8  1.8  2.4  2.4    2.0  2.3  2.7  2.7
+ *   400     4   4.4  3.9  5.3  4.3    4.8  4.4  5.5  4.9
+ *  4000     4    12  7.7   11  6.6     13  8.3   13  7.8
+ *    80     8   1.9  2.0  2.8  2.4    2.1  2.3  2.6  2.5
+ *   800     8   8.8  6.4  9.0  5.0    8.0  6.1  8.3  5.1
+ *   160    16   4.5  3.4  4.9  3.3    3.4  2.9  4.0  3.2
+ *   480    16   8.8  5.5  8.0  4.0    6.5  4.7  6.9  4.0
+ *   320    32   8.2  4.8  6.9  3.9    5.2  3.6  5.8  3.9
+ *   960    32   9.8  5.7  8.1         7.4  4.5  7.0 */
 enum { LONG_RATIO = 10 };
 
 static const crossover_t long_crossovers[WIDTHS][2][4] = {
     [BITS_512] = {[CPU_FEW_SVD] = {{0.7, 0.6, 28.8}, {0.65, 0.5, 21.8}, {0.6, 0.5, 10.4}, {0.5, 0.35, 5.96}},
                   [CPU_FEW_VALUES] = {{0.6, 0.3, 11}, {0.45, 0.2, 4.57}, {0.55, 0.3, 6.56}, {0.45, 0.25, 4.61}}},
+    [HALF_OF_512] = {[CPU_FEW_SVD] = {{0.65, 0.5, 24.8}, {0.55, 0.35, 12.8}, {0.5, 0.3, 6.34}, {0.45, 0.15, 4.79}},
+                     [CPU_FEW_VALUES] = {{0.6, 0.15, 10.6}, {0.45, 0.1, 4.42}, {0.5, 0.2, 6.37}, {0.45, 0.25, 4.93}}},
     [BITS_256] = {[CPU_FEW_SVD] = {{0.55, 0.4, 14.7}, {0.5, 0.4, 14.9}, {0.4, 0.3, 4.11}, {0.25, 0.3, 2.69}},
                   [CPU_FEW_VALUES] = {{0.4, 0.15, 3.76}, {0.35, 0.15, 4.22}, {0.35, 0.3, 3.84}, {0.3, 0.3, 4.04}}},
 };
 
 /* Below this, one matrix in lanes is never slower: asked first, since a power takes as long as a small matrix. */
-enum { LEAST_ELEMENTS = 32, LEAST_ELEMENTS_OF_GRADIENTS = 64 };
+enum { LEAST_ELEMENTS = 32, LEAST_ELEMENTS_OF_GRADIENTS = 65 };
 
 /* Programs have lanes up to 16 rows and columns. */
 enum { PROGRAM_MOST = 16 };
@@ -110,6 +154,12 @@ enum { PROGRAM_MOST = 16 };
 static width_t width_of(const problem_t *p, int lanes) {
   const int is_double = p->dtype == SVDGRAD_F64 || p->dtype == SVDGRAD_C128;
   return lanes * (is_double ? 64 : 32) >= 512 ? BITS_512 : BITS_256;
+}
+
+/* For up to half of the lanes. */
+static width_t half_width_of(const problem_t *p, int lanes) {
+  const width_t width = width_of(p, lanes);
+  return width == BITS_512 ? HALF_OF_512 : width;
 }
 
 /* Of values alone a long matrix spends its time in the QR factorization that comes first, by qd as by Jacobi. */
@@ -120,36 +170,64 @@ static const crossover_t *crossover_of(cpu_few_t what, const problem_t *p, int64
   return &long_crossovers[width][what == CPU_FEW_SVD ? CPU_FEW_SVD : CPU_FEW_VALUES][p->dtype];
 }
 
-static double ratio_by_crossover(cpu_few_t what, const problem_t *p, int64_t larger, int lanes) {
-  const crossover_t *c = crossover_of(what, p, larger, width_of(p, lanes));
+static double ratio_by_crossover(cpu_few_t what, const problem_t *p, int64_t larger, width_t width) {
+  const crossover_t *c = crossover_of(what, p, larger, width);
   return pow((double)larger, c->larger) * pow((double)p->mn, c->smaller) / c->divisor;
 }
 
 /* The time of a group over that of one matrix on the other path.  A small gradient that is not in its own lanes is a
  * program of one matrix, and must not come into a program's lanes. */
-static double ratio_of(cpu_few_t what, const problem_t *p, int lanes) {
+static double ratio_of(cpu_few_t what, const problem_t *p, width_t width) {
   const int64_t larger = p->m < p->n ? p->n : p->m;
   const int least = what == CPU_FEW_GRADIENTS ? LEAST_ELEMENTS_OF_GRADIENTS : LEAST_ELEMENTS;
   if ((double)p->m * (double)p->n < least)
     return 0;
-  const double ratio = ratio_by_crossover(what, p, larger, lanes);
+  const double ratio = ratio_by_crossover(what, p, larger, width);
   if (what != CPU_FEW_GRADIENTS || larger > PROGRAM_MOST)
     return ratio;
-  const double as_program = ratio_by_crossover(CPU_FEW_PROGRAMS, p, larger, lanes);
+  const double as_program = ratio_by_crossover(CPU_FEW_PROGRAMS, p, larger, width);
   return ratio < as_program ? ratio : as_program;
 }
 
-int64_t cpu_few_limit(cpu_few_t what, const problem_t *p, int lanes) {
-  const double ratio = ratio_of(what, p, lanes);
-  return ratio > lanes ? INT64_MAX - 1 : ratio > 0 ? (int64_t)ceil(ratio) - 1 : 0;
+/* Largest number of matrices that take less time alone than a group that takes `ratio` times as long as one of them. */
+static int64_t most_alone(double ratio) { return ratio > 0 ? (int64_t)ceil(ratio) - 1 : 0; }
+
+/* Where even a full group is slower, no batch goes into lanes: the limit is above every batch_count.  The time of one matrix
+ * is that of a matrix in the cache, and the next one of a batch is not there: at ratios of 1.05 to 1.3 times the lanes, full
+ * groups of 512 x 16, 480 x 16 and 320 x 32 in f64, c64 and c128 took 0.7 to 0.8 of the time alone, of 320 x 32 and 800 x 8
+ * in f64 1.15 times it. */
+static const double IN_THE_CACHE = 1.3;
+
+static int64_t full_limit(cpu_few_t what, const problem_t *p, int lanes) {
+  const double ratio = ratio_of(what, p, width_of(p, lanes));
+  return ratio > IN_THE_CACHE * lanes ? INT64_MAX - 1 : most_alone(ratio);
 }
 
-/* Where the choice must not depend on the batch, one matrix in lanes takes `ratio` times as long as alone, and a full group
- * alone lanes / ratio times as long as in lanes: the smaller of the two is what batch_invariant takes at most, and at most
- * the root of `lanes`.  The other algorithms are asked for by name, and keep to lanes. */
+static int64_t half_limit(cpu_few_t what, const problem_t *p, int lanes) {
+  return most_alone(ratio_of(what, p, half_width_of(p, lanes)));
+}
+
+/* Where the choice must not depend on the batch, one matrix in lanes takes `half` times as long as alone; alone, a full group
+ * takes lanes / full times as long as in lanes, and half a group lanes / (2 half) times.  Lanes, unless they lose clearly
+ * more than that, since larger batches would lose alone, too.  The other algorithms are asked for by name, and keep to
+ * lanes. */
+static const double CLEARLY = 1.15;
+
+static int is_few_in_any_batch(cpu_few_t what, const problem_t *p, int lanes) {
+  const double full = ratio_of(what, p, width_of(p, lanes)), half = ratio_of(what, p, half_width_of(p, lanes));
+  return p->algo == SVDGRAD_ALGO_AUTO && half * fmin(full, 2 * half) > CLEARLY * lanes;
+}
+
 int cpu_is_few(cpu_few_t what, const problem_t *p, int lanes) {
-  if (p->chosen_for < INT64_MAX)
-    return p->chosen_for <= cpu_few_limit(what, p, lanes);
-  const double ratio = ratio_of(what, p, lanes);
-  return p->algo == SVDGRAD_ALGO_AUTO && ratio * ratio > lanes;
+  if (p->chosen_for == INT64_MAX)
+    return is_few_in_any_batch(what, p, lanes);
+  return p->chosen_for <= (p->chosen_for <= lanes / 2 ? half_limit : full_limit)(what, p, lanes);
+}
+
+int64_t cpu_few_below(cpu_few_t what, const problem_t *p, int lanes) {
+  const int64_t limits[] = {half_limit(what, p, lanes), lanes / 2, full_limit(what, p, lanes)};
+  int64_t below = 0;
+  for (int i = 0; i < 3; i++)
+    below = limits[i] < p->chosen_for && limits[i] > below ? limits[i] : below;
+  return below;
 }

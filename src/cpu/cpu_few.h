@@ -8,10 +8,10 @@
 /* What has lanes of its own, values alone by Jacobi or by qd; all other operations are programs (functions/machine.h). */
 typedef enum cpu_few { CPU_FEW_SVD, CPU_FEW_VALUES, CPU_FEW_QD_VALUES, CPU_FEW_GRADIENTS, CPU_FEW_PROGRAMS } cpu_few_t;
 
-/* Largest number of matrices that are computed one at a time.  0: lanes are the faster from one matrix on.  At least
- * `lanes`: they never are, and the number is above every batch_count. */
-int64_t cpu_few_limit(cpu_few_t what, const problem_t *problem, int lanes);
-/* Whether this batch is. */
+/* Whether a batch of problem->chosen_for matrices is computed one matrix at a time; `lanes` is the number in a full group. */
 int cpu_is_few(cpu_few_t what, const problem_t *problem, int lanes);
+
+/* The largest number of matrices below problem->chosen_for for which cpu_is_few() may say something else; 0: none. */
+int64_t cpu_few_below(cpu_few_t what, const problem_t *problem, int lanes);
 
 #endif

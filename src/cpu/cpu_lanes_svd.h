@@ -11,7 +11,7 @@ typedef struct cpu_lanes_svd {
   const svd_call_t *call;
 } cpu_lanes_svd_t;
 
-/* Bytes for one group. */
+/* Bytes that are enough for one group, or for part of one in registers of half the width. */
 size_t cpu_lanes_svd_scratch(const svd_ops_t *ops, const problem_t *p, int vectors);
 
 /* A batch_task_t. */

@@ -23,10 +23,14 @@ static inline power_t power_of(int exponent) {
   return (power_t){(compute_real_t)ldexp(1.0, first), (compute_real_t)ldexp(1.0, exponent - first)};
 }
 
-/* |x| without over- or underflow of its square. */
+/* Whether a sum of squares has neither over- nor underflown, or so little that its root is right. */
+static inline int is_safe_square(double sum) { return sum > DBL_MIN / DBL_EPSILON && sum <= DBL_MAX; }
+
+/* |x| without over- or underflow of its square.  hypot() takes several times as long as a root. */
 static inline double magnitude(compute_t x) {
 #if IS_COMPLEX
-  return hypot((double)RE(x), (double)IM(x));
+  const double re = (double)RE(x), im = (double)IM(x), square = re * re + im * im;
+  return is_safe_square(square) ? sqrt(square) : hypot(re, im);
 #else
   return fabs((double)x);
 #endif
@@ -82,6 +86,8 @@ static inline solution_t solve_discarded(gap_policy_t *policy, double r, double 
   return (solution_t){sum + difference, sum - difference};
 }
 
+static inline double larger_or_nan(double x, double y) { return x > y || x != x ? x : y; }
+
 /* Elements whose real numbers are `step` apart: |x_i|^2, and the 2-norm, given the sum of those, which may over- or
  * underflow. */
 static inline double square_of(const compute_real_t *x, int64_t step, int64_t i) {
@@ -91,13 +97,18 @@ static inline double square_of(const compute_real_t *x, int64_t step, int64_t i)
 }
 
 static inline double norm_given(double sum, int64_t count, const compute_real_t *x, int64_t step) {
-  if (sum > DBL_MIN / DBL_EPSILON && sum <= DBL_MAX)
+  if (is_safe_square(sum))
     return sqrt(sum);
-  const int64_t next = step * (1 + IS_COMPLEX);
-  double norm = 0;
-  for (int64_t i = 0; i < count; i++)
-    norm = hypot(norm, hypot((double)x[i * next], IS_COMPLEX ? (double)x[i * next + step] : 0));
-  return norm;
+  double largest = 0, scaled = 0;
+  for (int64_t i = 0; i < count * (1 + IS_COMPLEX); i++)
+    largest = larger_or_nan(largest, fabs((double)x[i * step]));
+  if (largest == 0 || !(largest <= DBL_MAX)) /* a cotangent of zeros is common */
+    return largest;
+  for (int64_t i = 0; i < count * (1 + IS_COMPLEX); i++) {
+    const double part = (double)x[i * step] / largest;
+    scaled += part * part;
+  }
+  return largest * sqrt(scaled);
 }
 
 /* Norms of the cotangents of the singular vectors: Frobenius, and largest column. */

@@ -29,7 +29,7 @@ ISA(portable)
 static int available(const lane_isa_t **isa) {
   int count = 0;
 #if SVDGRAD_HAVE_AVX512
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq"))
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
     isa[count++] = &lanes_avx512;
 #endif
 #if SVDGRAD_HAVE_AVX2

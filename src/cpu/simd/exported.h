@@ -22,6 +22,17 @@ extern const product_ops_t EXPORTED(svdgrad_product_ops);     /* one/product.c *
 extern const product_ops_t REAL_EXPORTED(svdgrad_product_ops);
 #endif
 
+/* The same kernel with registers half as wide, whose lanes get the same bits; NULL: there is none. */
+#ifdef NARROW_ISA
+#define NARROW_EXPORTED(name) TYPED(TYPE_PASTE(name, NARROW_ISA))
+#define NARROW(name)          (&NARROW_EXPORTED(name))
+extern const svd_ops_t NARROW_EXPORTED(svdgrad_svd_ops), NARROW_EXPORTED(svdgrad_value_ops);
+extern const svd_ops_t NARROW_EXPORTED(svdgrad_vector_ops);
+extern const backward_ops_t NARROW_EXPORTED(svdgrad_backward_ops);
+#else
+#define NARROW(name) NULL
+#endif
+
 /* The SVD of a group of n-by-n matrices, by n; NULL where svd.c has no kernel for that n alone. */
 typedef void (*square_svd_t)(const svd_call_t *call, int64_t first, int count, arena_t scratch);
 enum { SMALL_SIZES = 5, FIXED_SIZES = 10 };

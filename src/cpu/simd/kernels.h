@@ -18,16 +18,22 @@ enum { LANES_MOST_COLUMNS = 128 };
 /* Added to info[b] of a group by Jacobi where the last one of all min(m, n) values is zero, and the first is not. */
 enum { INFO_HAS_ZERO = 1 << 16 };
 
+/* `narrow` is the same kernel with registers half as wide, for a task of at most its `lanes` matrices, and gives the same
+ * bits; NULL: there is none. */
 typedef struct svd_ops {
+  int lanes;                                          /* matrices of a group */
   size_t (*scratch)(const problem_t *p, int vectors); /* bytes for a task, however few matrices it has */
   int (*matrices)(const problem_t *p);                /* of a full task: one group of lanes, or two */
   batch_task_t group;                                 /* the call is the svd_call_t */
+  const struct svd_ops *narrow;
 } svd_ops_t;
 
 /* The gradient of thin factors of full rank. */
 typedef struct backward_ops {
+  int lanes;
   size_t (*scratch)(const problem_t *p); /* bytes for a group, however few matrices it has */
   batch_task_t group;                    /* the call is the svd_backward_call_t */
+  const struct backward_ops *narrow;
 } backward_ops_t;
 
 /* A norm with its gradient, for matrices whose SVD is svd->group's; so are the scratch and the matrices of a task. */

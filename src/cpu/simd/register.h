@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Elements in registers.  V is a register of reals, M one of masks, E one element of T from each of LANES matrices (or
  * rows): one register, or two for a complex T.  In memory an array of E is an array of R: element e begins at real
- * e * PARTS * LANES.  A group of fewer than LANES matrices leaves lanes over.  These hold zeros at first, then whatever
- * comes of zeros; nothing of them goes back to the caller.
+ * e * PARTS * LANES.  A group of fewer than LANES matrices leaves lanes over, which hold copies of its
+ * last matrix (memory/operands.h); nothing of them goes back to the caller.
  *
  * The compiler must neither contract nor reorder anything here, so that a matrix gets the same bits in every lane.
  *
- * SVDGRAD_ISA is the instruction set: portable (where a file is opened alone), avx2, avx512 or neon. */
+ * SVDGRAD_ISA is the instruction set: portable (where a file is opened alone), avx2, avx512, avx512_narrow or neon. */
 #ifndef SVDGRAD_SIMD_REGISTER_H
 #define SVDGRAD_SIMD_REGISTER_H
 #include "base/type.h"
@@ -16,11 +16,12 @@
 #endif
 
 /* For the preprocessor. */
-#define ISA_NUMBER_portable 0
-#define ISA_NUMBER_avx2     1
-#define ISA_NUMBER_avx512   2
-#define ISA_NUMBER_neon     3
-#define ISA_NUMBER          TYPE_PASTE(ISA_NUMBER, SVDGRAD_ISA)
+#define ISA_NUMBER_portable      0
+#define ISA_NUMBER_avx2          1
+#define ISA_NUMBER_avx512        2
+#define ISA_NUMBER_neon          3
+#define ISA_NUMBER_avx512_narrow 4
+#define ISA_NUMBER               TYPE_PASTE(ISA_NUMBER, SVDGRAD_ISA)
 
 #if ISA_NUMBER == 1
 #include "isa/avx2.h"
@@ -28,6 +29,8 @@
 #include "isa/avx512.h"
 #elif ISA_NUMBER == 3
 #include "isa/neon.h"
+#elif ISA_NUMBER == 4
+#include "isa/avx512_narrow.h"
 #else
 #include "isa/portable.h"
 #endif

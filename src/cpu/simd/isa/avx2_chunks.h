@@ -25,6 +25,10 @@ static inline __m256d chunk_parts(const double *x, int64_t batch) {
   return _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(x)), _mm_loadu_pd(x + 2 * batch), 1);
 }
 
+static inline __m256d chunk_parts_of(const double *const *x, int64_t e) {
+  return _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(x[0] + e)), _mm_loadu_pd(x[2] + e), 1);
+}
+
 static inline void chunk_spread(__m256d z, double *x, int64_t batch) {
   _mm_storeu_pd(x, _mm256_castpd256_pd128(z));
   _mm_storeu_pd(x + 2 * batch, _mm256_extractf128_pd(z, 1));
@@ -54,6 +58,10 @@ typedef __m256 chunk_register_t;
 
 static inline __m256 chunk_parts(const float *x, int64_t batch) {
   return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(x)), _mm_loadu_ps(x + 4 * batch), 1);
+}
+
+static inline __m256 chunk_parts_of(const float *const *x, int64_t e) {
+  return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(x[0] + e)), _mm_loadu_ps(x[4] + e), 1);
 }
 
 static inline void chunk_spread(__m256 z, float *x, int64_t batch) {

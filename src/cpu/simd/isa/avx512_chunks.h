@@ -30,9 +30,17 @@ static inline void merge_parts(__m512d *x, __m512d *y) {
 
 typedef __m512d chunk_register_t;
 
+static inline __m512d four_parts(const double *a, const double *b, const double *c, const double *d) {
+  const __m512d y = _mm512_insertf64x2(_mm512_castpd128_pd512(_mm_loadu_pd(a)), _mm_loadu_pd(b), 1);
+  return _mm512_insertf64x2(_mm512_insertf64x2(y, _mm_loadu_pd(c), 2), _mm_loadu_pd(d), 3);
+}
+
 static inline __m512d chunk_parts(const double *x, int64_t batch) {
-  const __m512d y = _mm512_insertf64x2(_mm512_castpd128_pd512(_mm_loadu_pd(x)), _mm_loadu_pd(x + 2 * batch), 1);
-  return _mm512_insertf64x2(_mm512_insertf64x2(y, _mm_loadu_pd(x + 4 * batch), 2), _mm_loadu_pd(x + 6 * batch), 3);
+  return four_parts(x, x + 2 * batch, x + 4 * batch, x + 6 * batch);
+}
+
+static inline __m512d chunk_parts_of(const double *const *x, int64_t e) {
+  return four_parts(x[0] + e, x[2] + e, x[4] + e, x[6] + e);
 }
 
 static inline void chunk_spread(__m512d z, double *x, int64_t batch) {
@@ -64,9 +72,17 @@ static inline void wide_merge(__m512d *x, __m512d *y) { merge_parts(x, y); }
 
 typedef __m512 chunk_register_t;
 
+static inline __m512 four_parts(const float *a, const float *b, const float *c, const float *d) {
+  const __m512 y = _mm512_insertf32x4(_mm512_castps128_ps512(_mm_loadu_ps(a)), _mm_loadu_ps(b), 1);
+  return _mm512_insertf32x4(_mm512_insertf32x4(y, _mm_loadu_ps(c), 2), _mm_loadu_ps(d), 3);
+}
+
 static inline __m512 chunk_parts(const float *x, int64_t batch) {
-  const __m512 y = _mm512_insertf32x4(_mm512_castps128_ps512(_mm_loadu_ps(x)), _mm_loadu_ps(x + 4 * batch), 1);
-  return _mm512_insertf32x4(_mm512_insertf32x4(y, _mm_loadu_ps(x + 8 * batch), 2), _mm_loadu_ps(x + 12 * batch), 3);
+  return four_parts(x, x + 4 * batch, x + 8 * batch, x + 12 * batch);
+}
+
+static inline __m512 chunk_parts_of(const float *const *x, int64_t e) {
+  return four_parts(x[0] + e, x[4] + e, x[8] + e, x[12] + e);
 }
 
 static inline void chunk_spread(__m512 z, float *x, int64_t batch) {

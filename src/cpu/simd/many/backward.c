@@ -378,4 +378,4 @@ static void backward(const void *argument, int64_t first, int64_t count, arena_t
   }
 }
 
-const backward_ops_t EXPORTED(svdgrad_backward_ops) = {backward_scratch, backward};
+const backward_ops_t EXPORTED(svdgrad_backward_ops) = {LANES, backward_scratch, backward, NARROW(svdgrad_backward_ops)};

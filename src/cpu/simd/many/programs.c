@@ -39,12 +39,19 @@ static void load_operand(const group_copy_t *copy) {
   const int count = copy->count;
   for (int64_t line = 0; line < l.lines; line++) {
     walk_t w = walk_from(&l, line, 0, copy->rows, copy->columns);
-    if (in_chunks(&l, PARTS, count)) {
+    const R *from = X.data + line * l.next;
+    const lane_sources_t sources = lane_sources(from, X.batch, count);
+    if (in_chunks(&l, PARTS)) {
       const int64_t reals = l.length * PARTS;
       for (int64_t e = 0; e < reals; e += CHUNK) {
         const int64_t start = chunk_start(e, reals);
         R z[CHUNK * LANES];
-        chunk_in(X.data + line * l.next + start, X.batch, z);
+        if (count == LANES)
+          chunk_in(from + start, X.batch, z);
+        else if (count == 1)
+          spread_one(from + start, CHUNK, z);
+        else
+          chunk_in_of(sources.of, start, z);
         if (start < e) /* the last chunk overlaps the one before */
           w = walk_from(&l, line, start / PARTS, copy->rows, copy->columns);
         for (int q = 0; q < CHUNK; q += PARTS, walk_on(&w))
@@ -58,7 +65,7 @@ static void load_operand(const group_copy_t *copy) {
         R *to = element_at(copy->packed, w.at);
         for (int part = 0; part < PARTS; part++)
           for (int lane = 0; lane < LANES; lane++) {
-            const R x = lane < count ? X.data[line * l.next + lane * X.batch + e * l.step + part] : 0;
+            const R x = sources.of[lane][e * l.step + part];
             to[part * LANES + lane] = part && copy->hermitian ? -x : x;
           }
       }
@@ -79,7 +86,7 @@ static void store_operand(const group_copy_t *copy) {
   const int count = copy->count;
   for (int64_t line = 0; line < l.lines; line++) {
     walk_t w = walk_from(&l, line, 0, copy->rows, copy->columns);
-    if (copy->beta == 0 && in_chunks(&l, PARTS, count)) {
+    if (copy->beta == 0 && in_chunks(&l, PARTS)) {
       const int64_t reals = l.length * PARTS;
       for (int64_t e = 0; e < reals; e += CHUNK) {
         const int64_t start = chunk_start(e, reals);
@@ -91,7 +98,11 @@ static void store_operand(const group_copy_t *copy) {
             const R *from = element_at(copy->packed, w.at) + part * LANES;
             store_real(z + (q + part) * LANES, (R)copy->alpha * conjugate_part(load_real(from), part, copy->hermitian));
           }
-        chunk_out(z, X.data + line * l.next + start, X.batch);
+        R *to = X.data + line * l.next + start;
+        if (count == LANES)
+          chunk_out(z, to, X.batch);
+        else
+          chunk_out_to_some(z, to, X.batch, count);
       }
     } else {
       for (int64_t e = 0; e < l.length; e++, walk_on(&w)) {

@@ -37,4 +37,4 @@ static size_t svd_scratch(const problem_t *p, int vectors) {
   return arena.used;
 }
 
-const svd_ops_t EXPORTED(svdgrad_svd_ops) = {svd_scratch, svd_matrices, svd};
+const svd_ops_t EXPORTED(svdgrad_svd_ops) = {LANES, svd_scratch, svd_matrices, svd, NARROW(svdgrad_svd_ops)};

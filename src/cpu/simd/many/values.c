@@ -18,4 +18,4 @@ static size_t values_scratch(const problem_t *p, int vectors) {
 
 static int matrices(const problem_t *p) { return value_groups(p) * LANES; }
 
-const svd_ops_t EXPORTED(svdgrad_value_ops) = {values_scratch, matrices, values};
+const svd_ops_t EXPORTED(svdgrad_value_ops) = {LANES, values_scratch, matrices, values, NARROW(svdgrad_value_ops)};

@@ -19,4 +19,4 @@ static size_t vectors_scratch(const problem_t *p, int vectors) {
 
 static int matrices(const problem_t *p) { return vector_groups(p) * LANES; }
 
-const svd_ops_t EXPORTED(svdgrad_vector_ops) = {vectors_scratch, matrices, vectors};
+const svd_ops_t EXPORTED(svdgrad_vector_ops) = {LANES, vectors_scratch, matrices, vectors, NARROW(svdgrad_vector_ops)};

@@ -8,6 +8,7 @@
  *
  * so chunk_parts() puts the chunk of matrix s * CHUNK + q into the 128-bit part s of register q, after which a
  * CHUNK-by-CHUNK transpose inside each 128-bit part, chunk_transpose(), completes the job.  chunk_spread() stores.
+ * chunk_parts_of() loads from matrices that lie anywhere: x[0] of register q is that of matrix q.
  *
  * A wide chunk, 32 bytes of one matrix, takes half as many loads and stores.  Register q is loaded from matrix
  * wide_matrix(q) and, if there is room, from the matrix CHUNK further on.  After a transpose of each half of the
@@ -32,6 +33,8 @@ static inline V chunk_parts(const R *x, int64_t batch) {
   return load_real(x);
 }
 
+static inline V chunk_parts_of(const R *const *x, int64_t e) { return load_real(x[0] + e); }
+
 static inline void chunk_spread(V z, R *x, int64_t batch) {
   (void)batch;
   store_real(x, z);
@@ -52,6 +55,16 @@ INLINE void chunk_in(const R *from, int64_t batch, R *to) {
   UNROLL
   for (int q = 0; q < CHUNK; q++)
     z[q] = chunk_parts(from + q * batch, batch);
+  chunk_transpose(z);
+  memcpy(to, z, sizeof z);
+}
+
+/* From real e of each matrix on. */
+INLINE void chunk_in_of(const R *const *matrices, int64_t e, R *to) {
+  chunk_register_t z[CHUNK];
+  UNROLL
+  for (int q = 0; q < CHUNK; q++)
+    z[q] = chunk_parts_of(matrices + q, e);
   chunk_transpose(z);
   memcpy(to, z, sizeof z);
 }

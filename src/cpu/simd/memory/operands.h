@@ -89,9 +89,58 @@ INLINE void line_out(const R *from, R *to, int64_t batch, int64_t reals) {
   }
 }
 
-INLINE int in_chunks(const lines_t *l, int parts, int count) {
-  return count == LANES && l->step == parts && l->length * parts >= CHUNK;
+INLINE int in_chunks(const lines_t *l, int parts) { return l->step == parts && l->length * parts >= CHUNK; }
+
+/* ---- fewer matrices than lanes ----
+ *
+ * The other lanes hold copies of the last matrix, which are ready when it is.  Zeros would not be: Jacobi looks for noise in
+ * columns of zeros in every sweep, which doubled the time of one matrix of 16 columns. */
+
+/* The matrix of each lane. */
+typedef struct lane_sources {
+  const R *of[LANES];
+} lane_sources_t;
+
+INLINE lane_sources_t lane_sources(const R *from, int64_t batch, int count) {
+  lane_sources_t sources;
+  for (int lane = 0; lane < LANES; lane++)
+    sources.of[lane] = from + (lane < count ? lane : count - 1) * batch;
+  return sources;
 }
+
+INLINE void spread_one(const R *from, int64_t reals, R *to) {
+  for (int64_t e = 0; e < reals; e++)
+    store_real(to + e * LANES, broadcast(from[e]));
+}
+
+INLINE void chunk_out_to_some(const R *from, R *to, int64_t batch, int count) {
+  _Alignas(LANES_BYTES) R chunks[LANES * CHUNK];
+  chunk_out(from, chunks, CHUNK);
+  for (int lane = 0; lane < count; lane++)
+    memcpy(to + lane * batch, chunks + lane * CHUNK, CHUNK * sizeof(R));
+}
+
+/* As line_in() and line_out(). */
+NOINLINE void line_in_of_some(const R *from, int64_t batch, int64_t reals, R *to, int count) {
+  if (count == 1) {
+    spread_one(from, reals, to);
+    return;
+  }
+  const lane_sources_t sources = lane_sources(from, batch, count);
+  for (int64_t e = 0; e < reals; e += CHUNK) {
+    const int64_t at = chunk_start(e, reals);
+    chunk_in_of(sources.of, at, to + at * LANES);
+  }
+}
+
+NOINLINE void line_out_to_some(const R *from, R *to, int64_t batch, int64_t reals, int count) {
+  for (int64_t e = 0; e < reals; e += CHUNK) {
+    const int64_t at = chunk_start(e, reals);
+    chunk_out_to_some(from + at * LANES, to + at, batch, count);
+  }
+}
+
+/* ---- lines whose elements are not neighbours ---- */
 
 /* A line whose elements are not neighbours is copied in runs of elements, one matrix after the other: matrices whose
  * distance is a power of two compete for the same few cache lines. */
@@ -103,6 +152,19 @@ INLINE void run_in(const R *from, int64_t batch, int64_t step, int64_t length, i
     for (int64_t e = 0; e < length; e++)
       for (int part = 0; part < parts; part++)
         to[(e * parts + part) * LANES + lane] = lane < count ? from[lane * batch + e * step + part] : 0;
+}
+
+/* The same of `count` matrices, and copies of the last one. */
+INLINE void matrices_in(const R *from, int64_t batch, int64_t step, int64_t length, int parts, R *to, int count) {
+  if (count == LANES) {
+    run_in(from, batch, step, length, parts, to, LANES);
+    return;
+  }
+  const lane_sources_t sources = lane_sources(from, batch, count);
+  for (int lane = 0; lane < LANES; lane++)
+    for (int64_t e = 0; e < length; e++)
+      for (int part = 0; part < parts; part++)
+        to[(e * parts + part) * LANES + lane] = sources.of[lane][e * step + part];
 }
 
 INLINE void run_out(const R *from, R *to, int64_t batch, int64_t step, int64_t length, int parts, int count) {
@@ -120,11 +182,13 @@ INLINE tile_t fetch_inline(const strided_t *X, int64_t rows, int64_t columns, in
   for (int64_t line = 0; line < l.lines; line++) {
     const R *from = X->data + line * l.next;
     R *to = data + line * reals * LANES;
-    if (in_chunks(&l, parts, count))
+    if (!in_chunks(&l, parts))
+      for (int64_t e = 0; e < l.length; e += RUN)
+        matrices_in(from + e * l.step, X->batch, l.step, run_length(e, l.length), parts, to + e * parts * LANES, count);
+    else if (count == LANES)
       line_in(from, X->batch, reals, to);
     else
-      for (int64_t e = 0; e < l.length; e += RUN)
-        run_in(from + e * l.step, X->batch, l.step, run_length(e, l.length), parts, to + e * parts * LANES, count);
+      line_in_of_some(from, X->batch, reals, to, count);
   }
   return tile_of(data, &l, rows, columns);
 }
@@ -135,11 +199,13 @@ INLINE void put_back_inline(const strided_t *X, int64_t rows, int64_t columns, i
   for (int64_t line = 0; line < l.lines; line++) {
     const R *from = data + line * reals * LANES;
     R *to = X->data + line * l.next;
-    if (in_chunks(&l, parts, count))
-      line_out(from, to, X->batch, reals);
-    else
+    if (!in_chunks(&l, parts))
       for (int64_t e = 0; e < l.length; e += RUN)
         run_out(from + e * parts * LANES, to + e * l.step, X->batch, l.step, run_length(e, l.length), parts, count);
+    else if (count == LANES)
+      line_out(from, to, X->batch, reals);
+    else
+      line_out_to_some(from, to, X->batch, reals, count);
   }
 }
 
