@@ -53,8 +53,8 @@ static const path_t paths[KINDS][PATHS] = {
     [PROGRAMS] = {{CPU_PROGRAM, ONE}, {CPU_PROGRAM_LANES, GROUP}, {CPU_PROGRAM_LANES, HALF}},
 };
 
-/* Largest of the larger side, for programs, and most bytes of A in lanes. */
-enum { PROGRAM_MOST = 16, MOST_BYTES = 1 << 17 };
+/* Largest of the larger side, for programs; most bytes of A in lanes; elements as cpu_few.c has them. */
+enum { PROGRAM_MOST = 16, MOST_BYTES = 1 << 17, LEAST_ELEMENTS = 32 };
 
 /* Row-major operands of a batch. */
 typedef struct operands {
@@ -245,6 +245,8 @@ static const struct {
 static int is_measured(kind_t kind, svdgrad_dtype_t dtype, int64_t m, int64_t n) {
   if (kind == PROGRAMS)
     return m <= PROGRAM_MOST;
+  if (m * n < LEAST_ELEMENTS) /* AUTO takes Jacobi in lanes, and the scratch of the others is not provided for */
+    return 0;
   return (size_t)(m * n) * element_bytes[dtype] <= 2 * MOST_BYTES && (kind != GRADIENTS || n <= 96);
 }
 

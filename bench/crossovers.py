@@ -4,8 +4,8 @@
 
 Prints the rows of the tables `crossovers` and `long_crossovers` for the instruction set that was measured (AVX-512: for whole
 groups and for halves of them), and for each type how many times as long as on the faster path a batch of 1 to `lanes`
-matrices takes by this rule: the mean over all shapes of the worst batch, and the worst of all.  Then the ratios that the comments show.  Of several files it takes the mean.
-Needs NumPy."""
+matrices takes by this rule: the mean over all shapes of the worst batch, and the worst of all.  Then the ratios that the
+comments show.  Of several files it takes the mean.  Needs NumPy."""
 import csv
 import sys
 

@@ -262,7 +262,7 @@ typedef struct svdgrad_desc {
   void *pool;                          /**< first argument of parallel_for */
   int32_t batch_invariant; /**< non-zero: the result for one matrix has the same bits in a batch of any size, since AUTO
                                 does not look at batch_count.  One algorithm then serves few matrices and many: a batch
-                                of some size may take up to 3 times as long.  No effect where algo is not AUTO.
+                                of some size may take up to 4 times as long.  No effect where algo is not AUTO.
                                 Programs compiled before this field was added have it set */
 } svdgrad_desc_t;
 
@@ -341,7 +341,7 @@ SVDGRAD_API svdgrad_status_t svdgrad_workspace_size(svdgrad_handle_t handle, svd
  *
  *  AUTO promises the same on the CPU where svdgrad_algorithm_name() is "jacobi-lanes".  That needs a batch of enough
  *  matrices to fill a SIMD register, a shape that is not extremely long or wide, and min(m, n) < 8 (values only), or
- *  with vectors < 12 (C64, C128), 16 (F32, F64).
+ *  with vectors < 12 (C64, C128), 16 (F32, F64; F32 any, where one of m and n is at least 4 times the other).
  *
  *  @param[in]  A     m-by-n
  *  @param[out] S     length k, real

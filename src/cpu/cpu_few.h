@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Which batches have too few matrices for the lanes.  A group takes as long with one matrix as with all its lanes filled,
- * so that AUTO computes up to a number of matrices one at a time; where full groups take longer as well, all. */
+ * so that AUTO computes up to a number of matrices one at a time; where full groups take longer as well, all.  Where up to
+ * half a group goes into registers half as wide (simd/kernels.h), there are two such numbers: 1 to 3 matrices may go one at
+ * a time, 4 to 8 into lanes, 9 to 12 one at a time again, and more into lanes. */
 #ifndef SVDGRAD_CPU_FEW_H
 #define SVDGRAD_CPU_FEW_H
 #include "calls.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The machine of the CPU backends: runs a program for a group of matrices, one per SIMD lane.  Real number r of an
  * array (a complex element has two) is stored for lane l at r * lanes + l.  With one lane this is a packed matrix as
- * the BLAS would take it.  A partial group has all lanes, too; only the first `count` are computed. */
+ * the BLAS would take it.  A partial group has all lanes, too; only the first `count` go back. */
 #ifndef SVDGRAD_HOST_MACHINE_H
 #define SVDGRAD_HOST_MACHINE_H
 #include "base/arena.h"

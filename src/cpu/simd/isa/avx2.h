@@ -10,7 +10,7 @@
 
 #include <immintrin.h>
 
-#define LOAD_ONCE(v) __asm__("" : "+x"(v)) /* avx512.h says why */
+#define LOAD_ONCE(v) __asm__("" : "+x"(v)) /* avx512_operations.h says why */
 
 #if IS_DOUBLE
 

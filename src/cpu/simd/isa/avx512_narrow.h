@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* 256-bit registers: AVX-512 F, DQ and VL.  A lane gets the bits that it gets with 512 bits (avx512.h), since both have the
- * same operations.  With half of the lanes filled a group takes 0.45 to 0.9 of the time (cpu_few.c). */
+ * same operations.  With half of the lanes filled a group takes 0.45 to 1 of the time of a full one (cpu_few.c). */
 #ifndef SVDGRAD_SIMD_ISA_AVX512_NARROW_H
 #define SVDGRAD_SIMD_ISA_AVX512_NARROW_H
 #define LANES_BYTES      32

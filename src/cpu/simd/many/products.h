@@ -77,7 +77,7 @@ INLINE void multiply_blocks(const product_t *p, int block, int conjugated) {
 }
 
 /* The largest block whose sums fit into the registers. */
-enum { MOST_BLOCK = (LANES_BYTES == 64 ? 4 : 3) - IS_COMPLEX };
+enum { MOST_BLOCK = (VECTOR_REGISTERS == 32 ? 4 : 3) - IS_COMPLEX };
 
 /* The size of block with the least work for n columns: 3 x 3 blocks for 9 columns, but 4 x 4 blocks for 8. */
 INLINE int block_for(int64_t n) {
@@ -93,7 +93,7 @@ INLINE void multiply_any(const product_t *p, int conjugated) {
   case 1: multiply_blocks(p, 1, conjugated); break;
   case 2: multiply_blocks(p, 2, conjugated); break;
   case 3: multiply_blocks(p, 3, conjugated); break;
-#if LANES_BYTES == 64 && !IS_COMPLEX
+#if VECTOR_REGISTERS == 32 && !IS_COMPLEX
   case 4: multiply_blocks(p, 4, conjugated); break;
 #endif
   }

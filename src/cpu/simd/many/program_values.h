@@ -76,7 +76,7 @@ NOINLINE void load_values(const group_t *g, const svdgrad_vector_t *S, const int
   for (int64_t i = 0; i < n; i++)
     set_real(to->s, i, real_at(to->s, i) * scale.first * scale.second);
   for (int l = 0; l < LANES; l++)
-    ((int *)to->exponent)[l] = (int)exponent[l] + (told && l < g->count ? told[g->first + l] : 0);
+    ((int *)to->exponent)[l] = (int)exponent[l] + (told ? told[g->first + (l < g->count ? l : g->count - 1)] : 0);
 }
 
 /* X <- 2^-exponent X, in two steps since 2^-exponent itself may overflow. */

@@ -10,7 +10,7 @@
 #define SVDGRAD_MANY_ROTATE_VECTORS_H
 #include "chase.h"
 
-enum { BLOCK_ROWS = LANES_BYTES == 64 ? 4 : 2 };
+enum { BLOCK_ROWS = VECTOR_REGISTERS == 32 ? 4 : 2 };
 
 /* Odd: parts of one column in many blocks would displace each other in the cache. */
 INLINE int64_t block_width(int64_t n) { return n | 1; }

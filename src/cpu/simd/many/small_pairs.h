@@ -11,7 +11,7 @@
 #define SVDGRAD_MANY_SMALL_PAIRS_H
 #include "small_jacobi.h"
 
-/* Largest number of columns; fewer registers do not hold the state of two groups. */
+/* Largest number of columns; registers half as wide never get a second group. */
 enum { PAIRS_MOST = LANES_BYTES == 64 ? 3 : 0 };
 
 /* The arrays of a group (svd.h).  J NULL: only S is wanted. */

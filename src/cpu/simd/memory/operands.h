@@ -146,7 +146,8 @@ NOINLINE void line_out_to_some(const R *from, R *to, int64_t batch, int64_t real
  * distance is a power of two compete for the same few cache lines. */
 enum { RUN = 16 };
 
-/* Copies a run of `length` elements; lanes from `count` on become zero. */
+/* Copies a run of `length` elements; lanes from `count` on become zero, which rows of one matrix need
+ * (one/row_block.h). */
 INLINE void run_in(const R *from, int64_t batch, int64_t step, int64_t length, int parts, R *to, int count) {
   for (int lane = 0; lane < LANES; lane++)
     for (int64_t e = 0; e < length; e++)
