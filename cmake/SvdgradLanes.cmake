@@ -5,22 +5,7 @@
 # The same bits either way; without them the kernels compile three times as fast.
 option(SVDGRAD_FIXED_SIZES "SVD kernels of their own for square matrices of 5 to 9 columns: 5 to 19 percent faster" ON)
 
-set(SVDGRAD_LANES_SOURCES
-  src/cpu/simd/kernels.c
-  src/cpu/simd/many/svd.c
-  src/cpu/simd/many/fixed_sizes.c
-  src/cpu/simd/many/small_norm.c
-  src/cpu/simd/many/small_sizes.c
-  src/cpu/simd/many/values.c
-  src/cpu/simd/many/vectors.c
-  src/cpu/simd/many/backward.c
-  src/cpu/simd/many/power.c
-  src/cpu/simd/many/programs.c
-  src/cpu/simd/one/product.c
-  src/cpu/simd/one/reflectors.c
-  src/cpu/simd/one/rows.c
-  src/cpu/simd/one/secular.c)
-# The kernels that a rest of a batch takes (exported.h), with registers half as wide.
+# The kernels that a rest of a batch takes, too, with registers half as wide (exported.h).
 set(SVDGRAD_NARROW_SOURCES
   src/cpu/simd/many/svd.c
   src/cpu/simd/many/fixed_sizes.c
@@ -28,6 +13,16 @@ set(SVDGRAD_NARROW_SOURCES
   src/cpu/simd/many/values.c
   src/cpu/simd/many/vectors.c
   src/cpu/simd/many/backward.c)
+set(SVDGRAD_LANES_SOURCES
+  ${SVDGRAD_NARROW_SOURCES}
+  src/cpu/simd/kernels.c
+  src/cpu/simd/many/small_norm.c
+  src/cpu/simd/many/power.c
+  src/cpu/simd/many/programs.c
+  src/cpu/simd/one/product.c
+  src/cpu/simd/one/reflectors.c
+  src/cpu/simd/one/rows.c
+  src/cpu/simd/one/secular.c)
 set(SVDGRAD_LANES_OBJECTS)
 
 # svdgrad_lanes(<instruction set> SOURCES <files...> OPTIONS <flags...>) makes the target svdgrad_lanes_<instruction set>.

@@ -192,10 +192,10 @@ static double ratio_of(cpu_few_t what, const problem_t *p, width_t width) {
 static int64_t most_alone(double ratio) { return ratio > 0 ? (int64_t)ceil(ratio) - 1 : 0; }
 
 /* Where even a full group is slower, no batch goes into lanes: the limit is above every batch_count.  The time of one matrix
- * is that of a matrix in the cache, and the next one of a batch is not there: at ratios of 1.05 to 1.3 times the lanes, full
- * groups of 512 x 16, 480 x 16 and 320 x 32 in f64, c64 and c128 took 0.7 to 0.8 of the time alone, of 320 x 32 and 800 x 8
- * in f64 1.15 times it. */
-static const double IN_THE_CACHE = 1.3;
+ * is that of a matrix in the cache, and the next one of a batch is not there.  At ratios of 1.05 to 1.32 times the lanes,
+ * full groups of 512 x 16, 480 x 16 and 320 x 32 in f64, c64 and c128 took 0.7 to 0.8 of the time alone, of 800 x 8 in f64
+ * 1.15 times it (Zen 4, 2026-11-30). */
+static const double IN_THE_CACHE = 1.35;
 
 static int64_t full_limit(cpu_few_t what, const problem_t *p, int lanes) {
   const double ratio = ratio_of(what, p, width_of(p, lanes));
